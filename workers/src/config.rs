@@ -12,6 +12,7 @@ use crate::cades::CadesConfig;
 use crate::error::WorkerError;
 use crate::kind::WorkerKind;
 use crate::level::SignatureLevel;
+use crate::pades::PadesConfig;
 use crate::plain::PlainConfig;
 use crate::worker::SigningParameters;
 
@@ -73,6 +74,8 @@ pub enum FormatConfig {
     Plain(PlainConfig),
     /// Options of `cades`.
     Cades(CadesConfig),
+    /// Options of `pades`.
+    Pades(PadesConfig),
 }
 
 /// The keys that every kind has.
@@ -95,7 +98,8 @@ impl FormatConfig {
         Ok(match kind {
             WorkerKind::Plain => Self::Plain(PlainConfig::parse(fields)?),
             WorkerKind::Cades => Self::Cades(CadesConfig::parse(fields)?),
-            WorkerKind::Pades | WorkerKind::Xades => {
+            WorkerKind::Pades => Self::Pades(PadesConfig::parse(fields)?),
+            WorkerKind::Xades => {
                 return Err(ConfigError::Value { key: "kind", reason: format!("\"{kind}\" is not built yet") });
             }
         })
@@ -106,14 +110,16 @@ impl FormatConfig {
         match kind {
             WorkerKind::Plain => PlainConfig::KEYS,
             WorkerKind::Cades => CadesConfig::KEYS,
-            WorkerKind::Pades | WorkerKind::Xades => &[],
+            WorkerKind::Pades => PadesConfig::KEYS,
+            WorkerKind::Xades => &[],
         }
     }
 
     /// What `caller_may_set` may name.
     const fn settable(kind: WorkerKind) -> &'static [&'static str] {
         match kind {
-            WorkerKind::Plain | WorkerKind::Cades | WorkerKind::Pades | WorkerKind::Xades => &[],
+            WorkerKind::Pades => PadesConfig::SETTABLE,
+            WorkerKind::Plain | WorkerKind::Cades | WorkerKind::Xades => &[],
         }
     }
 
@@ -121,6 +127,7 @@ impl FormatConfig {
         match self {
             Self::Plain(options) => serde_json::to_value(options),
             Self::Cades(options) => serde_json::to_value(options),
+            Self::Pades(options) => serde_json::to_value(options),
         }
     }
 }

@@ -5,6 +5,7 @@ use cryptotoken_api::{CredentialState, Purpose, SignerError};
 use time::OffsetDateTime;
 
 use crate::kind::WorkerKind;
+use crate::pades::refusal::PdfRefusal;
 
 /// Why a worker produced no signed document. All but [`Self::Signer`] and [`Self::Withheld`] come before the key is used.
 #[derive(Debug, thiserror::Error)]
@@ -35,6 +36,9 @@ pub enum WorkerError {
         /// What is signed here.
         expected: &'static str,
     },
+    /// The document is no PDF that can be sealed.
+    #[error(transparent)]
+    Pdf(#[from] PdfRefusal),
     /// A parameter is not open to callers, unknown, or of the wrong form.
     #[error("parameter \"{name}\" is not acceptable: {reason}")]
     Parameter {
@@ -151,7 +155,9 @@ impl WorkerError {
     #[must_use]
     pub const fn fault(&self) -> Fault {
         match self {
-            Self::DigestOnly | Self::DigestAlgorithm { .. } | Self::DigestNotAllowed { .. } => Fault::Document,
+            Self::DigestOnly | Self::DigestAlgorithm { .. } | Self::DigestNotAllowed { .. } | Self::Pdf(_) => {
+                Fault::Document
+            },
             Self::MediaType { .. } => Fault::MediaType,
             Self::Parameter { .. } => Fault::Parameters,
             Self::CredentialNotActive { .. }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::cades::CadesWorker;
 use crate::config::{FormatConfig, WorkerConfig};
+use crate::pades::PadesWorker;
 use crate::plain::PlainWorker;
 use crate::worker::Worker;
 
@@ -58,5 +59,6 @@ pub fn build(config: WorkerConfig) -> Box<dyn Worker> {
     match config.format().clone() {
         FormatConfig::Plain(options) => Box::new(PlainWorker::new(config, options)),
         FormatConfig::Cades(options) => Box::new(CadesWorker::new(config, options)),
+        FormatConfig::Pades(options) => Box::new(PadesWorker::new(config, options)),
     }
 }

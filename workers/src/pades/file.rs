@@ -4,7 +4,7 @@
 //! count from what one program guessed, and the next program guesses differently.
 
 use lopdf::xref::XrefEntry;
-use lopdf::{DecompressError, Dictionary, Document, LoadOptions, Object, ObjectId, Permissions};
+use lopdf::{DecompressError, Dictionary, Document, LoadOptions, Object, ObjectId, Permissions, StringFormat};
 
 use super::refusal::PdfRefusal;
 use super::syntax;
@@ -145,6 +145,9 @@ impl<'a> PdfFile<'a> {
             Some(XrefEntry::Compressed { container, .. }) if id.1 == 0 => {
                 let text = self.compressed_text(*container, id.0).ok_or_else(missing)?;
                 // An object stream is encrypted as a whole, so its strings are in clear.
+                if self.document.encryption_state.is_none() {
+                    return Ok(text);
+                }
                 syntax::with_strings(&text, |value| self.string(id, value))
             }
             _ => Err(missing()),
@@ -153,7 +156,9 @@ impl<'a> PdfFile<'a> {
 
     /// `value` as a string of object `id`, encrypted where the file is.
     pub(super) fn string(&self, id: ObjectId, value: Vec<u8>) -> Result<Vec<u8>, PdfRefusal> {
-        let mut object = Object::String(value, lopdf::StringFormat::Hexadecimal);
+        let readable = value.is_ascii() && self.document.encryption_state.is_none();
+        let format = if readable { StringFormat::Literal } else { StringFormat::Hexadecimal };
+        let mut object = Object::String(value, format);
         if let Some(state) = &self.document.encryption_state {
             lopdf::encryption::encrypt_object(state, id, &mut object)
                 .map_err(|error| PdfRefusal::UnsupportedEncryption(error.to_string()))?;

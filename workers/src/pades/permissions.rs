@@ -25,7 +25,7 @@ pub(super) fn check(file: &PdfFile<'_>, fields: &[Field<'_>], target: &TargetFie
             check_transforms(file, signature, target)?;
             // PDF 2.0: the lock of a signed field may carry a level for the whole document.
             if let Ok(lock) = file.value(field.dictionary, b"Lock").as_dict()
-                && file.value(lock, b"P").as_i64() == Ok(1)
+                && file.value(lock, b"P").as_i64().ok() == Some(1)
             {
                 return Err(PdfRefusal::ChangesForbidden);
             }
@@ -53,7 +53,7 @@ fn check_transforms(file: &PdfFile<'_>, signature: &Dictionary, target: &TargetF
         let Ok(reference) = file.resolve(reference).as_dict() else { continue };
         let parameters = file.value(reference, b"TransformParams").as_dict();
         match (file.value(reference, b"TransformMethod").as_name(), parameters) {
-            (Ok(b"DocMDP"), Ok(parameters)) if file.value(parameters, b"P").as_i64() == Ok(1) => {
+            (Ok(b"DocMDP"), Ok(parameters)) if file.value(parameters, b"P").as_i64().ok() == Some(1) => {
                 return Err(PdfRefusal::ChangesForbidden);
             }
             (Ok(b"FieldMDP"), Ok(parameters)) if locks(file, parameters, target.name()) => {

@@ -2,6 +2,8 @@
 
 use lopdf::ObjectId;
 
+use super::syntax::SyntaxError;
+
 /// A property of the caller's PDF that would make a seal on it unacceptable to readers, or that forbids one.
 /// Sending the same document again cannot help.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -62,4 +64,10 @@ pub enum PdfRefusal {
     /// Numbers of the format are used up.
     #[error("the PDF is too large: {0}")]
     TooLarge(&'static str),
+}
+
+impl From<SyntaxError> for PdfRefusal {
+    fn from(error: SyntaxError) -> Self {
+        Self::Malformed(error.to_string())
+    }
 }

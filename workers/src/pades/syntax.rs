@@ -150,6 +150,14 @@ pub(super) fn with_strings<E: From<SyntaxError>>(
     Ok(result)
 }
 
+/// The object that `text` refers to, when it is a reference.
+pub(super) fn reference(text: &[u8]) -> Option<lopdf::ObjectId> {
+    let text = std::str::from_utf8(text.strip_suffix(b"R")?).ok()?;
+    let mut numbers = text.split(|c: char| c.is_ascii_whitespace() || c == '\0').filter(|number| !number.is_empty());
+    let id = (numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?);
+    numbers.next().is_none().then_some(id)
+}
+
 /// The octets of a hexadecimal string without its angle brackets (ISO 32000-2, 7.3.4.3).
 pub(super) fn hexadecimal(inner: &[u8]) -> Result<Vec<u8>, SyntaxError> {
     let mut digits: Vec<u8> = inner.iter().copied().filter(|byte| !is_white_space(*byte)).collect();
