@@ -157,7 +157,7 @@ impl WorkerError {
         match self {
             Self::DigestOnly | Self::DigestAlgorithm { .. } | Self::DigestNotAllowed { .. } | Self::Pdf(_) => {
                 Fault::Document
-            },
+            }
             Self::MediaType { .. } => Fault::MediaType,
             Self::Parameter { .. } => Fault::Parameters,
             Self::CredentialNotActive { .. }

@@ -64,6 +64,9 @@ mod tests {
 
     #[test]
     fn numbers_beyond_four_gibibytes_are_written_in_full() {
-        assert_eq!(ByteRange::new(5_000_000_000..5_000_020_000, 5_000_030_000).numbers(), "5000000000 5000020000 10000");
+        assert_eq!(
+            ByteRange::new(5_000_000_000..5_000_020_000, 5_000_030_000).numbers(),
+            "5000000000 5000020000 10000"
+        );
     }
 }

@@ -255,6 +255,18 @@ const MAX_DECOMPRESSED: usize = 64 << 20;
 const HIGHEST_OBJECT_NUMBER: u32 = 8_388_607;
 /// Trailer entries that describe one section, or the stream that it is (ISO 32000-2, tables 5, 15, 17 and 19).
 const SECTION_KEYS: [&[u8]; 14] = [
-    b"Size", b"Prev", b"XRefStm", b"Type", b"Index", b"W", b"Length", b"Filter", b"DecodeParms", b"DL", b"F",
-    b"FFilter", b"FDecodeParms", b"Encrypt",
+    b"Size",
+    b"Prev",
+    b"XRefStm",
+    b"Type",
+    b"Index",
+    b"W",
+    b"Length",
+    b"Filter",
+    b"DecodeParms",
+    b"DL",
+    b"F",
+    b"FFilter",
+    b"FDecodeParms",
+    b"Encrypt",
 ];

@@ -118,6 +118,6 @@ mod tests {
     fn dates_are_in_utc() {
         let time = OffsetDateTime::from_unix_timestamp(1_795_000_000).unwrap();
         let east = time.to_offset(time::UtcOffset::from_hms(2, 0, 0).unwrap());
-        assert_eq!(date(east), "D:20261118112640+00'00'");
+        assert_eq!(date(east), "D:20261118110640+00'00'");
     }
 }

@@ -181,7 +181,10 @@ fn reference_end(bytes: &[u8], first: usize, end: usize) -> Option<usize> {
     let generation_end = generation + regular_length(bytes.get(generation..)?);
     let keyword = skip_white_space(bytes, generation_end);
     let rest = bytes.get(keyword..)?;
-    (integer(first..end) && integer(generation..generation_end) && rest.first() == Some(&b'R') && regular_length(rest) == 1)
+    (integer(first..end)
+        && integer(generation..generation_end)
+        && rest.first() == Some(&b'R')
+        && regular_length(rest) == 1)
         .then_some(keyword + 1)
 }
 
