@@ -7,7 +7,7 @@ use lopdf::{Dictionary, Object, ObjectId};
 use super::file::PdfFile;
 use super::refusal::PdfRefusal;
 
-/// A form field that has a name, with what it inherits.
+/// A form field with what it inherits.
 pub(super) struct Field<'f> {
     /// Its fully qualified name.
     pub(super) name: String,
@@ -55,7 +55,7 @@ impl TargetField {
     }
 }
 
-/// Every named field of the document, parents before children.
+/// Every field of the document, parents before children.
 ///
 /// # Errors
 /// [`PdfRefusal::Malformed`] when the tree has a cycle or is deeper than any form is.
@@ -73,8 +73,11 @@ pub(super) fn all<'f>(file: &'f PdfFile<'_>) -> Result<Vec<Field<'f>>, PdfRefusa
         }
         let Ok(dictionary) = file.resolve(object).as_dict() else { continue };
         let parent = parent.and_then(|index| fields.get(index));
-        // A kid without /T is a widget of its parent, not a field.
-        let Ok(partial) = lopdf::decode_text_string(file.value(dictionary, b"T")) else { continue };
+        let partial = lopdf::decode_text_string(file.value(dictionary, b"T")).ok();
+        // A kid without /T is a widget of its parent, unless it goes on.
+        if partial.is_none() && parent.is_some() && !dictionary.has(b"Kids") {
+            continue;
+        }
         let depth = parent.map_or(0, |parent: &Field<'_>| parent.depth + 1);
         if depth > MAX_DEPTH {
             return Err(PdfRefusal::Malformed("form fields are nested too deeply".into()));
@@ -84,7 +87,7 @@ pub(super) fn all<'f>(file: &'f PdfFile<'_>) -> Result<Vec<Field<'f>>, PdfRefusa
             (value, _) => value,
         };
         let field = Field {
-            name: parent.map_or_else(|| partial.clone(), |parent| format!("{}.{partial}", parent.name)),
+            name: full_name(parent, partial),
             id,
             dictionary,
             kind: file.value(dictionary, b"FT").as_name().ok().or(parent.and_then(|parent| parent.kind)),
@@ -98,6 +101,15 @@ pub(super) fn all<'f>(file: &'f PdfFile<'_>) -> Result<Vec<Field<'f>>, PdfRefusa
         }
     }
     Ok(fields)
+}
+
+/// ISO 32000-2, 12.7.4.2.
+fn full_name(parent: Option<&Field<'_>>, partial: Option<String>) -> String {
+    match (parent, partial) {
+        (Some(parent), Some(partial)) => format!("{}.{partial}", parent.name),
+        (Some(parent), None) => parent.name.clone(),
+        (None, partial) => partial.unwrap_or_default(),
+    }
 }
 
 /// The field named `wanted`, or a new one; without a wish a new one of the first free name `Signature1`, `Signature2`, ….

@@ -75,7 +75,7 @@ impl<'a> PdfFile<'a> {
 
     /// The document catalog.
     pub(super) fn catalog(&self) -> Result<&Dictionary, PdfRefusal> {
-        self.document.get_dictionary(self.catalog).map_err(|_| PdfRefusal::MissingObject(self.catalog))
+        self.dictionary(self.catalog).ok_or(PdfRefusal::MissingObject(self.catalog))
     }
 
     /// The access permissions of an encrypted file, which was opened with the empty user password.
@@ -110,7 +110,24 @@ impl<'a> PdfFile<'a> {
 
     /// What `object` is, or what it refers to; what is not in the file is null (ISO 32000-2, 7.3.10).
     pub(super) fn resolve<'o>(&'o self, object: &'o Object) -> &'o Object {
-        self.document.dereference(object).map_or(&Object::Null, |(_, object)| object)
+        let mut object = object;
+        for _ in 0..MAX_REFERENCES {
+            match object {
+                Object::Reference(id) => object = self.object(*id),
+                other => return other,
+            }
+        }
+        &Object::Null
+    }
+
+    /// The object `id`; null when the cross-reference data does not have it, even where lopdf came across one.
+    fn object(&self, id: ObjectId) -> &Object {
+        let listed = match self.document.reference_table.get(id.0) {
+            Some(XrefEntry::Normal { generation, .. }) => *generation == id.1,
+            Some(XrefEntry::Compressed { .. }) => id.1 == 0,
+            _ => false,
+        };
+        if listed { self.document.objects.get(&id).unwrap_or(&Object::Null) } else { &Object::Null }
     }
 
     /// The value of `key`, resolved; null when absent.
@@ -120,7 +137,7 @@ impl<'a> PdfFile<'a> {
 
     /// The dictionary of object `id`, if it is one.
     pub(super) fn dictionary(&self, id: ObjectId) -> Option<&Dictionary> {
-        self.document.get_dictionary(id).ok()
+        self.resolve(self.object(id)).as_dict().ok()
     }
 
     /// The object `id` in the bytes of the file, as its author wrote it. Strings of an encrypted file are encrypted for
@@ -169,7 +186,7 @@ impl<'a> PdfFile<'a> {
     }
 
     fn compressed_text(&self, container: u32, number: u32) -> Option<Vec<u8>> {
-        let stream = self.document.get_object((container, 0)).ok()?.as_stream().ok()?;
+        let stream = self.object((container, 0)).as_stream().ok()?;
         let content = stream.get_plain_content_with_limit(MAX_DECOMPRESSED).ok()?;
         let first = usize::try_from(stream.dict.get(b"First").ok()?.as_i64().ok()?).ok()?;
         let index = std::str::from_utf8(content.get(..first)?).ok()?;
@@ -181,14 +198,26 @@ impl<'a> PdfFile<'a> {
         content.get(start..end).map(<[u8]>::to_vec)
     }
 
-    /// Poppler and others rebuild the whole table when one object is not where it should be.
+    /// Readers rebuild the whole table when one object is not where it should be, or take the object for null.
     fn refuse_misplaced_objects(&self) -> Result<(), PdfRefusal> {
         for (number, entry) in &self.document.reference_table.entries {
-            let XrefEntry::Normal { offset, generation } = entry else { continue };
-            let offset = usize::try_from(*offset).unwrap_or(usize::MAX);
-            // An in-use entry at offset 0 is a common way to write a free one.
-            if offset != 0 && header_end(self.bytes, offset, (*number, *generation)).is_none() {
-                return Err(PdfRefusal::CrossReference(format!("object {number} is not at offset {offset}")));
+            match entry {
+                // An in-use entry at offset 0 is a common way to write a free one.
+                XrefEntry::Normal { offset: 0, .. } | XrefEntry::Free | XrefEntry::UnusableFree => {}
+                XrefEntry::Normal { offset, generation } => {
+                    let position = usize::try_from(*offset).unwrap_or(usize::MAX);
+                    if header_end(self.bytes, position, (*number, *generation)).is_none() {
+                        return Err(PdfRefusal::CrossReference(format!("object {number} is not at offset {offset}")));
+                    }
+                }
+                XrefEntry::Compressed { container, index } => {
+                    let stream = self.object((*container, 0)).as_stream();
+                    let count = stream.and_then(|stream| stream.dict.get(b"N")).and_then(Object::as_i64).unwrap_or(0);
+                    if count <= i64::from(*index) {
+                        let place = format!("object {number} is not in object stream {container}");
+                        return Err(PdfRefusal::CrossReference(place));
+                    }
+                }
             }
         }
         Ok(())
@@ -196,17 +225,21 @@ impl<'a> PdfFile<'a> {
 }
 
 /// The end of `N G obj` at `offset`, if that is there.
-fn header_end(bytes: &[u8], offset: usize, id: ObjectId) -> Option<usize> {
-    let number_end = syntax::object_end(bytes, offset).ok()?;
-    let number: u32 = parse(bytes.get(syntax::skip_white_space(bytes, offset)..number_end)?)?;
-    let generation_end = syntax::object_end(bytes, number_end).ok()?;
-    let generation: u16 = parse(bytes.get(syntax::skip_white_space(bytes, number_end)..generation_end)?)?;
-    let keyword = syntax::skip_white_space(bytes, generation_end);
-    (bytes.get(keyword..)?.starts_with(b"obj") && (number, generation) == id).then_some(keyword + 3)
+fn header_end(bytes: &[u8], offset: usize, (number, generation): ObjectId) -> Option<usize> {
+    // Bounded, so that a table full of bad offsets costs no more than a good one.
+    let window = bytes.get(offset..bytes.len().min(offset.checked_add(HEADER_ROOM)?))?;
+    let (found_number, rest) = integer(window)?;
+    let (found_generation, rest) = integer(rest)?;
+    let rest = rest.trim_ascii_start().strip_prefix(b"obj")?;
+    let found = (found_number, found_generation) == (u64::from(number), u64::from(generation));
+    found.then_some(offset + window.len() - rest.len())
 }
 
-fn parse<N: std::str::FromStr>(digits: &[u8]) -> Option<N> {
-    std::str::from_utf8(digits).ok()?.parse().ok()
+/// The number that `bytes` begin with, and what follows it.
+fn integer(bytes: &[u8]) -> Option<(u64, &[u8])> {
+    let bytes = bytes.trim_ascii_start();
+    let (digits, rest) = bytes.split_at(bytes.iter().take_while(|byte| byte.is_ascii_digit()).count());
+    Some((std::str::from_utf8(digits).ok()?.parse().ok()?, rest))
 }
 
 fn cross_reference_at(bytes: &[u8], offset: usize) -> Result<CrossReference, PdfRefusal> {
@@ -252,6 +285,10 @@ const HEADER: &[u8] = b"%PDF-";
 const HEADER_WINDOW: usize = 1024;
 /// Bound on what one object stream or cross-reference stream may decompress to.
 const MAX_DECOMPRESSED: usize = 64 << 20;
+/// An object's number, generation and keyword with generous white space.
+const HEADER_ROOM: usize = 64;
+/// References to references in a row that are followed.
+const MAX_REFERENCES: usize = 32;
 const HIGHEST_OBJECT_NUMBER: u32 = 8_388_607;
 /// Trailer entries that describe one section, or the stream that it is (ISO 32000-2, tables 5, 15, 17 and 19).
 const SECTION_KEYS: [&[u8]; 14] = [

@@ -13,13 +13,14 @@ use super::byte_range::ByteRange;
 use super::edits::Edits;
 use super::fields::TargetField;
 use super::file::PdfFile;
+use super::incremental_update::IncrementalUpdate;
 use super::refusal::PdfRefusal;
 use super::signature_dictionary::{SignatureClaims, lay_out, text_string};
 use super::{fields, pages, permissions};
 use crate::cades::attributes::signed_attributes;
 use crate::create::{SignatureContext, SignatureFormat};
 use crate::error::{Discrepancy, WorkerError};
-use crate::pades::incremental_update::IncrementalUpdate;
+use crate::kind::WorkerKind;
 use crate::worker::{SignedDocument, SignerDocument, SigningParameters};
 
 /// A PDF with its update, waiting for the signature value.
@@ -43,7 +44,9 @@ impl SignatureFormat for PadesConfig {
         parameters: &SigningParameters,
         context: &SignatureContext<'_>,
     ) -> Result<PreparedPades, WorkerError> {
-        check_media_type(document)?;
+        if let Some(declared) = &document.media_type {
+            WorkerKind::Pades.check_media_type(declared)?;
+        }
         let octets = document.octets()?;
         let chosen = |name, fixed| choose_text(parameters, name, fixed);
         let claims = SignatureClaims {
@@ -189,15 +192,6 @@ fn reference((number, generation): ObjectId) -> Vec<u8> {
 fn room(chain: &CertificateChain) -> usize {
     let certificates: usize = chain.without_root().map(|certificate| certificate.der().len()).sum();
     certificates + 2 * chain.leaf().der().len() + SIGNATURE_ROOM
-}
-
-fn check_media_type(document: &SignerDocument) -> Result<(), WorkerError> {
-    let Some(declared) = &document.media_type else { return Ok(()) };
-    let essence = declared.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    match essence.as_str() {
-        "application/pdf" | "application/x-pdf" | "application/octet-stream" => Ok(()),
-        _ => Err(WorkerError::MediaType { declared: declared.clone(), expected: "application/pdf" }),
-    }
 }
 
 fn choose_text<'t>(
