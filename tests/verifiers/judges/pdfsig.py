@@ -1,0 +1,53 @@
+"""poppler's pdfsig: integrity of every signature, and that the last covers the whole file.
+
+Its exit code is 0 even for a wrong digest, so its words are read. Trust is reported, but does not decide: poppler
+takes it from NSS, whose verdict depends on what an earlier call left behind.
+"""
+
+import functools
+import re
+import tempfile
+
+from judges import cms_structure, pdf_signatures
+from judges.command import last_line, run
+from judges.interface import Answer
+
+FORMATS = {"pades"}
+
+
+def judge(question) -> Answer:
+    if _uses_eddsa(question.file):
+        return Answer.not_applicable("pdfsig has no EdDSA")
+    report = run("pdfsig", "-nssdir", _store(question.roots).name, "-no-ocsp", question.file).stdout
+    signatures = re.split(r"^Signature #\d+:$", report, flags=re.MULTILINE)[1:]
+    if not signatures:
+        return Answer.invalid(last_line(report))
+    for number, signature in enumerate(signatures, start=1):
+        if "Signature Validation: Signature is Valid." not in signature:
+            return Answer.invalid(f"signature {number}: {_field(signature, 'Signature Validation')}")
+    if "Total document signed" not in signatures[-1]:
+        return Answer.invalid("the last signature does not cover the whole file")
+    return Answer.valid(f"{len(signatures)} signature(s), total document signed; {_field(signatures[-1], 'Certificate Validation')}")
+
+
+def _uses_eddsa(path):
+    try:
+        with open(path, "rb") as pdf:
+            return any(cms_structure.uses_eddsa(signature.cms) for signature in pdf_signatures.extract(pdf.read()))
+    except pdf_signatures.Malformed:
+        return False
+
+
+@functools.cache
+def _store(roots):
+    """An NSS database that trusts these roots; kept until the program ends."""
+    folder = tempfile.TemporaryDirectory(prefix="verify-nss-")
+    run("certutil", "-d", f"sql:{folder.name}", "-N", "--empty-password")
+    for number, root in enumerate(roots):
+        run("certutil", "-d", f"sql:{folder.name}", "-A", "-n", f"root-{number}", "-t", "CT,C,C", "-i", root)
+    return folder
+
+
+def _field(report, name):
+    match = re.search(rf"- {name}: (.*)", report)
+    return match.group(1) if match else f"no {name.lower()}"
