@@ -58,7 +58,7 @@ def _cms(question, folder, der, detached):
     verification = run(*words)
     if verification.returncode == 0 and "CAdES Verification successful" in verification.stdout:
         return Answer.valid("CAdES Verification successful")
-    return Answer.invalid(last_line(verification.stdout))
+    return Answer.invalid(_reason(verification.stdout))
 
 
 def _cannot_do_eddsa_in_cms() -> bool:
@@ -87,7 +87,16 @@ def _plain(question, folder):
         verification = run("openssl", "dgst", digest, *padding, "-verify", str(key), *files, question.detached)
     if verification.returncode == 0:
         return Answer.valid(verification.stdout.strip())
-    return Answer.invalid(verification.stdout.splitlines()[0] if verification.stdout else "Verification failure")
+    return Answer.invalid(_reason(verification.stdout))
+
+
+def _reason(output):
+    """The last entry of OpenSSL's error queue (thread:error:code:library:function:reason:file:line:data), without its addresses."""
+    entries = [line.split(":", 8) for line in output.splitlines() if ":error:" in line]
+    if not entries or len(entries[-1]) < 6:
+        return last_line(output)
+    data = entries[-1][8] if len(entries[-1]) > 8 else ""
+    return f"{entries[-1][4]}: {entries[-1][5]} {data}"
 
 
 def _join(certificates, path):

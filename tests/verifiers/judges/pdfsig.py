@@ -1,7 +1,7 @@
 """poppler's pdfsig: integrity of every signature, and that the last covers the whole file.
 
-Its exit code is 0 even for a wrong digest, so its words are read. Trust is reported, but does not decide: poppler
-takes it from NSS, whose verdict depends on what an earlier call left behind.
+Its exit code is 0 even for a wrong digest, so its words are read. Trust decides only where poppler denies it: for a
+trusted chain poppler 22.12 may instead report an error that an earlier call left behind in NSS ("Unknown issue").
 """
 
 import functools
@@ -13,6 +13,12 @@ from judges.command import last_line, run
 from judges.interface import Answer
 
 FORMATS = {"pades"}
+_DISTRUSTED = {
+    "Certificate issuer isn't Trusted.",
+    "Certificate issuer is unknown.",
+    "Certificate has been Revoked.",
+    "Certificate has Expired",
+}
 
 
 def judge(question) -> Answer:
@@ -25,9 +31,12 @@ def judge(question) -> Answer:
     for number, signature in enumerate(signatures, start=1):
         if "Signature Validation: Signature is Valid." not in signature:
             return Answer.invalid(f"signature {number}: {_field(signature, 'Signature Validation')}")
+        if _field(signature, "Certificate Validation") in _DISTRUSTED:
+            return Answer.invalid(f"signature {number}: {_field(signature, 'Certificate Validation')}")
     if "Total document signed" not in signatures[-1]:
         return Answer.invalid("the last signature does not cover the whole file")
-    return Answer.valid(f"{len(signatures)} signature(s), total document signed; {_field(signatures[-1], 'Certificate Validation')}")
+    trust = "trusted" if "Certificate is Trusted." in signatures[-1] else "trust not judged"
+    return Answer.valid(f"{len(signatures)} signature(s), total document signed, {trust}")
 
 
 def _uses_eddsa(path):

@@ -1,5 +1,6 @@
 """signxml: XAdES with its signing certificate reference, every signature of the file, chain to the given roots."""
 
+import tempfile
 from pathlib import Path
 
 from signxml import SignatureConfiguration
@@ -19,10 +20,13 @@ def judge(question) -> Answer:
         return Answer.not_applicable("signxml verifies one signature per file")
     if "eddsa" in xml_signatures.algorithm(signatures[0]):
         return Answer.not_applicable("signxml has no EdDSA")
-    roots = b"\n".join(Path(root).read_bytes() for root in question.roots)
     expected = SignatureConfiguration(expect_references=xml_signatures.references(signatures[0]))
-    try:
-        results = XAdESVerifier().verify(Path(question.file).read_bytes(), ca_pem_file=roots, expect_config=expected)
-    except Exception as refusal:  # signxml, lxml and cryptography share no root
-        return Answer.invalid(f"{type(refusal).__name__}: {refusal}")
+    with tempfile.NamedTemporaryFile(prefix="verify-") as roots:
+        for root in question.roots:
+            roots.write(Path(root).read_bytes() + b"\n")
+        roots.flush()
+        try:
+            results = XAdESVerifier().verify(Path(question.file).read_bytes(), ca_pem_file=roots.name, expect_config=expected)
+        except Exception as refusal:  # signxml, lxml and cryptography share no root
+            return Answer.invalid(f"{type(refusal).__name__}: {refusal}")
     return Answer.valid(f"{len(results)} references verified")

@@ -25,7 +25,8 @@ def judge(question) -> Answer:
 def _verify(question, number, algorithm):
     if "eddsa" in algorithm or ("MGF1" in algorithm and _version() < (1, 3)):
         return Answer.not_applicable(f"this xmlsec1 has no {algorithm}")
-    words = ["xmlsec1", "--verify"]
+    # Only certificates: a bare ds:KeyValue would be believed without any trust.
+    words = ["xmlsec1", "--verify", "--enabled-key-data", "x509"]
     for element in (f"{_XADES}:SignedProperties", f"{_DS}:KeyInfo", f"{_DS}:Object"):
         words += ["--id-attr:Id", element]
     for root in question.roots:

@@ -49,6 +49,7 @@ def create(pki, folder):
     leaf = pki.leaves["p256"]
     for document in ("report-xref-stream", "report-linearized", "report-encrypted", "form", "no-final-newline"):
         samples.append(_pades(pki, leaf, "ecdsa", folder, document))
+    samples.append(_signed_again(pki, pki.leaves["rsa"], samples[-1], folder))
     return samples
 
 
@@ -85,14 +86,24 @@ def _cades(pki, leaf, algorithm, folder, packaging):
 
 def _pades(pki, leaf, algorithm, folder, document):
     signed = folder / f"pades-{document}-{algorithm}.pdf"
-    metadata = PdfSignatureMetadata(field_name="Seal", subfilter=fields.SigSeedSubFilter.PADES,
+    _sign_pdf(pki, leaf, algorithm, _FIXTURES / "pdf" / f"{document}.pdf", signed, "Seal")
+    return Sample(f"pades {document} {algorithm}", "pades", algorithm, signed)
+
+
+def _signed_again(pki, leaf, sample, folder):
+    signed = folder / "pades-signed-twice.pdf"
+    _sign_pdf(pki, leaf, "rsa-pkcs1", sample.file, signed, "Second seal")
+    return Sample("pades signed twice", "pades", "rsa-pkcs1", signed)
+
+
+def _sign_pdf(pki, leaf, algorithm, document, signed, field):
+    metadata = PdfSignatureMetadata(field_name=field, subfilter=fields.SigSeedSubFilter.PADES,
                                     md_algorithm=_DIGESTS[algorithm].replace("-", "").lower())
-    with open(_FIXTURES / "pdf" / f"{document}.pdf", "rb") as source, open(signed, "wb") as target:
+    with open(document, "rb") as source, open(signed, "wb") as target:
         writer = IncrementalPdfFileWriter(source)
         if writer.prev.encrypted:
             writer.encrypt("")
         signers.sign_pdf(writer, metadata, _pyhanko_signer(pki, leaf, algorithm), output=target)
-    return Sample(f"pades {document} {algorithm}", "pades", algorithm, signed)
 
 
 def _xades(leaf, algorithm, folder):
@@ -103,7 +114,9 @@ def _xades(leaf, algorithm, folder):
                          data_object_format=XAdESDataObjectFormat(Description="invoice", MimeType="text/xml"))
     invoice = etree.parse(_FIXTURES / "xml" / "invoice.xml").getroot()
     signed = folder / f"xades-{algorithm}.xml"
-    signed.write_bytes(etree.tostring(signer.sign(invoice, key=leaf.key.read_bytes(), cert=leaf.certificate.read_text())))
+    # One with a ds:KeyValue, so that a verifier which believes it without trust is found out.
+    made = signer.sign(invoice, key=leaf.key.read_bytes(), cert=leaf.certificate.read_text(), always_add_key_value=algorithm == "rsa-pkcs1")
+    signed.write_bytes(etree.tostring(made))
     return Sample(f"xades {algorithm}", "xades", algorithm, signed)
 
 

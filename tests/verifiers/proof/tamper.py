@@ -1,4 +1,4 @@
-"""Change one byte of a sample, in each part that its signature protects."""
+"""Change one byte of a sample in each part that its signature protects, and append to a PDF."""
 
 import re
 from dataclasses import replace
@@ -6,9 +6,12 @@ from dataclasses import replace
 from asn1crypto import cms
 from judges import pdf_signatures
 
+# The one change that leaves what was signed as it was: EU DSS rightly does not mind.
+APPENDED = "bytes after the end"
+
 
 def every_part(sample, folder):
-    """Yields (what was changed, the sample with it changed)."""
+    """Yields (where, the sample with it changed)."""
     return {"plain": _plain, "cades": _cades, "pades": _pades, "xades": _xades}[sample.format](sample, folder)
 
 
@@ -36,6 +39,7 @@ def _pades(sample, folder):
         at = re.search(digits, pdf, re.IGNORECASE).start() + len(digits) // 2
         yield part, _with_file(sample, folder, part, pdf[:at] + (b"1" if pdf[at : at + 1] == b"0" else b"0") + pdf[at + 1 :])
     yield "document", _with_file(sample, folder, "document", _flip(pdf, len(pdf) // 3))
+    yield APPENDED, _with_file(sample, folder, "appended", pdf + b"% more\n%%EOF\n")
 
 
 def _xades(sample, folder):
