@@ -1,5 +1,7 @@
 """xmlsec1: the XML signature of XAdES, every signature of the file. It does not look at what XAdES adds."""
 
+import re
+
 from judges import xml_signatures
 from judges.command import run
 from judges.interface import Answer
@@ -39,7 +41,7 @@ def _verify(question, number, algorithm):
     references = next((line for line in lines if line.startswith("SignedInfo References")), "")
     if verification.returncode == 0 and "OK" in lines:
         return Answer.valid(references)
-    reasons = [line.split(":")[-2] for line in lines if line.startswith("func=") and line.count(":") > 2]
+    reasons = re.findall(r":error=\d+:([^:]+):", verification.stdout)
     return Answer.invalid(f"signature {number}: {references} {'; '.join(dict.fromkeys(reasons))}")
 
 

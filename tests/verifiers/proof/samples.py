@@ -1,11 +1,12 @@
 """Signed samples made by others: CAdES by OpenSSL (Ed25519 by pyHanko), PAdES by pyHanko, XAdES by signxml, plain by OpenSSL."""
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
 
 from asn1crypto import cms
+from asn1crypto.algos import DSASignature
 from lxml import etree
 from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
 from pyhanko.sign import PdfSignatureMetadata, fields, signers
@@ -47,6 +48,7 @@ def create(pki, folder):
         if algorithm != "eddsa":
             samples.append(_xades(leaf, algorithm, folder))
     leaf = pki.leaves["p256"]
+    samples.append(_fixed_width(next(sample for sample in samples if sample.name == "plain ecdsa"), folder))
     for document in ("report-xref-stream", "report-linearized", "report-encrypted", "form", "no-final-newline"):
         samples.append(_pades(pki, leaf, "ecdsa", folder, document))
     samples.append(_signed_again(pki, pki.leaves["rsa"], samples[-1], folder))
@@ -62,6 +64,13 @@ def _plain(leaf, algorithm, folder):
         _must("dgst", "-sha256", *padding, "-sign", leaf.key, "-out", signature, data)
     options = ("--algorithm", algorithm, "--digest", _DIGESTS[algorithm], "--leaf", str(leaf.certificate))
     return Sample(f"plain {algorithm}", "plain", algorithm, signature, data, options)
+
+
+def _fixed_width(sample, folder):
+    value = DSASignature.load(sample.file.read_bytes())
+    file = folder / "plain-ecdsa-fixed.sig"
+    file.write_bytes(b"".join(value[name].native.to_bytes(32, "big") for name in ("r", "s")))
+    return replace(sample, name="plain ecdsa fixed", file=file, options=(*sample.options, "--ecdsa-encoding", "fixed"))
 
 
 def _cades(pki, leaf, algorithm, folder, packaging):
