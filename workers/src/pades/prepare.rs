@@ -101,9 +101,21 @@ fn update(
     reserved: usize,
 ) -> Result<Layout, PdfRefusal> {
     let file = PdfFile::open(document)?;
-    let fields = fields::all(&file)?;
-    let target = fields::choose(&file, &fields, field)?;
-    permissions::check(&file, &fields, &target)?;
+    let layout = update_of(&file, claims, field, reserved);
+    // First, because objects that could not be read any more look like missing ones.
+    file.refuse_exhausted()?;
+    layout
+}
+
+fn update_of(
+    file: &PdfFile<'_>,
+    claims: &SignatureClaims<'_>,
+    field: Option<&str>,
+    reserved: usize,
+) -> Result<Layout, PdfRefusal> {
+    let fields = fields::all(file)?;
+    let target = fields::choose(file, &fields, field)?;
+    permissions::check(file, &fields, &target)?;
     if claims.certification.is_some() && permissions::is_signed(&fields) {
         return Err(PdfRefusal::AlreadySigned);
     }
@@ -111,19 +123,19 @@ fn update(
     let mut numbers = file.next_object_number()?..;
     let mut new_id = || (numbers.next().unwrap_or(u32::MAX), 0);
     let signature = new_id();
-    let dictionary = lay_out(&file, signature, claims, reserved)?;
-    let mut update = IncrementalUpdate::new(&file);
+    let dictionary = lay_out(file, signature, claims, reserved)?;
+    let mut update = IncrementalUpdate::new(file);
     // The signature comes first in the update, where the check before release looks for it.
     let start = update.write(signature, &dictionary.text);
 
-    let mut edits = Edits::new(&file);
+    let mut edits = Edits::new(file);
     let catalog = file.catalog_id();
     match &target {
         TargetField::Existing { id, .. } => edits.set(*id, &[], "V", &reference(signature))?,
         TargetField::New { name } => {
-            let page = pages::first(&file)?;
+            let page = pages::first(file)?;
             let field = new_id();
-            update.write(field, &new_field(&file, field, name, page, signature)?);
+            update.write(field, &new_field(file, field, name, page, signature)?);
             edits.push(page, &[("Annots", b"[]")], &reference(field))?;
             if file.value(file.catalog()?, b"AcroForm").is_null() {
                 let form = new_id();
@@ -153,7 +165,7 @@ fn update(
     let mut update = update.finish(next)?;
     let shifted = |range: Range<usize>| range.start + start..range.end + start;
     let contents = shifted(dictionary.contents);
-    let offset = document.len();
+    let offset = file.bytes().len();
     let range = ByteRange::new(offset + contents.start..offset + contents.end, offset + update.len());
     let room = update.get_mut(shifted(dictionary.byte_range)).unwrap_or_default();
     let numbers = range.numbers();
