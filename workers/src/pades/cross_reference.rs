@@ -109,7 +109,7 @@ struct SectionReader<'f> {
 impl SectionReader<'_> {
     fn section(&mut self, offset: usize) -> Result<Section, PdfRefusal> {
         let file = self.file;
-        // White space before a section is a defect that every reader lives with.
+        // Poppler, pyHanko and EU DSS live with white space before a section.
         let white_space =
             file.get(offset..).unwrap_or_default().iter().take_while(|byte| syntax::is_white_space(**byte));
         let offset = offset + white_space.take(MAX_WHITE_SPACE).count();
@@ -197,7 +197,7 @@ fn table(mut text: &[u8], file_length: usize, offset: usize) -> Result<Section, 
         let (count, rest) = integer(rest).ok_or_else(malformed)?;
         text = rest;
         for number in first..first.saturating_add(count) {
-            // A count that is too high is a defect that every reader lives with.
+            // Poppler and EU DSS live with a count that is too high.
             if text.trim_ascii_start().starts_with(b"trailer") {
                 break;
             }
@@ -261,3 +261,6 @@ const MAX_WHITE_SPACE: usize = 1024;
 const TOO_MANY: &str = "it lists more objects than the file has bytes";
 /// How far from the end readers look for `startxref`.
 const TAIL: usize = 1024 + 32;
+
+#[cfg(test)]
+mod tests;

@@ -1,11 +1,15 @@
 //! PDFs made to hurt: each is refused, or sealed, in little time.
 
 use std::fmt::Write;
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use cryptotoken_api::KeySpec;
 use lopdf::{Object, Stream};
+use proptest::prelude::*;
+use workers::WorkerError;
 
+use crate::pades::forms;
 use crate::pdf::{PAGES, TREE, document, pdf};
 use crate::software_key::SoftwareKey;
 
@@ -106,3 +110,32 @@ fn hostile_pdfs_are_refused_in_little_time() {
         assert!(took < Duration::from_secs(20), "{name} took {took:?}");
     }
 }
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_damaged_pdf_is_sealed_or_refused_and_never_a_panic(
+        form in 0..FORMS.len(),
+        changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6),
+        length in any::<prop::sample::Index>(),
+        cut in any::<bool>(),
+    ) {
+        let mut document = FORMS[form].clone();
+        for (place, byte) in changes {
+            let place = place.index(document.len());
+            document[place] = byte;
+        }
+        if cut {
+            document.truncate(length.index(document.len()));
+        }
+        match KEY.sign("kind = \"pades\"", &document) {
+            Ok(signed) => prop_assert!(signed.contiguous().starts_with(&document)),
+            Err(WorkerError::Pdf(_)) => {}
+            Err(other) => prop_assert!(false, "{other}"),
+        }
+    }
+}
+
+static KEY: LazyLock<SoftwareKey> = LazyLock::new(|| SoftwareKey::generate(KeySpec::EcP256));
+static FORMS: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| forms().into_iter().map(|(_, document)| document).collect());
