@@ -84,7 +84,9 @@ impl Store {
         let mut closed = Vec::new();
         let mut dead = Vec::new();
         for instance in instances {
-            let path = self.locks.join(&instance);
+            // Parsed, because a row must not be able to name any other file.
+            let id: Uuid = instance.parse().map_err(StoreError::unreadable("instance", &instance))?;
+            let path = self.locks.join(id.to_string());
             if lives(&path)? {
                 continue;
             }
