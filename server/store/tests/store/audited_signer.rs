@@ -154,7 +154,7 @@ async fn failures_say_whether_a_signature_may_exist() {
     let outcomes: Vec<_> = events
         .iter()
         .filter_map(|event| match event {
-            AuditEvent::SigningFailed(_) => Some("failed"),
+            AuditEvent::SigningFailed { .. } => Some("failed"),
             AuditEvent::OutcomeUnknown { .. } => Some("unknown"),
             _ => None,
         })

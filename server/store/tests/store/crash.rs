@@ -11,7 +11,7 @@ use store::audit::RequestOutcome;
 use store::{AuditEvent, Store};
 use uuid::Uuid;
 
-use crate::fixture::{FakeSigner, Fixture, NO_ATTEMPTS, context, intent, open};
+use crate::fixture::{FakeSigner, Fixture, NO_ATTEMPTS, act, context, intent, open};
 
 const FOLDER: &str = "SIGILLO_TEST_STORE";
 const THREADS: usize = 16;
@@ -125,7 +125,7 @@ async fn killed_twenty_times_under_load_everything_acknowledged_is_on_record_and
 }
 
 #[tokio::test]
-async fn a_second_program_leaves_the_intents_of_a_living_one_alone() {
+async fn a_second_program_shares_the_chain_with_a_living_one_and_leaves_its_intents_alone() {
     let fixture = Fixture::with_credential(None).await;
     let mut child = start_child(fixture.folder.path());
     let mut first_line = String::new();
@@ -137,6 +137,9 @@ async fn a_second_program_leaves_the_intents_of_a_living_one_alone() {
     for _ in 0..20 {
         let other: Store = fixture.open_again().await;
         assert_eq!(other.close_open_intents().await.unwrap(), NO_ATTEMPTS);
+        // It writes records of its own meanwhile, and the chain stays one chain.
+        other.lock_token("seal-hsm", act("token lock", "seal-hsm")).await.unwrap();
+        fixture.verified().await;
     }
     assert!(child.try_wait().unwrap().is_none(), "the child must still be signing");
     child.kill().unwrap();

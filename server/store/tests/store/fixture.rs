@@ -8,7 +8,7 @@ use cryptotoken_api::{
     SignerError, ToBeSigned,
 };
 use sqlx::{Connection as _, SqliteConnection};
-use store::audit::{ChainVerification, ChainVerified, Fault, SigningFailed, SigningIntended};
+use store::audit::{ChainVerification, ChainVerified, Fault, SigningIntended};
 use store::{AdministrativeAct, AuditEvent, DEFAULT_OWNER, KeyUse, NewCredential, SigningContext, Store};
 use tempfile::TempDir;
 use uuid::Uuid;
@@ -134,7 +134,7 @@ pub(crate) fn created(attempt: Uuid) -> AuditEvent {
 }
 
 pub(crate) fn failed(attempt: Uuid) -> AuditEvent {
-    AuditEvent::SigningFailed(SigningFailed { attempt, request_id: attempt, reason: "the device is away".to_owned() })
+    AuditEvent::SigningFailed { attempt, request_id: attempt, reason: "the device is away".to_owned() }
 }
 
 pub(crate) fn context() -> SigningContext {
