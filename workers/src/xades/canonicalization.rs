@@ -387,6 +387,9 @@ impl<'t> Rendered<'t> {
         for prefix in self.written.drain(before..) {
             if let Some(bindings) = self.bindings.get_mut(prefix) {
                 bindings.pop();
+                if bindings.is_empty() {
+                    self.bindings.remove(prefix);
+                }
             }
         }
     }

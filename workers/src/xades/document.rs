@@ -54,6 +54,10 @@ impl<'b> XmlDocument<'b> {
         }
         let content = declaration.length;
         refuse_illegal_characters(&text)?;
+        // The tokenizer would drop a second mark without counting it.
+        if text.get(content..).is_some_and(|rest| rest.starts_with('\u{FEFF}')) {
+            return Err(XmlError::at(&text, content, XmlFault::TextOutsideRoot));
+        }
         Ok(Self { text, width, mark, content })
     }
 

@@ -4,6 +4,7 @@
 //! it says is decided here. Text, comments and instructions come with line ends and references resolved.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::rc::Rc;
 
 use quick_xml::events::Event as Token;
@@ -219,6 +220,7 @@ impl<'t> XmlReader<'t> {
         self.root_seen = true;
 
         let mut declared: Vec<&'t str> = Vec::new();
+        let mut seen = HashSet::new();
         let mut others = Vec::new();
         for raw in raw_attributes {
             let at = offset + 1 + raw.offset;
@@ -230,7 +232,7 @@ impl<'t> XmlReader<'t> {
                     continue;
                 }
             };
-            if declared.contains(&prefix) {
+            if !seen.insert(prefix) {
                 return Err(self.error(at, XmlFault::DuplicateAttribute { name: shortened(raw.qualified) }));
             }
             if self.namespaces.declare(prefix, &raw.value).map_err(|fault| self.error(at, fault))? {
