@@ -39,11 +39,11 @@ pub(crate) enum Algorithm {
     },
 }
 
-impl Method {
-    /// Exclusive without comments and without prefix list: what Sigillo writes.
-    pub(crate) const EXCLUSIVE: Self =
-        Self { algorithm: Algorithm::Exclusive { inclusive_prefixes: Vec::new() }, comments: false };
+/// Exclusive without comments and without prefix list: what Sigillo writes.
+pub(crate) static EXCLUSIVE: Method =
+    Method { algorithm: Algorithm::Exclusive { inclusive_prefixes: Vec::new() }, comments: false };
 
+impl Method {
     /// The identifier in `ds:CanonicalizationMethod` and `ds:Transform`.
     pub(crate) fn uri(&self) -> &'static str {
         match (&self.algorithm, self.comments) {
@@ -79,43 +79,50 @@ pub(crate) enum Omission {
     ElementAt(usize),
 }
 
-/// Writes the canonical form of a part of a document piecewise to `sink`. Says whether the part was found.
+/// Where canonical octets go: into memory, or into a digest.
+pub(crate) trait Sink {
+    /// Takes the next octets.
+    fn take(&mut self, octets: &[u8]);
+}
+
+impl Sink for Vec<u8> {
+    fn take(&mut self, octets: &[u8]) {
+        self.extend_from_slice(octets);
+    }
+}
+
+/// Writes the canonical form of a part of a document to `sink` and gives it back; `None` when the part is not there.
 ///
 /// # Errors
 /// When the document, to its end, is not well-formed or breaks a bound.
-pub(crate) fn canonicalize<'t>(
-    document: &'t XmlDocument<'_>,
+pub(crate) fn canonicalize<S: Sink>(
+    document: &XmlDocument<'_>,
     part: Part<'_>,
     omission: Omission,
     method: &Method,
-    sink: impl FnMut(&[u8]),
-) -> Result<bool, XmlError> {
+    sink: S,
+) -> Result<Option<S>, XmlError> {
     let mut reader = XmlReader::new(document);
-    let mut canonicalizer = Canonicalizer::<'t, '_, _>::new(method, omission, sink);
-    let mut found = matches!(part, Part::Document);
-    let mut apex_depth = None;
+    let mut waiting = Some(sink);
+    let mut canonicalizer = None;
+    let mut result = None;
+    if matches!(part, Part::Document) {
+        canonicalizer = waiting.take().map(|sink| Canonicalizer::document(method, omission, sink));
+    }
     while let Some(event) = reader.next()? {
-        if let (false, Event::Start(element)) = (found, &event)
-            && part.begins_with(element)
+        if matches!(&event, Event::Start(element) if part.begins_with(element))
+            && let Some(sink) = waiting.take()
         {
-            found = true;
-            apex_depth = Some(reader.depth());
-            canonicalizer.start_subtree(&reader);
+            canonicalizer = Some(Canonicalizer::subtree(method, omission, sink, &reader));
         }
-        match apex_depth {
-            None if !found => {}
-            None if matches!(part, Part::Document) => canonicalizer.take(&event, &reader),
-            None => {}
-            Some(depth) => {
-                canonicalizer.take(&event, &reader);
-                if matches!(event, Event::End(_)) && reader.depth() < depth {
-                    apex_depth = None;
-                }
-            }
+        if let Some(canonicalizer) = &mut canonicalizer {
+            canonicalizer.take(&event, &reader);
+        }
+        if canonicalizer.as_ref().is_some_and(Canonicalizer::is_complete) {
+            result = canonicalizer.take().map(Canonicalizer::finish);
         }
     }
-    canonicalizer.finish();
-    Ok(found)
+    Ok(canonicalizer.map(Canonicalizer::finish).or(result))
 }
 
 impl Part<'_> {
@@ -136,7 +143,7 @@ impl Attribute<'_> {
 }
 
 /// Writes the canonical form of the events it is fed.
-pub(crate) struct Canonicalizer<'t, 'm, S: FnMut(&[u8])> {
+pub(crate) struct Canonicalizer<'t, 'm, S> {
     method: &'m Method,
     omission: Omission,
     sink: S,
@@ -146,13 +153,15 @@ pub(crate) struct Canonicalizer<'t, 'm, S: FnMut(&[u8])> {
     /// Elements open inside one that is left out, itself included.
     omitted: usize,
     root_written: bool,
-    subtree: Option<Vec<Attribute<'t>>>,
+    is_subtree: bool,
+    /// What the apex of a subtree takes over.
+    inherited: Vec<Attribute<'t>>,
     rendered: Rendered<'t>,
 }
 
-impl<'t, 'm, S: FnMut(&[u8])> Canonicalizer<'t, 'm, S> {
-    /// A canonicalizer for a whole document.
-    pub(crate) fn new(method: &'m Method, omission: Omission, sink: S) -> Self {
+impl<'t, 'm, S: Sink> Canonicalizer<'t, 'm, S> {
+    /// A canonicalizer for all events of a document.
+    pub(crate) fn document(method: &'m Method, omission: Omission, sink: S) -> Self {
         Self {
             method,
             omission,
@@ -161,14 +170,21 @@ impl<'t, 'm, S: FnMut(&[u8])> Canonicalizer<'t, 'm, S> {
             depth: 0,
             omitted: 0,
             root_written: false,
-            subtree: None,
+            is_subtree: false,
+            inherited: Vec::new(),
             rendered: Rendered::default(),
         }
     }
 
-    /// Makes the next event, the start tag that `reader` has just returned, the apex of a subtree.
-    pub(crate) fn start_subtree(&mut self, reader: &XmlReader<'t>) {
-        self.subtree = Some(reader.inherited_xml_attributes().to_vec());
+    /// A canonicalizer for the element whose start tag `reader` has just returned, beginning with that event.
+    pub(crate) fn subtree(method: &'m Method, omission: Omission, sink: S, reader: &XmlReader<'t>) -> Self {
+        let inherited = reader.inherited_xml_attributes().to_vec();
+        Self { is_subtree: true, inherited, ..Self::document(method, omission, sink) }
+    }
+
+    /// Whether the element of a subtree has ended.
+    pub(crate) const fn is_complete(&self) -> bool {
+        self.is_subtree && self.root_written && self.depth == 0
     }
 
     /// Takes the event that `reader` has just returned.
@@ -196,13 +212,14 @@ impl<'t, 'm, S: FnMut(&[u8])> Canonicalizer<'t, 'm, S> {
         }
     }
 
-    /// Hands the last octets to the sink.
-    pub(crate) fn finish(mut self) {
+    /// Hands the last octets to the sink and gives it back.
+    pub(crate) fn finish(mut self) -> S {
         self.flush();
+        self.sink
     }
 
     fn flush(&mut self) {
-        (self.sink)(&self.buffer);
+        self.sink.take(&self.buffer);
         self.buffer.clear();
     }
 
@@ -233,7 +250,7 @@ impl<'t, 'm, S: FnMut(&[u8])> Canonicalizer<'t, 'm, S> {
     }
 
     fn start(&mut self, element: &Element<'t>, reader: &XmlReader<'t>) {
-        let inherited = if self.root_written { None } else { self.subtree.take() };
+        let inherited = std::mem::take(&mut self.inherited);
         let is_apex = !self.root_written;
         self.rendered.enter();
         let namespaces = self.namespaces_to_write(element, reader, is_apex);
@@ -244,17 +261,13 @@ impl<'t, 'm, S: FnMut(&[u8])> Canonicalizer<'t, 'm, S> {
             escape::attribute(&mut self.buffer, &uri);
             self.write(&["\""]);
         }
-        match inherited.filter(|inherited| !inherited.is_empty()) {
-            Some(inherited) => {
-                for attribute in &self.with_inherited(element, &inherited) {
-                    self.attribute(attribute.qualified, &attribute.value);
-                }
-            }
-            None => {
-                for attribute in &element.attributes {
-                    self.attribute(attribute.qualified, &attribute.value);
-                }
-            }
+        let attributes = if inherited.is_empty() {
+            Cow::Borrowed(&element.attributes)
+        } else {
+            Cow::Owned(self.with_inherited(element, &inherited))
+        };
+        for attribute in attributes.iter() {
+            self.attribute(attribute.qualified, &attribute.value);
         }
         self.write(&[">"]);
         self.depth += 1;

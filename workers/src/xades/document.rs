@@ -82,28 +82,38 @@ impl<'b> XmlDocument<'b> {
             }
     }
 
-    /// `addition`, which comes between existing text, in the encoding of the document; `None` when the encoding
-    /// lacks one of its characters.
-    pub(crate) fn encode(&self, addition: &str) -> Option<Vec<u8>> {
-        match self.width {
-            Width::Utf8 => Some(addition.as_bytes().to_vec()),
-            Width::Utf16 { little_endian } => Some(
-                addition
-                    .encode_utf16()
-                    .flat_map(|unit| if little_endian { unit.to_le_bytes() } else { unit.to_be_bytes() })
-                    .collect(),
-            ),
-            // All of them agree with ASCII, and what Sigillo adds is ASCII.
-            Width::Single => addition.is_ascii().then(|| addition.as_bytes().to_vec()),
-        }
+    /// How its characters become octets.
+    pub(crate) const fn width(&self) -> Width {
+        self.width
     }
 }
 
+/// How the characters of a document become octets.
 #[derive(Debug, Clone, Copy)]
-enum Width {
+pub(crate) enum Width {
+    /// UTF-8.
     Utf8,
-    Utf16 { little_endian: bool },
+    /// UTF-16.
+    Utf16 {
+        /// Whether the low octet comes first.
+        little_endian: bool,
+    },
+    /// One octet for each character; all of these encodings agree with ASCII.
     Single,
+}
+
+impl Width {
+    /// ASCII text, which comes between existing text, in the encoding of the document.
+    pub(crate) fn encode_ascii(self, addition: &str) -> Vec<u8> {
+        debug_assert!(addition.is_ascii(), "what Sigillo adds is ASCII");
+        match self {
+            Self::Utf8 | Self::Single => addition.as_bytes().to_vec(),
+            Self::Utf16 { little_endian } => addition
+                .encode_utf16()
+                .flat_map(|unit| if little_endian { unit.to_le_bytes() } else { unit.to_be_bytes() })
+                .collect(),
+        }
+    }
 }
 
 /// A single-octet encoding. `encoding_rs` reads labels as browsers do, where "ISO-8859-1" means windows-1252;

@@ -17,7 +17,7 @@ mod characters;
 mod namespaces;
 
 pub(crate) use characters::is_ncname;
-pub(crate) use namespaces::{Namespaces, XML_NAMESPACE};
+pub(crate) use namespaces::Namespaces;
 
 use characters::{BLANK, normalize_line_ends, resolve_reference, split_qname};
 
@@ -192,7 +192,8 @@ impl<'t> XmlReader<'t> {
         self.start + usize::try_from(self.tokens.buffer_position()).unwrap_or(usize::MAX)
     }
 
-    fn error(&self, offset: usize, fault: XmlFault) -> XmlError {
+    /// The fault at this octet of the text.
+    pub(crate) fn error(&self, offset: usize, fault: XmlFault) -> XmlError {
         XmlError::at(self.text, offset, fault)
     }
 

@@ -179,6 +179,18 @@ pub enum XmlFault {
         /// The namespace name, shortened.
         uri: String,
     },
+    /// A signature inside a signature would be excluded from itself.
+    #[error("the root element is a signature; there is no document around it to sign")]
+    RootIsSignature,
+    /// An identifier that a signature refers to, or an `xml:id`, stands in two places.
+    #[error("the identifier {id:?} is given to two elements")]
+    AmbiguousId {
+        /// The identifier, shortened.
+        id: String,
+    },
+    /// The reference of an earlier signature covers the place of a new one, or may.
+    #[error("an earlier signature covers the whole document in a way that another signature inside would break")]
+    CoveredByEarlierSignature,
     /// A bound that keeps time and memory in proportion.
     #[error("more than {limit} {what}")]
     Limit {

@@ -1,6 +1,6 @@
 //! Canonical forms and refusals, judged by xmllint and, for subtrees, by xmlsec1.
 
-use super::Method;
+use super::EXCLUSIVE;
 use crate::xades::xml_error::XmlFault;
 
 mod generator;
@@ -35,7 +35,7 @@ fn spoilt_documents_that_are_accepted_have_the_canonical_form_that_xmllint_write
         let random = &mut Random::new(seed);
         let document = generator::document(random);
         let octets = generator::spoil(random, &document);
-        match ours(&octets, &Method::EXCLUSIVE) {
+        match ours(&octets, &EXCLUSIVE) {
             // libxml2 drops an empty `xml:base` even where nothing around it is omitted; Canonical XML 1.1 does not.
             Ok(_) if octets.windows(8).any(|window| window == b"xml:base") => {}
             Ok(_) => accepted.push(octets),
@@ -102,7 +102,7 @@ fn the_documents_of_the_corpus_have_the_canonical_form_that_xmllint_writes() {
     for entry in entries {
         let octets = std::fs::read(entry.unwrap().path()).unwrap();
         if octets.windows(9).any(|window| window == b"<!DOCTYPE") {
-            assert_eq!(ours(&octets, &Method::EXCLUSIVE).unwrap_err().fault, XmlFault::DocumentType);
+            assert_eq!(ours(&octets, &EXCLUSIVE).unwrap_err().fault, XmlFault::DocumentType);
         } else {
             documents.push(octets);
         }

@@ -57,7 +57,7 @@ fn a_place_in_the_text_is_found_in_the_octets_of_every_encoding() {
         let document = XmlDocument::decode(&octets).unwrap();
         let end_tag = document.text().find("</é>").unwrap();
         let place = document.octet_offset(end_tag);
-        let signed = [&octets[..place], &document.encode("<b/>").unwrap(), &octets[place..]].concat();
+        let signed = [&octets[..place], &document.width().encode_ascii("<b/>"), &octets[place..]].concat();
         assert_eq!(read_by_xmllint(&signed).as_deref(), Some("<é>ü€<b></b></é>"), "{name}");
     }
 }

@@ -22,10 +22,8 @@ pub(super) fn ours(octets: &[u8], method: &Method) -> Result<Vec<u8>, XmlError> 
 /// Our canonical form of a part that must be there.
 pub(super) fn part(octets: &[u8], part: Part<'_>, omit: Omission, method: &Method) -> Result<Vec<u8>, XmlError> {
     let document = XmlDocument::decode(octets)?;
-    let mut canonical = Vec::new();
-    let found = canonicalize(&document, part, omit, method, |piece| canonical.extend_from_slice(piece))?;
-    assert!(found, "{part:?} is not in the document");
-    Ok(canonical)
+    let canonical = canonicalize(&document, part, omit, method, Vec::new())?;
+    Ok(canonical.unwrap_or_else(|| panic!("{part:?} is not in the document")))
 }
 
 /// Writes documents as files; the folder is removed with the value.

@@ -1,0 +1,268 @@
+//! X.509 certificates as signing needs them: the DER as issued, and the few fields that decide (RFC 5280).
+
+use std::fmt;
+use std::sync::Arc;
+
+use const_oid::AssociatedOid;
+use der::{Decode, Encode};
+use openssl::x509::X509;
+use time::OffsetDateTime;
+use x509_cert::ext::pkix::{BasicConstraints, ExtendedKeyUsage, KeyUsage, SubjectKeyIdentifier};
+
+use crate::algorithm::DigestAlgorithm;
+use crate::key::{PublicKey, UnusableKey};
+use crate::qualified::{QC_STATEMENTS, QualifiedStatements};
+
+/// Why a certificate or a chain cannot be used. Whoever supplied it must supply another one.
+#[derive(Debug, thiserror::Error)]
+pub enum CertificateError {
+    /// Not a certificate, or one that breaks RFC 5280's encoding.
+    #[error("the certificate cannot be read: {0}")]
+    Malformed(#[from] der::Error),
+    /// PEM armour or DER that OpenSSL does not read.
+    #[error("the certificates cannot be read")]
+    Unreadable(#[from] openssl::error::ErrorStack),
+    /// Its key is of an unsupported kind.
+    #[error(transparent)]
+    Key(#[from] UnusableKey),
+    /// There is none.
+    #[error("there is no certificate in the file")]
+    Empty,
+    /// None of them carries the key.
+    #[error("none of the certificates carries the key {fingerprint}")]
+    NoLeaf {
+        /// SHA-256 over the public key looked for.
+        fingerprint: String,
+    },
+    /// A certificate is no part of the path from the leaf upwards.
+    #[error("the certificate of \"{subject}\" is not part of the chain")]
+    Unrelated {
+        /// Whose certificate.
+        subject: String,
+    },
+}
+
+/// One certificate, immutable and cheap to clone.
+#[derive(Clone)]
+pub struct Certificate(Arc<Parsed>);
+
+struct Parsed {
+    der: Vec<u8>,
+    certificate: x509_cert::Certificate,
+    public_key: PublicKey,
+}
+
+impl Certificate {
+    /// Reads one DER certificate.
+    ///
+    /// # Errors
+    /// [`CertificateError`] when it is malformed or its key is of an unsupported kind.
+    pub fn from_der(der: &[u8]) -> Result<Self, CertificateError> {
+        let certificate = x509_cert::Certificate::from_der(der)?;
+        let spki = certificate.tbs_certificate().subject_public_key_info().to_der()?;
+        let public_key = PublicKey::from_spki_der(&spki)?;
+        Ok(Self(Arc::new(Parsed { der: der.to_vec(), certificate, public_key })))
+    }
+
+    /// The DER as issued; what is hashed and embedded, never re-encoded.
+    #[must_use]
+    pub fn der(&self) -> &[u8] {
+        &self.0.der
+    }
+
+    /// All fields.
+    #[must_use]
+    pub fn fields(&self) -> &x509_cert::TbsCertificate {
+        self.0.certificate.tbs_certificate()
+    }
+
+    /// The certified key.
+    #[must_use]
+    pub fn public_key(&self) -> &PublicKey {
+        &self.0.public_key
+    }
+
+    /// Subject as RFC 4514 text.
+    #[must_use]
+    pub fn subject(&self) -> String {
+        self.fields().subject().to_string()
+    }
+
+    /// Issuer as RFC 4514 text.
+    #[must_use]
+    pub fn issuer(&self) -> String {
+        self.fields().issuer().to_string()
+    }
+
+    /// Serial number in hexadecimal, without sign octet.
+    #[must_use]
+    pub fn serial_number(&self) -> String {
+        let text = hex::encode(self.fields().serial_number().as_bytes());
+        text.strip_prefix("00").filter(|rest| !rest.is_empty()).map(str::to_owned).unwrap_or(text)
+    }
+
+    /// SHA-256 over the DER, in hexadecimal.
+    #[must_use]
+    pub fn fingerprint(&self) -> String {
+        hex::encode(DigestAlgorithm::Sha256.digest(self.der()))
+    }
+
+    /// Start of validity.
+    #[must_use]
+    pub fn not_before(&self) -> OffsetDateTime {
+        instant(self.fields().validity().not_before)
+    }
+
+    /// End of validity.
+    #[must_use]
+    pub fn not_after(&self) -> OffsetDateTime {
+        instant(self.fields().validity().not_after)
+    }
+
+    /// Whether issuer and subject are the same name.
+    #[must_use]
+    pub fn is_self_issued(&self) -> bool {
+        self.fields().issuer() == self.fields().subject()
+    }
+
+    /// `keyUsage`, where present and readable.
+    #[must_use]
+    pub fn key_usage(&self) -> Option<KeyUsage> {
+        self.extension::<KeyUsage>()
+    }
+
+    /// `extKeyUsage`, where present and readable.
+    #[must_use]
+    pub fn extended_key_usage(&self) -> Option<ExtendedKeyUsage> {
+        self.extension::<ExtendedKeyUsage>()
+    }
+
+    /// Whether `basicConstraints` makes it a CA certificate.
+    #[must_use]
+    pub fn is_ca(&self) -> bool {
+        self.extension::<BasicConstraints>().is_some_and(|constraints| constraints.ca)
+    }
+
+    /// `subjectKeyIdentifier`, where present.
+    #[must_use]
+    pub fn subject_key_identifier(&self) -> Option<Vec<u8>> {
+        self.extension::<SubjectKeyIdentifier>().map(|ski| ski.0.as_bytes().to_vec())
+    }
+
+    /// The EU qualified statements; empty ones when the extension is absent.
+    ///
+    /// # Errors
+    /// When the extension is there and malformed.
+    pub fn qualified_statements(&self) -> Result<QualifiedStatements, CertificateError> {
+        match self.raw_extension(QC_STATEMENTS) {
+            Some(value) => Ok(QualifiedStatements::from_der(value)?),
+            None => Ok(QualifiedStatements::default()),
+        }
+    }
+
+    /// Whether `issuer` signed this certificate, by name and by signature.
+    #[must_use]
+    pub fn is_issued_by(&self, issuer: &Self) -> bool {
+        if self.fields().issuer() != issuer.fields().subject() {
+            return false;
+        }
+        X509::from_der(self.der()).and_then(|x509| x509.verify(issuer.public_key().pkey())).unwrap_or(false)
+    }
+
+    fn raw_extension(&self, oid: der::asn1::ObjectIdentifier) -> Option<&[u8]> {
+        let extensions = self.fields().extensions()?;
+        extensions.iter().find(|extension| extension.extn_id == oid).map(|extension| extension.extn_value.as_bytes())
+    }
+
+    fn extension<T: AssociatedOid + for<'a> Decode<'a>>(&self) -> Option<T> {
+        T::from_der(self.raw_extension(T::OID)?).ok()
+    }
+}
+
+impl fmt::Debug for Certificate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Certificate({} {})", self.subject(), self.fingerprint())
+    }
+}
+
+impl PartialEq for Certificate {
+    fn eq(&self, other: &Self) -> bool {
+        self.der() == other.der()
+    }
+}
+
+fn instant(time: x509_cert::time::Time) -> OffsetDateTime {
+    // A certificate's time is at or after 1950 (UTCTime) and before 10000, so the conversion cannot fail.
+    OffsetDateTime::UNIX_EPOCH + time.to_unix_duration()
+}
+
+/// A certificate path, leaf first, each issued by the next.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CertificateChain(Vec<Certificate>);
+
+impl CertificateChain {
+    /// A chain that is in order already, as the database keeps it.
+    ///
+    /// # Errors
+    /// [`CertificateError::Empty`] and what [`Certificate::from_der`] reports.
+    pub fn from_ders<D: AsRef<[u8]>>(ders: &[D]) -> Result<Self, CertificateError> {
+        let certificates = ders.iter().map(|der| Certificate::from_der(der.as_ref())).collect::<Result<Vec<_>, _>>()?;
+        if certificates.is_empty() { Err(CertificateError::Empty) } else { Ok(Self(certificates)) }
+    }
+
+    /// Reads a PEM bundle (or one DER certificate) in any order and puts it in order from the certificate of `key` upwards.
+    ///
+    /// # Errors
+    /// [`CertificateError::NoLeaf`] when no certificate carries the key, [`CertificateError::Unrelated`] when one is not on the path.
+    pub fn for_key(bundle: &[u8], key: &PublicKey) -> Result<Self, CertificateError> {
+        let mut rest = read_bundle(bundle)?;
+        let leaf = rest
+            .iter()
+            .position(|certificate| certificate.public_key().same_key(key))
+            .ok_or_else(|| CertificateError::NoLeaf { fingerprint: key.fingerprint() })?;
+        let mut ordered = vec![rest.swap_remove(leaf)];
+        while let Some(last) = ordered.last() {
+            let next = rest.iter().position(|candidate| last.is_issued_by(candidate));
+            match next {
+                Some(position) => ordered.push(rest.swap_remove(position)),
+                None => break,
+            }
+        }
+        // The same certificate twice is a harmless slip of whoever joined the files.
+        match rest.into_iter().find(|certificate| !ordered.contains(certificate)) {
+            Some(stray) => Err(CertificateError::Unrelated { subject: stray.subject() }),
+            None => Ok(Self(ordered)),
+        }
+    }
+
+    /// The signer's certificate.
+    #[must_use]
+    pub fn leaf(&self) -> &Certificate {
+        #[expect(clippy::indexing_slicing, reason = "both constructors refuse an empty list")]
+        &self.0[0]
+    }
+
+    /// All certificates, leaf first.
+    #[must_use]
+    pub fn certificates(&self) -> &[Certificate] {
+        &self.0
+    }
+
+    /// What goes into a signature: all but a self-issued root above the leaf, which verifiers must have by other ways.
+    pub fn without_root(&self) -> impl Iterator<Item = &Certificate> {
+        self.0.iter().enumerate().filter(|(i, c)| *i == 0 || !c.is_self_issued()).map(|(_, c)| c)
+    }
+}
+
+/// Reads all certificates of a PEM bundle, or one DER certificate.
+///
+/// # Errors
+/// [`CertificateError`] when there is none or one cannot be read.
+pub fn read_bundle(bundle: &[u8]) -> Result<Vec<Certificate>, CertificateError> {
+    let stack = if bundle.starts_with(&[0x30]) { vec![X509::from_der(bundle)?] } else { X509::stack_from_pem(bundle)? };
+    let certificates = stack
+        .iter()
+        .map(|x509| Certificate::from_der(&x509.to_der()?))
+        .collect::<Result<Vec<_>, CertificateError>>()?;
+    if certificates.is_empty() { Err(CertificateError::Empty) } else { Ok(certificates) }
+}

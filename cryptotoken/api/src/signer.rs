@@ -1,0 +1,24 @@
+//! The port through which a worker uses a key: one credential, one algorithm.
+
+use std::time::Instant;
+
+use crate::algorithm::SignatureAlgorithm;
+use crate::error::SignerError;
+use crate::signature_value::SignatureValue;
+use crate::to_be_signed::ToBeSigned;
+
+/// One key with one algorithm, lent for one request.
+pub trait Signer: Send + Sync {
+    /// The algorithm it signs with.
+    fn algorithm(&self) -> SignatureAlgorithm;
+
+    /// Signs with this credential's key and algorithm.
+    ///
+    /// With [`ToBeSigned::Data`] the token or its library hashes, never the caller. Blocks until the token answers
+    /// or `deadline` passes; the signature may still be made then, and is recorded as withheld.
+    ///
+    /// # Errors
+    /// [`SignerError::Busy`] when no session was free in time (retry later); [`SignerError::DataRequired`] when only
+    /// a digest was given and the token hashes by itself (retrying cannot help); the others as they say.
+    fn sign(&self, to_be_signed: ToBeSigned<'_>, deadline: Instant) -> Result<SignatureValue, SignerError>;
+}

@@ -1,0 +1,8 @@
+//! Every format with software keys, judged by foreign tools.
+
+#[path = "formats/cades.rs"]
+mod cades;
+#[path = "formats/plain.rs"]
+mod plain;
+#[path = "formats/software_key.rs"]
+mod software_key;
