@@ -163,7 +163,9 @@ impl WorkerError {
     #[must_use]
     pub const fn fault(&self) -> Fault {
         match self {
-            Self::DigestOnly | Self::DigestAlgorithm { .. } | Self::DigestNotAllowed { .. } | Self::Xml(_) => Fault::Document,
+            Self::DigestOnly | Self::DigestAlgorithm { .. } | Self::DigestNotAllowed { .. } | Self::Xml(_) => {
+                Fault::Document
+            }
             Self::MediaType { .. } => Fault::MediaType,
             Self::Parameter { .. } => Fault::Parameters,
             Self::CredentialNotActive { .. }

@@ -20,11 +20,7 @@ pub(super) const SIGNED_PROPERTIES_TYPE: &str = "http://uri.etsi.org/01903#Signe
 ///
 /// # Errors
 /// Only when the DER encoder fails, which would be a bug.
-pub(super) fn qualifying_properties(
-    id: &str,
-    media_type: &str,
-    context: &SignatureContext<'_>,
-) -> der::Result<String> {
+pub(super) fn qualifying_properties(id: &str, media_type: &str, context: &SignatureContext<'_>) -> der::Result<String> {
     let digest = context.algorithm.digest();
     let leaf = context.credential.chain.leaf();
     Ok(format!(

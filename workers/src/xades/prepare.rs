@@ -89,7 +89,8 @@ fn media_type(declared: Option<&str>) -> Result<String, WorkerError> {
     let Some(declared) = declared else { return Ok(DEFAULT_MEDIA_TYPE.to_owned()) };
     let essence = essence(declared);
     let token = |text: &str| {
-        !text.is_empty() && text.chars().all(|each| each.is_ascii_alphanumeric() || matches!(each, '.' | '-' | '_' | '+'))
+        !text.is_empty()
+            && text.chars().all(|each| each.is_ascii_alphanumeric() || matches!(each, '.' | '-' | '_' | '+'))
     };
     match essence.split_once('/') {
         Some(("application", "octet-stream")) => Ok(DEFAULT_MEDIA_TYPE.to_owned()),

@@ -56,7 +56,8 @@ impl UnsignedSignature {
 
         // The digest of the properties is part of what is signed, so they are canonicalised first.
         let properties_id = format!("{id}-properties");
-        let canonical_properties = canonical(&[&start, &value_start, &after_value], Part::ElementWithId(&properties_id))?;
+        let canonical_properties =
+            canonical(&[&start, &value_start, &after_value], Part::ElementWithId(&properties_id))?;
         let signed_info = signed_info(id, signature_method, document_digest, &canonical_properties, context);
         let signed_info_part = Part::ElementAt(start.len());
         let canonical_signed_info = canonical(&[&start, &signed_info, &value_start, &after_value], signed_info_part)?;
