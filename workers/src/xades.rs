@@ -3,9 +3,9 @@
 //! Reading XML strictly and writing its canonical forms is here too ([`document`], [`reader`], [`canonicalization`]): what is
 //! signed is octets that every verifier must compute alike, so nothing ambiguous gets past the reader.
 //!
-//! Decided 2026-11-20: exclusive canonicalization everywhere, stated as a transform of every reference, and the document
-//! less all signatures (XPath Filter 2.0) rather than less this one (enveloped-signature): signatures stand side by side
-//! and none breaks another, and moving the signed element into an envelope keeps the properties valid.
+//! Decided 2026-11-20: exclusive canonicalization everywhere, stated as a transform of every reference, so that nothing around
+//! an element changes its digest; and the document less all signatures (XPath Filter 2.0), not only less this one
+//! (enveloped-signature alone), so that signatures stand side by side and none breaks another.
 
 mod algorithm;
 mod assemble;

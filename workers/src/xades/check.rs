@@ -13,7 +13,7 @@ use super::document::XmlDocument;
 use super::earlier::Survey;
 use super::element::{ElementTree, TreeBuilder};
 use super::reader::{Event, XmlReader};
-use super::signature::FILTER2;
+use super::signature::{ENVELOPED, FILTER2};
 use super::xml_error::XmlError;
 use crate::create::SignatureContext;
 use crate::error::Discrepancy;
@@ -181,7 +181,7 @@ impl<'a> Said<'a> {
         };
         let points = document.attribute("URI") == Some("")
             && document.attribute("Type").is_none()
-            && transforms(document)? == [FILTER2, EXCLUSIVE.uri()]
+            && transforms(document)? == [ENVELOPED, FILTER2, EXCLUSIVE.uri()]
             && subtracts_signatures(document)
             && refers(properties, "URI", signed)
             && properties.attribute("Type") == Some(SIGNED_PROPERTIES_TYPE)
@@ -214,7 +214,7 @@ fn transforms(reference: &ElementTree) -> Option<Vec<&str>> {
 }
 
 fn subtracts_signatures(reference: &ElementTree) -> bool {
-    let transform = reference.only(SIGNATURE_NAMESPACE, "Transforms").and_then(|each| each.children.first());
+    let transform = reference.only(SIGNATURE_NAMESPACE, "Transforms").and_then(|each| each.children.get(1));
     let expression = transform.and_then(|transform| transform.only(FILTER2, "XPath"));
     expression.is_some_and(|expression| {
         expression.attribute("Filter") == Some("subtract") && expression.text == "/descendant::ds:Signature"

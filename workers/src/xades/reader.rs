@@ -65,11 +65,6 @@ impl Element<'_> {
     pub(crate) fn is(&self, namespace: &str, local: &str) -> bool {
         self.local == local && *self.namespace == *namespace
     }
-
-    /// The value of the attribute without namespace of that name.
-    pub(crate) fn attribute(&self, local: &str) -> Option<&str> {
-        self.attributes.iter().find(|each| each.prefix.is_empty() && each.local == local).map(|each| &*each.value)
-    }
 }
 
 /// An attribute with its namespace resolved and its value normalised.

@@ -16,6 +16,10 @@ use crate::create::SignatureContext;
 use crate::error::WorkerError;
 use crate::kind::WorkerKind;
 
+/// The enveloped-signature transform. What it takes out, the filter after it takes out too; it is there for verifiers that
+/// want to see it, and for those that know no filter and pass over it (signxml).
+pub(super) const ENVELOPED: &str = "http://www.w3.org/2000/09/xmldsig#enveloped-signature";
+
 /// Namespace and identifier of XPath Filter 2.0.
 pub(super) const FILTER2: &str = "http://www.w3.org/2002/06/xmldsig-filter2";
 
@@ -94,6 +98,7 @@ fn signed_info(
          <ds:CanonicalizationMethod Algorithm=\"{canonicalization}\"></ds:CanonicalizationMethod>\
          <ds:SignatureMethod Algorithm=\"{signature_method}\"></ds:SignatureMethod>\
          <ds:Reference Id=\"{id}-document\" URI=\"\"><ds:Transforms>\
+         <ds:Transform Algorithm=\"{ENVELOPED}\"></ds:Transform>\
          <ds:Transform Algorithm=\"{FILTER2}\"><dsig-filter2:XPath xmlns:dsig-filter2=\"{FILTER2}\" \
          Filter=\"subtract\">/descendant::ds:Signature</dsig-filter2:XPath></ds:Transform>\
          <ds:Transform Algorithm=\"{canonicalization}\"></ds:Transform></ds:Transforms>\

@@ -1,6 +1,6 @@
 //! Canonical forms and refusals, judged by xmllint and, for subtrees, by xmlsec1.
 
-use super::EXCLUSIVE;
+use super::{EXCLUSIVE, Omission, Part};
 use crate::xades::xml_error::XmlFault;
 
 mod generator;
@@ -12,10 +12,6 @@ use oracle::{accepted_by_xmllint, assert_same_as_xmllint, ours};
 /// How many generated documents a test tries; xmllint takes most of the time.
 fn cases() -> u64 {
     std::env::var("SIGILLO_XML_CASES").ok().map_or(300, |cases| cases.parse().unwrap())
-}
-
-fn same(documents: &[&str]) {
-    assert_same_as_xmllint(&documents.iter().map(|document| document.as_bytes().to_vec()).collect::<Vec<_>>());
 }
 
 #[test]
@@ -109,4 +105,46 @@ fn the_documents_of_the_corpus_have_the_canonical_form_that_xmllint_writes() {
     }
     println!("{} documents of the corpus", documents.len());
     assert_same_as_xmllint(&documents);
+}
+
+#[test]
+fn documents_written_to_be_difficult_have_the_canonical_form_that_xmllint_writes() {
+    assert_same_as_xmllint(
+        &[
+            // Instructions and comments around the root, in the way of Canonical XML, section 3.1.
+            "<?xml version='1.0'?>\n\n<?style a='b'   \n?>\n<!--one-->\n<doc>x<!-- in --></doc>\n\n<?after?>\n<!--two-->\n<!--three-->",
+            // White space and empty elements.
+            "<doc>\n  <a   />\r\n<b\n></b\t>\r<c> \t</c>&#13;&#10;</doc >",
+            // Order of declarations and attributes, by namespace name and not by prefix.
+            "<e xmlns:b='http://a.example' xmlns:a='http://b.example' xmlns='urn:z' b:x='1' a:x='2' x='3' a:a='4' B='5' \u{E9}='6'/>",
+            // Superfluous, hidden and withdrawn declarations.
+            "<a xmlns='urn:1' xmlns:p='urn:1'><a xmlns='urn:1'><b xmlns=''><b xmlns=''><c xmlns='urn:1' xmlns:p='urn:2'/></b></b></a></a>",
+            "<a xmlns:p='urn:1'><b xmlns:p='urn:2'><p:c xmlns:p='urn:1' p:d=''/><p:e/></b><p:f/></a>",
+            "<p:a xmlns:p='urn:1' xmlns:q='urn:1' q:b='' c=''><q:d xmlns:p='urn:1'/></p:a>",
+            "<a xmlns:xml='http://www.w3.org/XML/1998/namespace' xml:lang='' xml:space='default' xml:id='i1'/>",
+            // Every character that is written as a reference, and those that are not.
+            "<a b='&#9;&#10;&#13;&#32;&amp;&lt;&gt;&quot;&apos;\t\r\n\r \"' c=\"'&#x22;\">&#9;&#10;&#13;&amp;&lt;&gt;&quot;'\"]]&gt;</a>",
+            "<a><![CDATA[<b>&amp;&#13;\r\n\r]]]]><![CDATA[>]]></a>",
+            // Characters of two, three and four octets, and some that look like line ends.
+            "<\u{3b1}\u{4e00} \u{10400}='\u{85}\u{2028}'>\u{7ff}\u{800}\u{fffd}\u{10000}\u{10ffff}\u{7f}\u{9f}</\u{3b1}\u{4e00}>",
+            "\u{feff}<a>\u{feff}</a>",
+            "<a b='  x  y\n z '>&#x000041;&#0065;</a>",
+        ]
+        .map(|document| document.as_bytes().to_vec()),
+    );
+}
+
+#[test]
+fn one_given_signature_can_be_left_out_and_the_others_stay() {
+    let signature =
+        |id| format!("<s:Signature xmlns:s='http://www.w3.org/2000/09/xmldsig#' Id='{id}'><b/></s:Signature>");
+    let document = format!("<a>{}<c/>{}</a>", signature(1), signature(2));
+    let without = |omission| {
+        let canonical = oracle::part(document.as_bytes(), Part::Document, omission, &EXCLUSIVE).unwrap();
+        String::from_utf8(canonical).unwrap()
+    };
+    let second = Omission::ElementAt(document.rfind("<s:Signature").unwrap());
+    let expected = ours(format!("<a>{}<c/></a>", signature(1)).as_bytes(), &EXCLUSIVE).unwrap();
+    assert_eq!(without(second).as_bytes(), expected);
+    assert_eq!(without(Omission::Signatures), "<a><c></c></a>");
 }
