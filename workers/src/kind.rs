@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::cades::CadesWorker;
 use crate::config::{FormatConfig, WorkerConfig};
+use crate::error::WorkerError;
 use crate::plain::PlainWorker;
 use crate::worker::Worker;
 use crate::xades::XadesWorker;
@@ -43,6 +44,30 @@ impl WorkerKind {
         match self {
             Self::Plain => Purpose::Blind,
             Self::Cades | Self::Pades | Self::Xades => Purpose::Document,
+        }
+    }
+}
+
+impl WorkerKind {
+    /// Refuses a document that its sender declares to be of a kind this worker does not sign.
+    ///
+    /// # Errors
+    /// [`WorkerError::MediaType`].
+    pub fn check_media_type(self, declared: &str) -> Result<(), WorkerError> {
+        let essence = declared.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        let (fits, expected) = match self {
+            Self::Plain | Self::Cades => (true, ""),
+            Self::Pades => (essence == "application/pdf", "application/pdf"),
+            Self::Xades => (
+                matches!(essence.as_str(), "application/xml" | "text/xml") || essence.ends_with("+xml"),
+                "application/xml, text/xml or …+xml",
+            ),
+        };
+        // What clients send when they know nothing better.
+        if fits || essence == "application/octet-stream" {
+            Ok(())
+        } else {
+            Err(WorkerError::MediaType { declared: declared.to_owned(), expected })
         }
     }
 }

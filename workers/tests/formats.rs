@@ -1,4 +1,5 @@
 //! Every format with software keys, judged by foreign tools.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot set itself up has failed")]
 
 #[path = "formats/cades.rs"]
 mod cades;

@@ -1,0 +1,227 @@
+//! One `[[token]]` of `sigillo.toml`: which library, which slot, where the PIN is. Never the PIN itself.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use secrecy::SecretString;
+use serde::Deserialize;
+
+/// A token as `sigillo.toml` describes it, read and not yet checked against its profile.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TokenConfig {
+    /// The name by which credentials and commands mean this token.
+    pub name: String,
+    /// Which vendor's profile it wears: `softhsm`, `generic`, …
+    pub profile: String,
+    /// The PKCS#11 library. Absent: the first that exists of the profile's search path.
+    #[serde(default)]
+    pub library: Option<PathBuf>,
+    /// Which slot; never "the first".
+    pub slot: SlotSelector,
+    /// Where the PIN is.
+    pub pin: PinSource,
+    /// Sessions used at the same time, at most. Absent: the profile's `session.max`.
+    #[serde(default)]
+    pub sessions: Option<usize>,
+    /// Fields of the profile by dotted path, such as `"session.idle_ping" = "600s"`; never `assurance.*`.
+    #[serde(default, rename = "override")]
+    pub overrides: toml::Table,
+}
+
+impl TokenConfig {
+    /// The same configuration with relative paths resolved against `base`, the folder of `sigillo.toml`.
+    #[must_use]
+    pub fn resolved(mut self, base: &Path) -> Self {
+        self.library = self.library.map(|path| base.join(path));
+        if let PinSource::File(path) = &self.pin {
+            self.pin = PinSource::File(base.join(path));
+        }
+        self
+    }
+}
+
+/// How a slot is found. Exactly one key.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "RawSlot")]
+pub enum SlotSelector {
+    /// `label`: `CK_TOKEN_INFO.label`.
+    Label(String),
+    /// `serial`: `CK_TOKEN_INFO.serialNumber`.
+    Serial(String),
+    /// `id`: the slot's number as the library counts, for devices where it never changes.
+    Id(u64),
+    /// `index`: the position in the library's list of slots, from 0.
+    Index(usize),
+}
+
+impl fmt::Display for SlotSelector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Label(label) => write!(f, "label \"{label}\""),
+            Self::Serial(serial) => write!(f, "serial \"{serial}\""),
+            Self::Id(id) => write!(f, "id {id}"),
+            Self::Index(index) => write!(f, "index {index}"),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawSlot {
+    label: Option<String>,
+    serial: Option<String>,
+    id: Option<u64>,
+    index: Option<usize>,
+}
+
+impl TryFrom<RawSlot> for SlotSelector {
+    type Error = &'static str;
+
+    fn try_from(raw: RawSlot) -> Result<Self, Self::Error> {
+        match raw {
+            RawSlot { label: Some(label), serial: None, id: None, index: None } => Ok(Self::Label(label)),
+            RawSlot { label: None, serial: Some(serial), id: None, index: None } => Ok(Self::Serial(serial)),
+            RawSlot { label: None, serial: None, id: Some(id), index: None } => Ok(Self::Id(id)),
+            RawSlot { label: None, serial: None, id: None, index: Some(index) } => Ok(Self::Index(index)),
+            _ => Err("a slot is named by exactly one of label, serial, id, index"),
+        }
+    }
+}
+
+/// The name of a secret, never the secret. Exactly one key.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "RawPin")]
+pub enum PinSource {
+    /// `credential`: a systemd credential (`LoadCredential=` of the unit), in `$CREDENTIALS_DIRECTORY`.
+    Credential(String),
+    /// `file`: its content without the trailing newline.
+    File(PathBuf),
+    /// `env`: an environment variable; for development, since other programs of the same user can read it.
+    Env(String),
+    /// `unlock = "manual"`: an operator gives it with `sigillo token unlock`.
+    Manual,
+    /// `none = true`: this device wants no login.
+    NoLogin,
+    /// `empty = true`: a login with an empty PIN.
+    Empty,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawPin {
+    credential: Option<String>,
+    file: Option<PathBuf>,
+    env: Option<String>,
+    unlock: Option<Unlock>,
+    none: Option<bool>,
+    empty: Option<bool>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Unlock {
+    Manual,
+}
+
+impl TryFrom<RawPin> for PinSource {
+    type Error = &'static str;
+
+    fn try_from(raw: RawPin) -> Result<Self, Self::Error> {
+        if raw.none == Some(false) || raw.empty == Some(false) {
+            return Err("none and empty can only be true; leave the key out instead");
+        }
+        let mut named = [
+            raw.credential.map(Self::Credential),
+            raw.file.map(Self::File),
+            raw.env.map(Self::Env),
+            raw.unlock.map(|Unlock::Manual| Self::Manual),
+            raw.none.map(|_| Self::NoLogin),
+            raw.empty.map(|_| Self::Empty),
+        ]
+        .into_iter()
+        .flatten();
+        match (named.next(), named.next()) {
+            (Some(source), None) => Ok(source),
+            _ => Err("a pin is named by exactly one of credential, file, env, unlock, none, empty"),
+        }
+    }
+}
+
+/// A PIN that could not be read. The operator must supply it where `sigillo.toml` says it is.
+#[derive(Debug, thiserror::Error)]
+pub enum PinUnreadable {
+    /// The service was not started by a unit with `LoadCredential=`.
+    #[error("there is no systemd credential \"{0}\": CREDENTIALS_DIRECTORY is not set")]
+    NoCredentials(String),
+    /// The file is not there or may not be read.
+    #[error("the PIN file {path} cannot be read")]
+    File {
+        /// Which file.
+        path: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// The variable is not set.
+    #[error("the environment variable {0} is not set")]
+    Env(String),
+}
+
+impl PinSource {
+    /// A name that stays the same over restarts, by which a rejection is remembered: `file:/etc/sigillo/pin`.
+    #[must_use]
+    pub fn source_name(&self) -> String {
+        match self {
+            Self::Credential(name) => format!("credential:{name}"),
+            Self::File(path) => format!("file:{}", path.display()),
+            Self::Env(name) => format!("env:{name}"),
+            Self::Manual => "manual".to_owned(),
+            Self::NoLogin => "none".to_owned(),
+            Self::Empty => "empty".to_owned(),
+        }
+    }
+
+    /// Reads the secret; `None` where nothing is to be read: [`PinSource::Manual`] and [`PinSource::NoLogin`].
+    ///
+    /// # Errors
+    /// [`PinUnreadable`]; a retry helps once the operator put the secret in its place.
+    pub fn read(&self) -> Result<Option<SecretString>, PinUnreadable> {
+        match self {
+            Self::Credential(name) => {
+                let folder = std::env::var_os("CREDENTIALS_DIRECTORY")
+                    .ok_or_else(|| PinUnreadable::NoCredentials(name.clone()))?;
+                read_file(&Path::new(&folder).join(name)).map(Some)
+            }
+            Self::File(path) => {
+                warn_if_readable_by_others(path);
+                read_file(path).map(Some)
+            }
+            Self::Env(name) => match std::env::var(name) {
+                Ok(pin) => Ok(Some(SecretString::from(pin))),
+                Err(_) => Err(PinUnreadable::Env(name.clone())),
+            },
+            Self::Manual | Self::NoLogin => Ok(None),
+            Self::Empty => Ok(Some(SecretString::from(""))),
+        }
+    }
+}
+
+fn read_file(path: &Path) -> Result<SecretString, PinUnreadable> {
+    let mut text =
+        std::fs::read_to_string(path).map_err(|source| PinUnreadable::File { path: path.to_owned(), source })?;
+    // Editors and `echo` end a file with a newline that is no part of the PIN.
+    if text.ends_with('\n') {
+        text.pop();
+        if text.ends_with('\r') {
+            text.pop();
+        }
+    }
+    Ok(SecretString::from(text))
+}
+
+fn warn_if_readable_by_others(path: &Path) {
+    use std::os::unix::fs::PermissionsExt;
+    if std::fs::metadata(path).is_ok_and(|metadata| metadata.permissions().mode() & 0o077 != 0) {
+        tracing::warn!(pin.file = %path.display(), "the PIN file can be read by other users; run: chmod 600 {}", path.display());
+    }
+}

@@ -1,0 +1,36 @@
+//! Prove that a key signs and that its public half is the one we believe, before any certificate exists.
+
+use std::time::Instant;
+
+use cryptotoken_api::verification::{VerificationError, verify};
+use cryptotoken_api::{DataToBeSigned, PublicKey, Signer, SignerError, ToBeSigned};
+
+/// Why a key is not fit for use.
+#[derive(Debug, thiserror::Error)]
+pub enum SelfTestFailure {
+    /// It does not sign; see the source for whether waiting helps.
+    #[error("the key does not sign")]
+    Signer(#[from] SignerError),
+    /// It signs and the signature is wrong. The key must not be used.
+    #[error("the key's signature is wrong: public and private half do not belong together, or the token is faulty")]
+    Wrong(#[from] VerificationError),
+    /// No random data.
+    #[error("there is no randomness")]
+    Random(#[from] openssl::error::ErrorStack),
+}
+
+/// Signs random data and verifies the signature in software.
+///
+/// # Errors
+/// [`SelfTestFailure`].
+pub fn self_test(signer: &dyn Signer, key: &PublicKey, deadline: Instant) -> Result<(), SelfTestFailure> {
+    // Marked and random, so that this signature can never be passed off as one of a document.
+    let mut octets = b"Sigillo key self-test ".to_vec();
+    let mut random = [0; 32];
+    openssl::rand::rand_bytes(&mut random)?;
+    octets.extend(random);
+    let data = DataToBeSigned::new(octets);
+    let value = signer.sign(ToBeSigned::Data(&data), deadline)?;
+    verify(key, signer.algorithm(), ToBeSigned::Data(&data), &value)?;
+    Ok(())
+}

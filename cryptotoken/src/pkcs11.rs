@@ -1,0 +1,271 @@
+//! A crypto token over PKCS#11 (OASIS PKCS#11 2.40 and 3.0), any vendor's: what differs is in the profile.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use cryptoki::session::Session;
+use cryptotoken_api::{
+    Certificate, CryptoToken, KeyAlias, KeyId, KeyInfo, KeyLocation, KeySpec, SignatureAlgorithm, Signer, SignerError,
+    TokenError, TokenState, TokenStatus,
+};
+use secrecy::SecretString;
+
+use crate::config::TokenConfig;
+use crate::login::LoginMemory;
+use crate::pkcs11::connection::{Connection, Connector};
+use crate::pkcs11::error::{ErrorClass, classify, name};
+use crate::pkcs11::link::Link;
+use crate::pkcs11::session_pool::Failure;
+use crate::pkcs11::sign::Pkcs11Signer;
+use crate::profile::{CertStore, EddsaKeygen, TokenProfile};
+
+mod connection;
+mod error;
+mod link;
+mod manage;
+mod mechanism;
+mod module;
+mod objects;
+mod public_key;
+mod session_pool;
+mod sign;
+mod slot;
+
+/// A token of `sigillo.toml`. Cheap to clone; all clones share sessions and login.
+#[derive(Clone)]
+pub struct Pkcs11Token {
+    link: Arc<Link>,
+    profile: Arc<TokenProfile>,
+}
+
+impl Pkcs11Token {
+    /// Opens a token and tries to log in, at most once. `base_dir` is the folder of `sigillo.toml`.
+    ///
+    /// A device that is away, an unreadable PIN or a rejected one are no errors here: [`CryptoToken::status`] tells, and whoever uses the
+    /// token next tries again after a pause (the rejected PIN only once it is forgotten by the memory).
+    ///
+    /// # Errors
+    /// [`TokenError::Configuration`] when `sigillo.toml` must be changed.
+    pub fn open(config: TokenConfig, base_dir: &Path, memory: Arc<dyn LoginMemory>) -> Result<Self, TokenError> {
+        let config = config.resolved(base_dir);
+        let profile = TokenProfile::load(&config.profile, &config.overrides)
+            .map_err(|error| TokenError::Configuration(format!("token \"{}\": {error}", config.name)))?;
+        if config.sessions == Some(0) {
+            return Err(TokenError::Configuration(format!("token \"{}\": sessions must be at least 1", config.name)));
+        }
+        let profile = Arc::new(profile);
+        let link = Arc::new(Link::new(Connector { config, profile: Arc::clone(&profile), memory }));
+        if let Err(not_ready) = link.unlock(None)
+            && not_ready.configuration
+        {
+            return Err(not_ready.into_token_error(&link.connector().config.name));
+        }
+        Ok(Self { link, profile })
+    }
+
+    /// The profile with the overrides of `sigillo.toml`.
+    #[must_use]
+    pub fn profile(&self) -> &TokenProfile {
+        &self.profile
+    }
+
+    /// How `sigillo.toml` describes it, paths resolved.
+    #[must_use]
+    pub fn config(&self) -> &TokenConfig {
+        &self.link.connector().config
+    }
+
+    /// Logs in with a PIN that an operator typed, for `unlock = "manual"`. The PIN is not kept.
+    ///
+    /// # Errors
+    /// [`TokenError::Refused`] when the PIN comes from elsewhere; [`TokenError::PinRejected`] when the device refuses it;
+    /// [`TokenError::Unavailable`] when the device is away.
+    pub fn unlock(&self, pin: &SecretString) -> Result<(), TokenError> {
+        let connector = self.link.connector();
+        if !connector.is_manual() {
+            let source = connector.config.pin.source_name();
+            let name = self.name();
+            return Err(TokenError::Refused(format!(
+                "the PIN of token \"{name}\" comes from {source}; it is not typed"
+            )));
+        }
+        self.link.unlock(Some(pin)).map_err(|not_ready| not_ready.into_token_error(self.name()))
+    }
+
+    /// Tries to connect now: after `sigillo token unlock` made the memory forget a rejection, after an operator's lock, or to see
+    /// whether a lost device is back. Nothing happens where the token is ready.
+    ///
+    /// # Errors
+    /// As [`CryptoToken::keys`]; a rejected PIN that the memory still knows is not tried.
+    pub fn reconnect(&self) -> Result<(), TokenError> {
+        self.link.unlock(None).map_err(|not_ready| not_ready.into_token_error(self.name()))
+    }
+
+    /// Logs out and refuses everything until [`Self::unlock`] or [`Self::reconnect`].
+    pub fn lock(&self) {
+        self.link.lock_out(format!("locked by an operator; run: sigillo token unlock {}", self.name()));
+    }
+
+    fn deadline(&self) -> Instant {
+        manage::deadline(self.profile.session.wait)
+    }
+
+    fn connection(&self) -> Result<Arc<Connection>, TokenError> {
+        self.link.connection(self.deadline()).map_err(|unready| unready.into_token_error(self.name()))
+    }
+
+    /// Reads, with one more attempt where the session, the login or the connection was at fault.
+    fn read<T>(&self, what: &'static str, work: impl Fn(&Session) -> Result<T, Failure>) -> Result<T, TokenError> {
+        let mut retried = false;
+        loop {
+            let connection = self.connection()?;
+            match connection.pool.with(self.deadline(), &work) {
+                Ok(value) => return Ok(value),
+                Err(failure) if !retried && self.may_pass(&connection, &failure) => retried = true,
+                Err(failure) => return Err(self.report(what, failure)),
+            }
+        }
+    }
+
+    /// Changes something, once: a change that may have happened is not repeated.
+    fn change<T>(
+        &self,
+        what: &'static str,
+        work: impl FnOnce(&Session) -> Result<T, Failure>,
+    ) -> Result<T, TokenError> {
+        let connection = self.connection()?;
+        connection.pool.with_read_write(self.deadline(), work).map_err(|failure| {
+            self.may_pass(&connection, &failure);
+            self.report(what, failure)
+        })
+    }
+
+    fn may_pass(&self, connection: &Arc<Connection>, failure: &Failure) -> bool {
+        let Failure::Pkcs11(error) = failure else { return false };
+        match classify(error, &self.profile.errors) {
+            ErrorClass::Login | ErrorClass::Device => {
+                self.link.lost(connection, error);
+                true
+            }
+            ErrorClass::Session | ErrorClass::Handle => true,
+            ErrorClass::Other => false,
+        }
+    }
+
+    fn report(&self, operation: &'static str, failure: Failure) -> TokenError {
+        let token = self.name().to_owned();
+        match failure {
+            Failure::Busy => TokenError::Unavailable { token, reason: "every session is busy".to_owned() },
+            Failure::Pkcs11(error) => TokenError::Device { token, operation, code: name(&error) },
+            Failure::Malformed(code) => TokenError::Device { token, operation, code },
+            Failure::NotFound => TokenError::Refused(format!("token \"{token}\" has no such object")),
+            Failure::Ambiguous(count) => TokenError::Refused(format!("token \"{token}\" has {count} such objects")),
+        }
+    }
+}
+
+impl CryptoToken for Pkcs11Token {
+    fn name(&self) -> &str {
+        &self.link.connector().config.name
+    }
+
+    fn status(&self) -> TokenStatus {
+        let (state, reason, facts, connection) = self.link.snapshot();
+        let sessions = connection.map_or((0, 0), |connection| connection.pool.usage());
+        TokenStatus {
+            name: self.name().to_owned(),
+            profile: self.config().profile.clone(),
+            state,
+            reason,
+            label: facts.label,
+            serial: facts.serial,
+            device: facts.device,
+            qscd: self.profile.assurance.qscd,
+            overridden: self.profile.overridden,
+            sessions,
+        }
+    }
+
+    fn signer(
+        &self,
+        location: &KeyLocation,
+        spec: KeySpec,
+        algorithm: SignatureAlgorithm,
+    ) -> Result<Box<dyn Signer>, SignerError> {
+        let connection =
+            self.link.connection(self.deadline()).map_err(|unready| unready.into_signer_error(self.name()))?;
+        let plan = mechanism::choose(&self.profile.sign, connection.mechanisms.as_deref(), spec, algorithm);
+        let plan = plan.ok_or_else(|| SignerError::UnsupportedAlgorithm {
+            token: self.name().to_owned(),
+            algorithm: format!("{algorithm} ({spec})"),
+        })?;
+        let (link, profile) = (Arc::clone(&self.link), Arc::clone(&self.profile));
+        Ok(Box::new(Pkcs11Signer { link, profile, location: location.clone(), spec, algorithm, plan }))
+    }
+
+    fn keys(&self) -> Result<Vec<KeyInfo>, TokenError> {
+        self.read("C_FindObjects", objects::keys)
+    }
+
+    fn generate_key(&self, alias: &KeyAlias, id: &KeyId, spec: KeySpec) -> Result<KeyInfo, TokenError> {
+        if spec == KeySpec::Ed25519 && self.profile.keygen.eddsa == EddsaKeygen::Off {
+            return Err(TokenError::Refused(format!("token \"{}\" makes no keys of kind {spec}", self.name())));
+        }
+        let generated = self.change("C_GenerateKeyPair", |session| {
+            if manage::is_taken(session, alias, id)? {
+                return Ok(None);
+            }
+            manage::generate(session, &self.profile.keygen, alias, id, spec).map(Some)
+        })?;
+        generated.ok_or_else(|| {
+            TokenError::Refused(format!(
+                "token \"{}\" has a key \"{alias}\" or one with identifier {id} already",
+                self.name()
+            ))
+        })
+    }
+
+    fn destroy_key(&self, location: &KeyLocation) -> Result<(), TokenError> {
+        let connection = self.connection()?;
+        let destroyed = self.change("C_DestroyObject", |session| manage::destroy(session, location));
+        manage::forget(&connection, &location.id);
+        if destroyed? {
+            Ok(())
+        } else {
+            let (alias, id) = (&location.alias, &location.id);
+            Err(TokenError::Refused(format!("token \"{}\" has no key \"{alias}\" with identifier {id}", self.name())))
+        }
+    }
+
+    fn store_certificate(&self, location: &KeyLocation, certificate_der: &[u8]) -> Result<bool, TokenError> {
+        if self.profile.cert.store == CertStore::Never {
+            return Ok(false);
+        }
+        let certificate = Certificate::from_der(certificate_der)
+            .map_err(|error| TokenError::Refused(format!("the certificate cannot be stored: {error}")))?;
+        self.change("C_CreateObject", |session| manage::store_certificate(session, location, &certificate))?;
+        Ok(true)
+    }
+
+    fn initialize(&self, so_pin: &SecretString, user_pin: &SecretString) -> Result<(), TokenError> {
+        let (token, config) = (self.name(), self.config());
+        if self.status().state == TokenState::Ready {
+            return Err(TokenError::Refused(format!("token \"{token}\" is initialised already; nothing was changed")));
+        }
+        let unavailable = |reason| TokenError::Unavailable { token: token.to_owned(), reason };
+        let module = module::load(config.library.as_deref(), &self.profile.module)
+            .map_err(|error| connection::NotReady::from(error).into_token_error(token))?;
+        let candidates = slot::candidates(&module, self.profile.slot.retry).map_err(unavailable)?;
+        let (slot, label) = manage::slot_to_initialize(candidates, &config.slot).map_err(TokenError::Refused)?;
+        let label = if label.is_empty() { token } else { &label };
+        manage::initialize(&module, slot, label, so_pin, user_pin).map_err(|error| TokenError::Device {
+            token: token.to_owned(),
+            operation: "initialisation",
+            code: name(&error),
+        })?;
+        // The numbers of the slots may have changed (SoftHSM derives them from serial numbers).
+        self.link.disconnect();
+        Ok(())
+    }
+}

@@ -1,0 +1,273 @@
+//! A slot that is ready for use: found, logged in, its mechanisms known.
+
+use std::sync::Mutex;
+
+use cryptoki::context::Pkcs11;
+use cryptoki::error::{Error, RvError};
+use cryptoki::mechanism::MechanismType;
+use cryptoki::object::{ObjectClass, ObjectHandle};
+use cryptoki::session::{Session, SessionState, UserType};
+use cryptoki::slot::{Limit, TokenInfo};
+use cryptotoken_api::{KeyId, TokenState};
+use secrecy::SecretString;
+
+use crate::config::{PinSource, TokenConfig};
+use crate::login::{LoginMemory, LoginOutcome};
+use crate::pkcs11::error::{is_rejection, name};
+use crate::pkcs11::module::{self, ModuleError};
+use crate::pkcs11::objects::{HandleCache, find_one};
+use crate::pkcs11::session_pool::{Failure, SessionPool, close};
+use crate::pkcs11::slot::{self, trimmed};
+use crate::profile::{LoginMode, TokenProfile};
+
+/// A slot that is ready for use.
+pub(crate) struct Connection {
+    pub(crate) pool: SessionPool,
+    /// `None` when the device would not tell.
+    pub(crate) mechanisms: Option<Vec<MechanismType>>,
+    handles: Option<HandleCache>,
+    /// Never lent: the login lasts as long as the application has a session (PKCS#11 3.0, section 5.6.8).
+    keeper: Mutex<Option<Session>>,
+}
+
+/// What a token says of itself.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Facts {
+    pub(crate) label: Option<String>,
+    pub(crate) serial: Option<String>,
+    pub(crate) device: Option<String>,
+}
+
+/// Why a slot is not ready, for operators.
+#[derive(Clone, Debug)]
+pub(crate) struct NotReady {
+    pub(crate) state: TokenState,
+    pub(crate) reason: String,
+    /// Whether only a change of `sigillo.toml` helps.
+    pub(crate) configuration: bool,
+    /// A rejection that could not be remembered, so that the memory must not be believed.
+    pub(crate) unremembered: bool,
+}
+
+impl NotReady {
+    pub(crate) fn new(state: TokenState, reason: impl Into<String>) -> Self {
+        Self { state, reason: reason.into(), configuration: false, unremembered: false }
+    }
+
+    pub(crate) fn unavailable(reason: impl Into<String>) -> Self {
+        Self::new(TokenState::Unavailable, reason)
+    }
+}
+
+impl From<ModuleError> for NotReady {
+    fn from(error: ModuleError) -> Self {
+        match error {
+            ModuleError::Configuration(reason) => Self { configuration: true, ..Self::unavailable(reason) },
+            ModuleError::Unavailable(reason) => Self::unavailable(reason),
+        }
+    }
+}
+
+/// What connecting needs.
+pub(crate) struct Connector {
+    pub(crate) config: TokenConfig,
+    pub(crate) profile: std::sync::Arc<TokenProfile>,
+    pub(crate) memory: std::sync::Arc<dyn LoginMemory>,
+}
+
+impl Connector {
+    /// Finds the slot and logs in, at most once. `facts` is filled as far as one gets.
+    pub(crate) fn connect(&self, manual: Option<&SecretString>, facts: &mut Facts) -> Result<Connection, NotReady> {
+        let module = module::load(self.config.library.as_deref(), &self.profile.module)?;
+        let candidates = slot::candidates(&module, self.profile.slot.retry).map_err(NotReady::unavailable)?;
+        let slot = slot::select(candidates, &self.config.slot).map_err(NotReady::unavailable)?;
+        if let Some(info) = &slot.info {
+            *facts = Facts::of(info);
+            if !info.token_initialized() {
+                let reason = format!("the token is not initialised; run: sigillo token init {}", self.config.name);
+                return Err(NotReady::new(TokenState::Uninitialized, reason));
+            }
+        }
+        let keeper = if self.profile.session.read_write {
+            module.open_rw_session_no_drop(slot.slot)
+        } else {
+            module.open_ro_session_no_drop(slot.slot)
+        }
+        .map_err(|error| NotReady::unavailable(format!("C_OpenSession failed: {}", name(&error))))?;
+        if let Err(not_ready) = self.log_in(&keeper, slot.info.as_ref(), facts, manual) {
+            close(keeper, false);
+            return Err(not_ready);
+        }
+        let mechanisms = match module.get_mechanism_list(slot.slot) {
+            Ok(list) => Some(list),
+            Err(error) => {
+                tracing::warn!("C_GetMechanismList of token \"{}\" failed: {}", self.config.name, name(&error));
+                None
+            }
+        };
+        Ok(Connection {
+            pool: self.pool(module, slot.slot, slot.info.as_ref()),
+            mechanisms,
+            handles: self.profile.session.handles_span_sessions.then(HandleCache::default),
+            keeper: Mutex::new(Some(keeper)),
+        })
+    }
+
+    fn pool(&self, module: Pkcs11, slot: cryptoki::slot::Slot, info: Option<&TokenInfo>) -> SessionPool {
+        let session = &self.profile.session;
+        let wanted = self.config.sessions.unwrap_or(session.max);
+        // One session is the keeper's. (CK_EFFECTIVELY_INFINITE is 0 and the crate reports it as such.)
+        let limit = match info.map(TokenInfo::max_session_count) {
+            Some(Limit::Max(max)) => wanted.min(usize::try_from(max).unwrap_or(usize::MAX).saturating_sub(1)),
+            _ => wanted,
+        };
+        SessionPool::new(module, slot, limit, session.read_write, session.idle_ping)
+    }
+
+    fn log_in(
+        &self,
+        session: &Session,
+        info: Option<&TokenInfo>,
+        facts: &Facts,
+        manual: Option<&SecretString>,
+    ) -> Result<(), NotReady> {
+        let source = &self.config.pin;
+        if self.profile.login.mode == LoginMode::None || *source == PinSource::NoLogin {
+            return Ok(());
+        }
+        // Login belongs to the application: another configured token on the same slot may have done it.
+        let state = session.get_session_info().map(|info| info.session_state());
+        if matches!(state, Ok(SessionState::RoUser | SessionState::RwUser)) {
+            return Ok(());
+        }
+        let serial = facts.serial.clone().unwrap_or_else(|| format!("unknown ({})", self.config.slot));
+        let source_name = source.source_name();
+        let pin = match (source, manual) {
+            (PinSource::Manual, Some(pin)) => pin.clone(),
+            (PinSource::Manual, None) => {
+                let reason = format!("waits for its PIN; run: sigillo token unlock {}", self.config.name);
+                return Err(NotReady::new(TokenState::Locked, reason));
+            }
+            _ => {
+                match self.memory.pin_rejected(&serial, &source_name) {
+                    Ok(false) => {}
+                    Ok(true) => return Err(self.rejected("was rejected before", false)),
+                    Err(error) => {
+                        let reason = format!("it is not known whether the PIN was rejected before: {error}");
+                        return Err(NotReady::unavailable(reason));
+                    }
+                }
+                let read = source.read().map_err(|error| NotReady::unavailable(with_cause(&error)))?;
+                read.unwrap_or_else(|| SecretString::from(""))
+            }
+        };
+        if info.is_some_and(TokenInfo::user_pin_locked) {
+            return Err(self.rejected("is locked on the device", false));
+        }
+        if info.is_some_and(TokenInfo::user_pin_final_try) {
+            tracing::warn!("token \"{}\" allows one more try of its PIN", self.config.name);
+        }
+        let record = |outcome| self.memory.login_recorded(&self.config.name, &serial, outcome);
+        match session.login(UserType::User, Some(&pin)) {
+            Ok(()) => {
+                record(LoginOutcome::LoggedIn);
+                Ok(())
+            }
+            Err(Error::Pkcs11(RvError::UserAlreadyLoggedIn, _)) if self.profile.login.already_logged_in_ok => Ok(()),
+            Err(Error::Pkcs11(RvError::UserPinNotInitialized, _)) => {
+                record(LoginOutcome::Failed);
+                let reason = "the token has no user PIN yet; set one with the vendor's tool";
+                Err(NotReady::new(TokenState::Uninitialized, reason))
+            }
+            Err(error) if is_rejection(&error, &self.profile.errors) => {
+                record(LoginOutcome::Rejected);
+                // A person types the next PIN; nothing here would repeat this one.
+                let kept = match source {
+                    PinSource::Manual => Ok(()),
+                    _ => self.memory.remember_pin_rejection(&serial, &source_name),
+                };
+                if let Err(error) = &kept {
+                    tracing::error!(
+                        "the rejected PIN of token \"{}\" could not be remembered: {error}",
+                        self.config.name
+                    );
+                }
+                Err(self.rejected(&format!("was rejected ({})", name(&error)), kept.is_err()))
+            }
+            Err(error) => {
+                record(LoginOutcome::Failed);
+                Err(NotReady::unavailable(format!("C_Login failed: {}", name(&error))))
+            }
+        }
+    }
+
+    fn rejected(&self, what: &str, unremembered: bool) -> NotReady {
+        let reason = format!(
+            "the PIN from {} {what}; correct it, then run: sigillo token unlock {}",
+            self.config.pin.source_name(),
+            self.config.name
+        );
+        NotReady { unremembered, ..NotReady::new(TokenState::PinRejected, reason) }
+    }
+}
+
+impl Connection {
+    /// The private key with this identifier, from the cache where the profile allows one.
+    pub(crate) fn private_key(&self, session: &Session, id: &KeyId) -> Result<ObjectHandle, Failure> {
+        match &self.handles {
+            Some(cache) => cache.private_key(session, id),
+            None => find_one(session, ObjectClass::PRIVATE_KEY, id),
+        }
+    }
+
+    /// Forgets a stale handle.
+    pub(crate) fn forget(&self, id: &KeyId) {
+        if let Some(cache) = &self.handles {
+            cache.forget(id);
+        }
+    }
+
+    /// Ends the login for the whole application.
+    pub(crate) fn log_out(&self) {
+        let keeper = self.keeper.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let Some(session) = keeper.as_ref()
+            && let Err(error) = session.logout()
+        {
+            tracing::debug!("C_Logout: {}", name(&error));
+        }
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        let keeper = self.keeper.get_mut().unwrap_or_else(std::sync::PoisonError::into_inner).take();
+        if let Some(session) = keeper {
+            close(session, false);
+        }
+    }
+}
+
+impl Facts {
+    fn of(info: &TokenInfo) -> Self {
+        let firmware = info.firmware_version();
+        let device = format!(
+            "{} {} {}.{}",
+            trimmed(info.manufacturer_id()),
+            trimmed(info.model()),
+            firmware.major(),
+            firmware.minor()
+        );
+        Self {
+            label: Some(trimmed(info.label()).to_owned()),
+            serial: Some(trimmed(info.serial_number()).to_owned()),
+            device: Some(device),
+        }
+    }
+}
+
+fn with_cause(error: &dyn std::error::Error) -> String {
+    match error.source() {
+        Some(cause) => format!("{error}: {cause}"),
+        None => error.to_string(),
+    }
+}

@@ -1,0 +1,230 @@
+//! The connection that comes and goes: made when it is needed, by one thread at a time, with growing pauses after failures.
+
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use cryptoki::error::Error;
+use cryptotoken_api::{SignerError, TokenError, TokenState};
+use secrecy::SecretString;
+
+use crate::config::PinSource;
+use crate::pkcs11::connection::{Connection, Connector, Facts, NotReady};
+use crate::pkcs11::error::name;
+
+/// The way to one token.
+pub(crate) struct Link {
+    connector: Connector,
+    inner: Mutex<Inner>,
+    changed: Condvar,
+}
+
+struct Inner {
+    up: Option<Arc<Connection>>,
+    down: NotReady,
+    facts: Facts,
+    connecting: bool,
+    /// By an operator, until unlocked.
+    locked: bool,
+    failures: u32,
+    next_attempt: Instant,
+}
+
+/// Why there is no connection now.
+pub(crate) enum Unready {
+    /// What stands in the way.
+    NotReady(NotReady),
+    /// Another thread was still connecting when the deadline passed.
+    Deadline,
+}
+
+impl Link {
+    pub(crate) fn new(connector: Connector) -> Self {
+        let inner = Inner {
+            up: None,
+            down: NotReady::unavailable("not connected yet"),
+            facts: Facts::default(),
+            connecting: false,
+            locked: false,
+            failures: 0,
+            next_attempt: Instant::now(),
+        };
+        Self { connector, inner: Mutex::new(inner), changed: Condvar::new() }
+    }
+
+    /// How the token is configured.
+    pub(crate) fn connector(&self) -> &Connector {
+        &self.connector
+    }
+
+    /// The connection, made now where it is down and the pause after the last failure is over.
+    pub(crate) fn connection(&self, deadline: Instant) -> Result<Arc<Connection>, Unready> {
+        let mut inner = self.lock();
+        loop {
+            if let Some(connection) = &inner.up {
+                return Ok(Arc::clone(connection));
+            }
+            if inner.connecting {
+                let left = deadline.saturating_duration_since(Instant::now());
+                if left.is_zero() {
+                    return Err(Unready::Deadline);
+                }
+                inner = self.changed.wait_timeout(inner, left).unwrap_or_else(PoisonError::into_inner).0;
+                continue;
+            }
+            // A rejection that nobody could write down holds until an operator acts in this process.
+            if inner.locked || inner.down.unremembered || Instant::now() < inner.next_attempt {
+                return Err(Unready::NotReady(inner.down.clone()));
+            }
+            drop(inner);
+            self.connect(None);
+            inner = self.lock();
+            if inner.up.is_none() && !inner.connecting {
+                return Err(Unready::NotReady(inner.down.clone()));
+            }
+        }
+    }
+
+    /// Connects with the pause, the lock and any rejection of this process forgotten; what the memory says still counts.
+    pub(crate) fn unlock(&self, pin: Option<&SecretString>) -> Result<(), NotReady> {
+        {
+            let mut inner = self.lock();
+            inner.locked = false;
+            inner.failures = 0;
+            if inner.up.is_some() {
+                return Ok(());
+            }
+        }
+        self.connect(pin);
+        let inner = self.lock();
+        if inner.up.is_some() { Ok(()) } else { Err(inner.down.clone()) }
+    }
+
+    /// Logs out and stays so until unlocked.
+    pub(crate) fn lock_out(&self, reason: String) {
+        let mut inner = self.lock();
+        inner.locked = true;
+        inner.down = NotReady::new(TokenState::Locked, reason);
+        if let Some(connection) = inner.up.take() {
+            connection.log_out();
+        }
+    }
+
+    /// Gives up a connection on which the device failed; whoever needs one next makes it anew.
+    pub(crate) fn lost(&self, connection: &Arc<Connection>, error: &Error) {
+        let mut inner = self.lock();
+        // Another thread may have noticed first and be connected again.
+        if inner.up.as_ref().is_some_and(|up| Arc::ptr_eq(up, connection)) {
+            tracing::warn!(
+                token.name = self.connector.config.name,
+                "lost the connection to token \"{}\": {}",
+                self.connector.config.name,
+                name(error)
+            );
+            inner.up = None;
+            inner.down = NotReady::unavailable(format!("the device failed: {}", name(error)));
+            inner.next_attempt = Instant::now();
+        }
+    }
+
+    /// Lets go of the connection before the slot changes under it.
+    pub(crate) fn disconnect(&self) {
+        let mut inner = self.lock();
+        inner.up = None;
+        inner.failures = 0;
+        inner.next_attempt = Instant::now();
+    }
+
+    /// What is known now: state, reason, facts, the connection where there is one.
+    pub(crate) fn snapshot(&self) -> (TokenState, String, Facts, Option<Arc<Connection>>) {
+        let inner = self.lock();
+        match &inner.up {
+            Some(connection) => (TokenState::Ready, String::new(), inner.facts.clone(), Some(Arc::clone(connection))),
+            None => (inner.down.state, inner.down.reason.clone(), inner.facts.clone(), None),
+        }
+    }
+
+    /// Connects without holding the lock, so that `snapshot` never waits for a device.
+    fn connect(&self, pin: Option<&SecretString>) {
+        {
+            let mut inner = self.lock();
+            while inner.connecting {
+                inner = self.changed.wait(inner).unwrap_or_else(PoisonError::into_inner);
+            }
+            if inner.up.is_some() {
+                return;
+            }
+            inner.connecting = true;
+        }
+        let mut facts = self.lock().facts.clone();
+        let result = self.connector.connect(pin, &mut facts);
+        let name = &self.connector.config.name;
+        let mut inner = self.lock();
+        inner.connecting = false;
+        inner.facts = facts;
+        match result {
+            Ok(connection) => {
+                tracing::info!(token.name = name, "token \"{name}\" is ready");
+                inner.up = Some(Arc::new(connection));
+                inner.failures = 0;
+            }
+            Err(not_ready) => {
+                if inner.down.reason != not_ready.reason {
+                    tracing::warn!(token.name = name, "token \"{name}\" is not available: {}", not_ready.reason);
+                }
+                inner.down = not_ready;
+                inner.next_attempt = Instant::now() + pause(inner.failures);
+                inner.failures = inner.failures.saturating_add(1);
+            }
+        }
+        drop(inner);
+        self.changed.notify_all();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// 0.5 s, 1 s, 2 s … 30 s.
+fn pause(failures: u32) -> Duration {
+    Duration::from_millis(500u64 << failures.min(6)).min(Duration::from_secs(30))
+}
+
+impl Unready {
+    /// For callers of a signer.
+    pub(crate) fn into_signer_error(self, token: &str) -> SignerError {
+        let token = token.to_owned();
+        match self {
+            Self::NotReady(not_ready) => SignerError::Unavailable { token, reason: not_ready.reason },
+            Self::Deadline => SignerError::Busy { token },
+        }
+    }
+
+    /// For operators.
+    pub(crate) fn into_token_error(self, token: &str) -> TokenError {
+        match self {
+            Self::NotReady(not_ready) => not_ready.into_token_error(token),
+            Self::Deadline => {
+                TokenError::Unavailable { token: token.to_owned(), reason: "still connecting".to_owned() }
+            }
+        }
+    }
+}
+
+impl NotReady {
+    /// For operators.
+    pub(crate) fn into_token_error(self, token: &str) -> TokenError {
+        match self.state {
+            TokenState::PinRejected => TokenError::PinRejected { token: token.to_owned() },
+            _ if self.configuration => TokenError::Configuration(format!("token \"{token}\": {}", self.reason)),
+            _ => TokenError::Unavailable { token: token.to_owned(), reason: self.reason },
+        }
+    }
+}
+
+impl Connector {
+    /// Whether only a person can give the PIN.
+    pub(crate) fn is_manual(&self) -> bool {
+        self.config.pin == PinSource::Manual
+    }
+}

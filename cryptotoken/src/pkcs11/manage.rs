@@ -1,0 +1,199 @@
+//! Objects and the token itself: generate, destroy, store a certificate, initialise. Only `lifecycle` calls these.
+
+use std::time::Instant;
+
+use cryptoki::context::Pkcs11;
+use cryptoki::error::Error;
+use cryptoki::mechanism::Mechanism;
+use cryptoki::object::{Attribute, CertificateType, ObjectClass};
+use cryptoki::session::{Session, UserType};
+use cryptoki::slot::Slot;
+use cryptotoken_api::{Certificate, KeyAlias, KeyId, KeyInfo, KeyLocation, KeySpec};
+use der::Encode;
+use secrecy::SecretString;
+
+use crate::config::SlotSelector;
+use crate::pkcs11::connection::Connection;
+use crate::pkcs11::objects::{find, key_info};
+use crate::pkcs11::public_key::ec_params;
+use crate::pkcs11::session_pool::{Failure, close};
+use crate::pkcs11::slot::{Candidate, select};
+use crate::profile::{Keygen, TemplateAttribute};
+
+/// Whether an object of a key pair has this alias or this identifier already.
+pub(crate) fn is_taken(session: &Session, alias: &KeyAlias, id: &KeyId) -> Result<bool, Failure> {
+    for class in [ObjectClass::PRIVATE_KEY, ObjectClass::PUBLIC_KEY] {
+        for name in [Attribute::Label(alias.as_str().as_bytes().to_vec()), Attribute::Id(id.as_bytes().to_vec())] {
+            if !session.find_objects(&[Attribute::Class(class), Attribute::Token(true), name])?.is_empty() {
+                return Ok(true);
+            }
+        }
+    }
+    Ok(false)
+}
+
+/// Generates a pair with the profile's templates and reads it back.
+pub(crate) fn generate(
+    session: &Session,
+    keygen: &Keygen,
+    alias: &KeyAlias,
+    id: &KeyId,
+    spec: KeySpec,
+) -> Result<KeyInfo, Failure> {
+    let named = |token: bool| {
+        vec![
+            Attribute::Token(token),
+            Attribute::Label(alias.as_str().as_bytes().to_vec()),
+            Attribute::Id(id.as_bytes().to_vec()),
+        ]
+    };
+    let flags = |template: &std::collections::BTreeMap<TemplateAttribute, bool>| -> Vec<Attribute> {
+        template
+            .iter()
+            .filter(|(name, _)| !keygen.omit.contains(name))
+            .map(|(name, value)| flag(*name, *value))
+            .collect()
+    };
+    let mut private = named(true);
+    private.extend(flags(&keygen.private_template));
+    let mut public = named(keygen.public_token);
+    public.extend(flags(&keygen.public_template));
+    let mechanism = match spec.modulus_bits() {
+        Some(bits) => {
+            public.push(Attribute::ModulusBits(u64::from(bits).into()));
+            public.push(Attribute::PublicExponent(vec![1, 0, 1]));
+            Mechanism::RsaPkcsKeyPairGen
+        }
+        None => {
+            public.push(Attribute::EcParams(ec_params(spec, keygen.eddsa_params).unwrap_or_default()));
+            if spec.is_ec() { Mechanism::EccKeyPairGen } else { Mechanism::EccEdwardsKeyPairGen }
+        }
+    };
+    let (_, handle) = session.generate_key_pair(&mechanism, &public, &private)?;
+    key_info(session, handle)
+}
+
+/// Destroys private key, public key and certificate of a location; `false` when there was no private key of that name.
+pub(crate) fn destroy(session: &Session, location: &KeyLocation) -> Result<bool, Failure> {
+    let label = Attribute::Label(location.alias.as_str().as_bytes().to_vec());
+    let id = Attribute::Id(location.id.as_bytes().to_vec());
+    // Both names must fit: a mistaken identifier must not destroy another key.
+    let wanted = [Attribute::Class(ObjectClass::PRIVATE_KEY), Attribute::Token(true), label, id];
+    let private = session.find_objects(&wanted)?;
+    for handle in &private {
+        session.destroy_object(*handle)?;
+    }
+    if !private.is_empty() {
+        for class in [ObjectClass::PUBLIC_KEY, ObjectClass::CERTIFICATE] {
+            for handle in find(session, class, &location.id)? {
+                session.destroy_object(handle)?;
+            }
+        }
+    }
+    Ok(!private.is_empty())
+}
+
+/// Writes the certificate under the key's name in place of the one before.
+pub(crate) fn store_certificate(
+    session: &Session,
+    location: &KeyLocation,
+    certificate: &Certificate,
+) -> Result<(), Failure> {
+    let encode = |part: der::Result<Vec<u8>>| part.map_err(|error| Failure::Malformed(error.to_string()));
+    let fields = certificate.fields();
+    let template = [
+        Attribute::Class(ObjectClass::CERTIFICATE),
+        Attribute::CertificateType(CertificateType::X_509),
+        Attribute::Token(true),
+        Attribute::Private(false),
+        Attribute::Label(location.alias.as_str().as_bytes().to_vec()),
+        Attribute::Id(location.id.as_bytes().to_vec()),
+        Attribute::Subject(encode(fields.subject().to_der())?),
+        Attribute::Issuer(encode(fields.issuer().to_der())?),
+        Attribute::SerialNumber(encode(fields.serial_number().to_der())?),
+        Attribute::Value(certificate.der().to_vec()),
+    ];
+    for old in find(session, ObjectClass::CERTIFICATE, &location.id)? {
+        session.destroy_object(old)?;
+    }
+    session.create_object(&template)?;
+    Ok(())
+}
+
+/// The slot to initialise: never one that holds an initialised token.
+///
+/// # Errors
+/// A sentence that says why there is none.
+pub(crate) fn slot_to_initialize(
+    candidates: Vec<Candidate>,
+    selector: &SlotSelector,
+) -> Result<(Slot, String), String> {
+    let is_initialized =
+        |candidate: &Candidate| candidate.info.as_ref().is_none_or(cryptoki::slot::TokenInfo::token_initialized);
+    match selector {
+        SlotSelector::Label(label) => {
+            let taken = candidates
+                .iter()
+                .filter_map(|candidate| candidate.info.as_ref())
+                .any(|info| info.token_initialized() && crate::pkcs11::slot::trimmed(info.label()) == label);
+            if taken {
+                return Err(format!("the token with {selector} is initialised already; nothing was changed"));
+            }
+            let free = candidates.iter().find(|candidate| !is_initialized(candidate));
+            free.map(|candidate| (candidate.slot, label.clone()))
+                .ok_or_else(|| "no slot has a token that waits to be initialised".to_owned())
+        }
+        _ => {
+            let candidate = select(candidates, selector)?;
+            if is_initialized(&candidate) {
+                return Err(format!("the token with {selector} is initialised already; nothing was changed"));
+            }
+            Ok((candidate.slot, String::new()))
+        }
+    }
+}
+
+/// `C_InitToken`, then the user's PIN by the security officer.
+pub(crate) fn initialize(
+    module: &Pkcs11,
+    slot: Slot,
+    label: &str,
+    so_pin: &SecretString,
+    user_pin: &SecretString,
+) -> Result<(), Error> {
+    module.init_token(slot, so_pin, label)?;
+    let session = module.open_rw_session_no_drop(slot)?;
+    let result = session.login(UserType::So, Some(so_pin)).and_then(|()| {
+        let set = session.init_pin(user_pin);
+        // Left logged in, the security officer would keep the user out.
+        session.logout().and(set)
+    });
+    close(session, false);
+    result
+}
+
+/// The deadline of an operation that has none of its own.
+pub(crate) fn deadline(connection_wait: std::time::Duration) -> Instant {
+    Instant::now() + connection_wait
+}
+
+/// Drops what is remembered of a key that was destroyed.
+pub(crate) fn forget(connection: &Connection, id: &KeyId) {
+    connection.forget(id);
+}
+
+fn flag(name: TemplateAttribute, value: bool) -> Attribute {
+    match name {
+        TemplateAttribute::Private => Attribute::Private(value),
+        TemplateAttribute::Sensitive => Attribute::Sensitive(value),
+        TemplateAttribute::Extractable => Attribute::Extractable(value),
+        TemplateAttribute::Sign => Attribute::Sign(value),
+        TemplateAttribute::Decrypt => Attribute::Decrypt(value),
+        TemplateAttribute::Unwrap => Attribute::Unwrap(value),
+        TemplateAttribute::Derive => Attribute::Derive(value),
+        TemplateAttribute::Modifiable => Attribute::Modifiable(value),
+        TemplateAttribute::Verify => Attribute::Verify(value),
+        TemplateAttribute::Encrypt => Attribute::Encrypt(value),
+        TemplateAttribute::Wrap => Attribute::Wrap(value),
+    }
+}
