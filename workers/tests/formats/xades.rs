@@ -306,3 +306,55 @@ fn documents_of_the_corpus_are_signed_or_refused_for_a_reason() {
         }
     }
 }
+
+/// What one of the foreign verifiers says of documents, each given with the arguments that precede it.
+fn verdicts(tool: &str, lines: &[String]) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("list"), lines.join("\n")).unwrap();
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/verifiers").join(tool);
+    run(Command::new(script).arg("--batch").arg(folder.path().join("list"))).unwrap_or_else(|output| panic!("{output}"))
+}
+
+#[test]
+fn eu_dss_and_signxml_accept_signatures_of_every_algorithm_and_eu_dss_names_the_level() {
+    let simple = "<?xml version='1.0'?><Invoice xmlns='urn:i'><Total>1</Total></Invoice>";
+    let folder = tempfile::tempdir().unwrap();
+    let (mut dss, mut signxml) = (Vec::new(), Vec::new());
+    for (number, (spec, definition)) in [
+        (KeySpec::Rsa3072, ""),
+        (KeySpec::Rsa3072, "signature_scheme = \"rsa-pss\""),
+        (KeySpec::Rsa3072, "signature_scheme = \"rsa-pss\"\ndigest = \"SHA-512\""),
+        (KeySpec::EcP256, ""),
+        (KeySpec::EcP384, ""),
+        (KeySpec::EcP521, ""),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let key = SoftwareKey::generate(spec);
+        let folder = folder.path().join(number.to_string());
+        std::fs::create_dir(&folder).unwrap();
+        key.write_certificates(&folder);
+        let sign = |document: &[u8]| {
+            key.sign(&format!("kind = \"xades\"\n{definition}"), document).unwrap().contiguous().into_owned()
+        };
+        let once = sign(INVOICE.as_bytes());
+        let latin1 = sign(b"<?xml version='1.0' encoding='ISO-8859-1'?><\xE9>\xFC</\xE9>");
+        for (name, octets) in
+            [("simple", sign(simple.as_bytes())), ("once", once.clone()), ("twice", sign(&once)), ("latin1", latin1)]
+        {
+            let path = folder.join(name).with_extension("xml");
+            std::fs::write(&path, octets).unwrap();
+            let root = folder.join("root.pem");
+            let line = format!("--format\txades\t--root\t{}\t{{}}{}", root.display(), path.display());
+            dss.push(line.replace("{}", "--expect\tXAdES-BASELINE-B\t"));
+            if name == "simple" {
+                signxml.push(line.replace("{}", ""));
+            }
+        }
+    }
+    let output = verdicts("dss", &dss);
+    assert_eq!(output.matches("\tvalid\tXAdES-BASELINE-B").count(), 24, "{output}");
+    let output = verdicts("signxml", &signxml);
+    assert_eq!(output.matches("\tvalid\t").count(), 6, "{output}");
+}
