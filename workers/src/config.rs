@@ -14,6 +14,7 @@ use crate::kind::WorkerKind;
 use crate::level::SignatureLevel;
 use crate::plain::PlainConfig;
 use crate::worker::SigningParameters;
+use crate::xades::XadesConfig;
 
 /// Why a definition is not accepted. Whoever wrote it must correct it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -73,6 +74,8 @@ pub enum FormatConfig {
     Plain(PlainConfig),
     /// Options of `cades`.
     Cades(CadesConfig),
+    /// Options of `xades`.
+    Xades(XadesConfig),
 }
 
 /// The keys that every kind has.
@@ -95,7 +98,8 @@ impl FormatConfig {
         Ok(match kind {
             WorkerKind::Plain => Self::Plain(PlainConfig::parse(fields)?),
             WorkerKind::Cades => Self::Cades(CadesConfig::parse(fields)?),
-            WorkerKind::Pades | WorkerKind::Xades => {
+            WorkerKind::Xades => Self::Xades(XadesConfig::parse(fields)?),
+            WorkerKind::Pades => {
                 return Err(ConfigError::Value { key: "kind", reason: format!("\"{kind}\" is not built yet") });
             }
         })
@@ -106,7 +110,8 @@ impl FormatConfig {
         match kind {
             WorkerKind::Plain => PlainConfig::KEYS,
             WorkerKind::Cades => CadesConfig::KEYS,
-            WorkerKind::Pades | WorkerKind::Xades => &[],
+            WorkerKind::Xades => XadesConfig::KEYS,
+            WorkerKind::Pades => &[],
         }
     }
 
@@ -121,6 +126,7 @@ impl FormatConfig {
         match self {
             Self::Plain(options) => serde_json::to_value(options),
             Self::Cades(options) => serde_json::to_value(options),
+            Self::Xades(options) => serde_json::to_value(options),
         }
     }
 }
@@ -185,6 +191,7 @@ impl WorkerConfig {
         };
         config.check_level(&mut fields)?;
         config.check_settable()?;
+        config.check_scheme()?;
         Ok(config)
     }
 
@@ -203,6 +210,16 @@ impl WorkerConfig {
         match fields.take::<String>("degrade")?.as_deref() {
             None | Some("never") => Ok(()),
             Some(_) => value("degrade", "there is no level below B-B; use \"never\" or remove the key"),
+        }
+    }
+
+    fn check_scheme(&self) -> Result<(), ConfigError> {
+        match (self.kind, self.signature_scheme) {
+            (WorkerKind::Xades, Some(SignatureScheme::Eddsa)) => Err(ConfigError::Value {
+                key: "signature_scheme",
+                reason: "a xades worker signs with rsa-pkcs1, rsa-pss or ecdsa; few verifiers of XML know eddsa".into(),
+            }),
+            _ => Ok(()),
         }
     }
 

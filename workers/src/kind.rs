@@ -10,6 +10,7 @@ use crate::config::{FormatConfig, WorkerConfig};
 use crate::error::WorkerError;
 use crate::plain::PlainWorker;
 use crate::worker::Worker;
+use crate::xades::XadesWorker;
 
 /// Kind of a worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -83,5 +84,6 @@ pub fn build(config: WorkerConfig) -> Box<dyn Worker> {
     match config.format().clone() {
         FormatConfig::Plain(options) => Box::new(PlainWorker::new(config, options)),
         FormatConfig::Cades(options) => Box::new(CadesWorker::new(config, options)),
+        FormatConfig::Xades(options) => Box::new(XadesWorker::new(config, options)),
     }
 }

@@ -22,6 +22,7 @@ pub mod level;
 pub mod plain;
 pub mod policy;
 pub mod worker;
+pub mod xades;
 
 pub use clock::{Clock, SystemClock};
 pub use config::{ConfigError, FormatConfig, WorkerConfig};

@@ -7,3 +7,5 @@ mod cades;
 mod plain;
 #[path = "formats/software_key.rs"]
 mod software_key;
+#[path = "formats/xades.rs"]
+mod xades;
