@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use secrecy::SecretString;
 use serde::Deserialize;
+use zeroize::Zeroizing;
 
 /// A token as `sigillo.toml` describes it, read and not yet checked against its profile.
 #[derive(Clone, Debug, Deserialize)]
@@ -207,8 +208,9 @@ impl PinSource {
 }
 
 fn read_file(path: &Path) -> Result<SecretString, PinUnreadable> {
-    let mut text =
-        std::fs::read_to_string(path).map_err(|source| PinUnreadable::File { path: path.to_owned(), source })?;
+    let mut text = std::fs::read_to_string(path)
+        .map(Zeroizing::new)
+        .map_err(|source| PinUnreadable::File { path: path.to_owned(), source })?;
     // Editors and `echo` end a file with a newline that is no part of the PIN.
     if text.ends_with('\n') {
         text.pop();
@@ -216,7 +218,7 @@ fn read_file(path: &Path) -> Result<SecretString, PinUnreadable> {
             text.pop();
         }
     }
-    Ok(SecretString::from(text))
+    Ok(SecretString::from(text.as_str()))
 }
 
 fn warn_if_readable_by_others(path: &Path) {

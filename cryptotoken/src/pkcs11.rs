@@ -6,8 +6,8 @@ use std::time::Instant;
 
 use cryptoki::session::Session;
 use cryptotoken_api::{
-    Certificate, CryptoToken, KeyAlias, KeyId, KeyInfo, KeyLocation, KeySpec, SignatureAlgorithm, Signer, SignerError,
-    TokenError, TokenState, TokenStatus,
+    Certificate, CryptoToken, KeyAlias, KeyId, KeyInfo, KeyLocation, KeySpec, PublicKey, SignatureAlgorithm, Signer,
+    SignerError, TokenError, TokenState, TokenStatus,
 };
 use secrecy::SecretString;
 
@@ -15,7 +15,7 @@ use crate::config::TokenConfig;
 use crate::login::LoginMemory;
 use crate::pkcs11::connection::{Connection, Connector};
 use crate::pkcs11::error::{ErrorClass, classify, name};
-use crate::pkcs11::link::Link;
+use crate::pkcs11::link::{Link, Unready};
 use crate::pkcs11::session_pool::Failure;
 use crate::pkcs11::sign::Pkcs11Signer;
 use crate::profile::{CertStore, EddsaKeygen, TokenProfile};
@@ -56,7 +56,7 @@ impl Pkcs11Token {
         }
         let profile = Arc::new(profile);
         let link = Arc::new(Link::new(Connector { config, profile: Arc::clone(&profile), memory }));
-        if let Err(not_ready) = link.unlock(None)
+        if let Err(Unready::NotReady(not_ready)) = link.unlock(None, Instant::now())
             && not_ready.configuration
         {
             return Err(not_ready.into_token_error(&link.connector().config.name));
@@ -90,16 +90,31 @@ impl Pkcs11Token {
                 "the PIN of token \"{name}\" comes from {source}; it is not typed"
             )));
         }
-        self.link.unlock(Some(pin)).map_err(|not_ready| not_ready.into_token_error(self.name()))
+        self.link.unlock(Some(pin), self.deadline()).map_err(|unready| unready.into_token_error(self.name()))
     }
 
-    /// Tries to connect now: after `sigillo token unlock` made the memory forget a rejection, after an operator's lock, or to see
-    /// whether a lost device is back. Nothing happens where the token is ready.
+    /// Connects now, as an operator's act: after `sigillo token unlock` made the memory forget a rejection, or after a lock. Not for timers:
+    /// it passes over the pause after a failure. Nothing happens where the token is ready.
     ///
     /// # Errors
     /// As [`CryptoToken::keys`]; a rejected PIN that the memory still knows is not tried.
     pub fn reconnect(&self) -> Result<(), TokenError> {
-        self.link.unlock(None).map_err(|not_ready| not_ready.into_token_error(self.name()))
+        self.link.unlock(None, self.deadline()).map_err(|unready| unready.into_token_error(self.name()))
+    }
+
+    /// Sees whether a token that is away is back, as any use of it would; for timers and readiness checks.
+    ///
+    /// # Errors
+    /// As [`CryptoToken::keys`].
+    pub fn probe(&self) -> Result<(), TokenError> {
+        self.connection().map(drop)
+    }
+
+    /// The serial number and the name of the PIN's source under which a [`LoginMemory`] keeps a rejection.
+    #[must_use]
+    pub fn rejection_key(&self) -> (String, String) {
+        let (_, _, facts, _) = self.link.snapshot();
+        self.link.connector().rejection_key(&facts)
     }
 
     /// Logs out and refuses everything until [`Self::unlock`] or [`Self::reconnect`].
@@ -108,7 +123,7 @@ impl Pkcs11Token {
     }
 
     fn deadline(&self) -> Instant {
-        manage::deadline(self.profile.session.wait)
+        Instant::now() + self.profile.session.wait
     }
 
     fn connection(&self) -> Result<Arc<Connection>, TokenError> {
@@ -148,7 +163,13 @@ impl Pkcs11Token {
                 self.link.lost(connection, error);
                 true
             }
-            ErrorClass::Session | ErrorClass::Handle => true,
+            ErrorClass::Session => {
+                if !connection.is_alive() {
+                    self.link.lost(connection, error);
+                }
+                true
+            }
+            ErrorClass::Handle => true,
             ErrorClass::Other => false,
         }
     }
@@ -229,13 +250,18 @@ impl CryptoToken for Pkcs11Token {
     fn destroy_key(&self, location: &KeyLocation) -> Result<(), TokenError> {
         let connection = self.connection()?;
         let destroyed = self.change("C_DestroyObject", |session| manage::destroy(session, location));
-        manage::forget(&connection, &location.id);
+        connection.forget(&location.id);
         if destroyed? {
             Ok(())
         } else {
             let (alias, id) = (&location.alias, &location.id);
             Err(TokenError::Refused(format!("token \"{}\" has no key \"{alias}\" with identifier {id}", self.name())))
         }
+    }
+
+    fn public_key(&self, location: &KeyLocation) -> Result<PublicKey, TokenError> {
+        let found = self.read("C_GetAttributeValue", |session| objects::public_key(session, &location.id))?;
+        found.ok_or_else(|| TokenError::Refused(format!("token \"{}\" has no public key {}", self.name(), location.id)))
     }
 
     fn store_certificate(&self, location: &KeyLocation, certificate_der: &[u8]) -> Result<bool, TokenError> {
@@ -257,9 +283,8 @@ impl CryptoToken for Pkcs11Token {
         let module = module::load(config.library.as_deref(), &self.profile.module)
             .map_err(|error| connection::NotReady::from(error).into_token_error(token))?;
         let candidates = slot::candidates(&module, self.profile.slot.retry).map_err(unavailable)?;
-        let (slot, label) = manage::slot_to_initialize(candidates, &config.slot).map_err(TokenError::Refused)?;
-        let label = if label.is_empty() { token } else { &label };
-        manage::initialize(&module, slot, label, so_pin, user_pin).map_err(|error| TokenError::Device {
+        let plan = manage::plan_initialization(candidates, &config.slot, token).map_err(TokenError::Refused)?;
+        manage::initialize(&module, &plan, so_pin, user_pin).map_err(|error| TokenError::Device {
             token: token.to_owned(),
             operation: "initialisation",
             code: name(&error),

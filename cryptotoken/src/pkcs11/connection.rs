@@ -1,6 +1,6 @@
 //! A slot that is ready for use: found, logged in, its mechanisms known.
 
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use cryptoki::context::Pkcs11;
 use cryptoki::error::{Error, RvError};
@@ -11,7 +11,7 @@ use cryptoki::slot::{Limit, TokenInfo};
 use cryptotoken_api::{KeyId, TokenState};
 use secrecy::SecretString;
 
-use crate::config::{PinSource, TokenConfig};
+use crate::config::{PinSource, SlotSelector, TokenConfig};
 use crate::login::{LoginMemory, LoginOutcome};
 use crate::pkcs11::error::{is_rejection, name};
 use crate::pkcs11::module::{self, ModuleError};
@@ -71,8 +71,8 @@ impl From<ModuleError> for NotReady {
 /// What connecting needs.
 pub(crate) struct Connector {
     pub(crate) config: TokenConfig,
-    pub(crate) profile: std::sync::Arc<TokenProfile>,
-    pub(crate) memory: std::sync::Arc<dyn LoginMemory>,
+    pub(crate) profile: Arc<TokenProfile>,
+    pub(crate) memory: Arc<dyn LoginMemory>,
 }
 
 impl Connector {
@@ -80,7 +80,15 @@ impl Connector {
     pub(crate) fn connect(&self, manual: Option<&SecretString>, facts: &mut Facts) -> Result<Connection, NotReady> {
         let module = module::load(self.config.library.as_deref(), &self.profile.module)?;
         let candidates = slot::candidates(&module, self.profile.slot.retry).map_err(NotReady::unavailable)?;
-        let slot = slot::select(candidates, &self.config.slot).map_err(NotReady::unavailable)?;
+        let free = candidates.iter().any(slot::Candidate::is_free);
+        let slot = slot::select(candidates, &self.config.slot).map_err(|reason| match self.config.slot {
+            // A label comes into being with the token.
+            SlotSelector::Label(_) if free => {
+                let hint = format!("{reason}; to make it, run: sigillo token init {}", self.config.name);
+                NotReady::new(TokenState::Uninitialized, hint)
+            }
+            _ => NotReady::unavailable(reason),
+        })?;
         if let Some(info) = &slot.info {
             *facts = Facts::of(info);
             if !info.token_initialized() {
@@ -116,7 +124,7 @@ impl Connector {
     fn pool(&self, module: Pkcs11, slot: cryptoki::slot::Slot, info: Option<&TokenInfo>) -> SessionPool {
         let session = &self.profile.session;
         let wanted = self.config.sessions.unwrap_or(session.max);
-        // One session is the keeper's. (CK_EFFECTIVELY_INFINITE is 0 and the crate reports it as such.)
+        // One session is the keeper's.
         let limit = match info.map(TokenInfo::max_session_count) {
             Some(Limit::Max(max)) => wanted.min(usize::try_from(max).unwrap_or(usize::MAX).saturating_sub(1)),
             _ => wanted,
@@ -140,8 +148,7 @@ impl Connector {
         if matches!(state, Ok(SessionState::RoUser | SessionState::RwUser)) {
             return Ok(());
         }
-        let serial = facts.serial.clone().unwrap_or_else(|| format!("unknown ({})", self.config.slot));
-        let source_name = source.source_name();
+        let (serial, source_name) = self.rejection_key(facts);
         let pin = match (source, manual) {
             (PinSource::Manual, Some(pin)) => pin.clone(),
             (PinSource::Manual, None) => {
@@ -201,6 +208,12 @@ impl Connector {
         }
     }
 
+    /// By what a rejection is remembered: serial number and the PIN's source.
+    pub(crate) fn rejection_key(&self, facts: &Facts) -> (String, String) {
+        let serial = facts.serial.clone().unwrap_or_else(|| format!("unknown ({})", self.config.slot));
+        (serial, self.config.pin.source_name())
+    }
+
     fn rejected(&self, what: &str, unremembered: bool) -> NotReady {
         let reason = format!(
             "the PIN from {} {what}; correct it, then run: sigillo token unlock {}",
@@ -227,9 +240,15 @@ impl Connection {
         }
     }
 
+    /// Whether the session that holds the login is still there.
+    pub(crate) fn is_alive(&self) -> bool {
+        let keeper = self.keeper.lock().unwrap_or_else(PoisonError::into_inner);
+        keeper.as_ref().is_some_and(|session| session.get_session_info().is_ok())
+    }
+
     /// Ends the login for the whole application.
     pub(crate) fn log_out(&self) {
-        let keeper = self.keeper.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let keeper = self.keeper.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(session) = keeper.as_ref()
             && let Err(error) = session.logout()
         {
@@ -240,7 +259,7 @@ impl Connection {
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        let keeper = self.keeper.get_mut().unwrap_or_else(std::sync::PoisonError::into_inner).take();
+        let keeper = self.keeper.get_mut().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(session) = keeper {
             close(session, false);
         }

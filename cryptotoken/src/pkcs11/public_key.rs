@@ -40,7 +40,8 @@ pub(crate) fn of(session: &Session, private: ObjectHandle, id: &KeyId) -> Result
     Ok(None)
 }
 
-fn read(session: &Session, object: ObjectHandle) -> Result<Option<PublicKey>, Failure> {
+/// The public key that an object holds in its attributes.
+pub(crate) fn read(session: &Session, object: ObjectHandle) -> Result<Option<PublicKey>, Failure> {
     let mut parts = Parts::default();
     for attribute in session.get_attributes(object, &READ)? {
         match attribute {

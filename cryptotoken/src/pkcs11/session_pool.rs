@@ -84,14 +84,14 @@ impl SessionPool {
             // A stale object handle is no fault of the session.
             Ok(_)
             | Err(
-                Failure::NotFound
+                Failure::Busy
+                | Failure::NotFound
                 | Failure::Ambiguous(_)
                 | Failure::Malformed(_)
                 | Failure::Pkcs11(Error::Pkcs11(RvError::KeyHandleInvalid | RvError::ObjectHandleInvalid, _)),
             ) => permit.give_back(session),
             // An operation may still be active on it, which the next borrower would stumble over.
             Err(Failure::Pkcs11(error)) => close(session, session_is_gone(error)),
-            Err(Failure::Busy) => close(session, false),
         }
         result
     }

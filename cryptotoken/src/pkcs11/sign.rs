@@ -92,8 +92,13 @@ impl Pkcs11Signer {
     fn recover(&self, connection: &Arc<Connection>, failure: &Failure) -> bool {
         let Failure::Pkcs11(error) = failure else { return false };
         match classify(error, &self.profile.errors) {
-            // The pool has dropped the session already.
-            ErrorClass::Session => true,
+            // The pool has dropped the session already; where all are gone, so is the login.
+            ErrorClass::Session => {
+                if !connection.is_alive() {
+                    self.link.lost(connection, error);
+                }
+                true
+            }
             ErrorClass::Handle => {
                 connection.forget(&self.location.id);
                 true
