@@ -18,7 +18,7 @@ use crate::pkcs11::error::{ErrorClass, classify, name};
 use crate::pkcs11::link::{Link, Unready};
 use crate::pkcs11::session_pool::Failure;
 use crate::pkcs11::sign::Pkcs11Signer;
-use crate::profile::{CertStore, EddsaKeygen, TokenProfile};
+use crate::profile::{CertStore, TokenProfile};
 
 mod connection;
 mod error;
@@ -230,7 +230,11 @@ impl CryptoToken for Pkcs11Token {
     }
 
     fn generate_key(&self, alias: &KeyAlias, id: &KeyId, spec: KeySpec) -> Result<KeyInfo, TokenError> {
-        if spec == KeySpec::Ed25519 && self.profile.keygen.eddsa == EddsaKeygen::Off {
+        let connection = self.connection()?;
+        let mechanism =
+            manage::keygen_mechanism(&self.profile.keygen, spec).map(|mechanism| mechanism.mechanism_type());
+        let offered = |wanted| connection.mechanisms.as_ref().is_none_or(|list| list.contains(&wanted));
+        if !mechanism.is_some_and(offered) {
             return Err(TokenError::Refused(format!("token \"{}\" makes no keys of kind {spec}", self.name())));
         }
         let generated = self.change("C_GenerateKeyPair", |session| {

@@ -261,7 +261,7 @@ impl Drop for Connection {
     fn drop(&mut self) {
         let keeper = self.keeper.get_mut().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(session) = keeper {
-            close(session, false);
+            self.pool.close(session, false);
         }
     }
 }

@@ -112,6 +112,10 @@ impl Link {
 
     /// Gives up a connection on which the device failed; whoever needs one next makes it anew.
     pub(crate) fn lost(&self, connection: &Arc<Connection>, error: &Error) {
+        // Dropping sessions that the device forgot would close those of the next connection, which have the same handles.
+        if !connection.is_alive() {
+            connection.pool.abandon();
+        }
         let mut inner = self.lock();
         // Another thread may have noticed first and be connected again.
         if inner.up.as_ref().is_some_and(|up| Arc::ptr_eq(up, connection)) {

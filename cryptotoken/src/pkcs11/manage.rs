@@ -14,10 +14,10 @@ use secrecy::SecretString;
 
 use crate::config::SlotSelector;
 use crate::pkcs11::objects::{find, key_info};
-use crate::pkcs11::public_key::ec_params;
+use crate::pkcs11::public_key::{self, ec_params};
 use crate::pkcs11::session_pool::{Failure, close};
 use crate::pkcs11::slot::{Candidate, select};
-use crate::profile::{Keygen, TemplateAttribute};
+use crate::profile::{EcKeygen, EddsaKeygen, Keygen, RsaKeygen, TemplateAttribute};
 
 /// Whether an object of a key pair has this alias or this identifier already.
 pub(crate) fn is_taken(session: &Session, alias: &KeyAlias, id: &KeyId) -> Result<bool, Failure> {
@@ -29,6 +29,18 @@ pub(crate) fn is_taken(session: &Session, alias: &KeyAlias, id: &KeyId) -> Resul
         }
     }
     Ok(false)
+}
+
+/// The mechanism that makes keys of this kind; `None` where the profile has none.
+pub(crate) fn keygen_mechanism(keygen: &Keygen, spec: KeySpec) -> Option<Mechanism<'static>> {
+    match (spec, keygen.rsa, keygen.ec, keygen.eddsa) {
+        (KeySpec::Rsa2048 | KeySpec::Rsa3072 | KeySpec::Rsa4096, RsaKeygen::Pkcs, _, _) => {
+            Some(Mechanism::RsaPkcsKeyPairGen)
+        }
+        (KeySpec::EcP256 | KeySpec::EcP384 | KeySpec::EcP521, _, EcKeygen::Ec, _) => Some(Mechanism::EccKeyPairGen),
+        (KeySpec::Ed25519, _, _, EddsaKeygen::Edwards) => Some(Mechanism::EccEdwardsKeyPairGen),
+        (KeySpec::Ed25519, _, _, EddsaKeygen::Off) => None,
+    }
 }
 
 /// Generates a pair with the profile's templates and reads it back.
@@ -57,19 +69,21 @@ pub(crate) fn generate(
     private.extend(flags(&keygen.private_template));
     let mut public = named(keygen.public_token);
     public.extend(flags(&keygen.public_template));
-    let mechanism = match spec.modulus_bits() {
+    match spec.modulus_bits() {
         Some(bits) => {
             public.push(Attribute::ModulusBits(u64::from(bits).into()));
             public.push(Attribute::PublicExponent(vec![1, 0, 1]));
-            Mechanism::RsaPkcsKeyPairGen
         }
-        None => {
-            public.push(Attribute::EcParams(ec_params(spec, keygen.eddsa_params).unwrap_or_default()));
-            if spec.is_ec() { Mechanism::EccKeyPairGen } else { Mechanism::EccEdwardsKeyPairGen }
-        }
-    };
-    let (_, handle) = session.generate_key_pair(&mechanism, &public, &private)?;
-    key_info(session, handle)
+        None => public.push(Attribute::EcParams(ec_params(spec, keygen.eddsa_params).unwrap_or_default())),
+    }
+    let mechanism = keygen_mechanism(keygen, spec).ok_or(Error::NotSupported)?;
+    let (public, private) = session.generate_key_pair(&mechanism, &public, &private)?;
+    let mut key = key_info(session, private)?;
+    if key.public_key.is_none() {
+        // Where the public half is no token object, this is the one chance to see it.
+        key.public_key = public_key::read(session, public)?;
+    }
+    Ok(key)
 }
 
 /// Destroys private key, public key and certificate of a location; `false` when there was no private key of that name.
