@@ -270,6 +270,8 @@ fn pss_parameters(digest: DigestAlgorithm) -> der::Result<Any> {
 
 #[cfg(test)]
 mod tests {
+    use der::Encode;
+
     use super::*;
 
     #[test]

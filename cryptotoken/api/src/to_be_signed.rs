@@ -1,28 +1,38 @@
 //! What a signature covers: the data to be signed and its representation (EN 319 102-1, clause 4; EN 419 241).
 
+use std::sync::OnceLock;
+
+use bytes::Bytes;
+
 use crate::algorithm::DigestAlgorithm;
 
 /// The formatted data that the signature covers (DTBSF): CMS signed attributes, `ds:SignedInfo`, or a caller's bytes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DataToBeSigned(Vec<u8>);
+#[derive(Clone, Debug)]
+pub struct DataToBeSigned {
+    octets: Bytes,
+    // The record, the token and the check ask for the same digest, and a caller's bytes may be many.
+    representation: OnceLock<DtbsRepresentation>,
+}
 
 impl DataToBeSigned {
     /// Data of these octets.
     #[must_use]
-    pub const fn new(octets: Vec<u8>) -> Self {
-        Self(octets)
+    pub fn new(octets: impl Into<Bytes>) -> Self {
+        Self { octets: octets.into(), representation: OnceLock::new() }
     }
 
     /// The octets.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
-        &self.0
+        &self.octets
     }
 
     /// Its digest, the representation that devices without hashing sign and that the audit log records.
     #[must_use]
     pub fn representation(&self, algorithm: DigestAlgorithm) -> DtbsRepresentation {
-        DtbsRepresentation { algorithm, digest: algorithm.digest(&self.0) }
+        let compute = || DtbsRepresentation { algorithm, digest: algorithm.digest(&self.octets) };
+        let known = self.representation.get_or_init(compute);
+        if known.algorithm == algorithm { known.clone() } else { compute() }
     }
 }
 

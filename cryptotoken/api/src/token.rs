@@ -85,6 +85,20 @@ pub enum TokenState {
     Uninitialized,
 }
 
+impl TokenState {
+    /// The name in answers and tables.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Ready => "ready",
+            Self::Unavailable => "unavailable",
+            Self::PinRejected => "pin-rejected",
+            Self::Locked => "locked",
+            Self::Uninitialized => "uninitialized",
+        }
+    }
+}
+
 /// What is known of a token.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]

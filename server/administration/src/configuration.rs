@@ -1,0 +1,266 @@
+//! `sigillo.toml`: what one node listens on, which database it uses, and which tokens it can reach.
+//!
+//! One file serves the server and the command line, so it is read in one place. Unknown keys are refused with the line
+//! and the nearest known key. Secrets are named here, never written here.
+
+mod quantity;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use cryptotoken::TokenConfig;
+use serde::Deserialize;
+use serde::de::IntoDeserializer;
+
+pub use quantity::{ByteSize, Timeout};
+
+/// Why the configuration is not accepted. The operator must correct the file or the environment.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigurationError {
+    /// There is none in any of the usual places.
+    #[error("there is no sigillo.toml in {}; name one with --config or run: sigillo init", looked_in.join(", "))]
+    NotFound {
+        /// Where it was looked for.
+        looked_in: Vec<String>,
+    },
+    /// It exists and cannot be read.
+    #[error("{} cannot be read", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// Not TOML, an unknown key, or a value of the wrong form.
+    #[error("{}:{line}: {message}", path.display())]
+    Invalid {
+        /// The file.
+        path: PathBuf,
+        /// The line, counted from 1.
+        line: usize,
+        /// What is wrong, and the nearest known key where one is unknown.
+        message: String,
+    },
+    /// A variable of the environment that overrides nothing.
+    #[error("environment variable {name}: {message}")]
+    Environment {
+        /// Its name.
+        name: String,
+        /// What is wrong.
+        message: String,
+    },
+    /// Values that contradict each other.
+    #[error("{}: {message}", path.display())]
+    Contradiction {
+        /// The file.
+        path: PathBuf,
+        /// What contradicts what, and the next step.
+        message: String,
+    },
+}
+
+/// A node's configuration as written.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Configuration {
+    /// `[server]`.
+    #[serde(default)]
+    pub server: ServerConfig,
+    /// `[database]`.
+    #[serde(default)]
+    pub database: DatabaseConfig,
+    /// `[[token]]`, one each.
+    #[serde(default, rename = "token")]
+    pub tokens: Vec<TokenConfig>,
+    /// The folder of the file; relative paths resolve against it.
+    #[serde(skip)]
+    pub base_dir: PathBuf,
+}
+
+/// `[server]`: what `sigillo-server` listens on and how much it takes.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ServerConfig {
+    /// Address and port. Default `127.0.0.1:8080`.
+    pub listen: SocketAddr,
+    /// The largest document, in the encoding it is sent in. Default 100 MiB.
+    pub max_document_bytes: ByteSize,
+    /// How long a request may take in all, from its first byte to its answer. Default 60 s.
+    pub request_timeout: Timeout,
+    /// How many requests sign at the same time; more wait. Default: four for each processor.
+    pub concurrency: Option<usize>,
+    /// How many requests may wait for that; more get `overloaded`. Default 256.
+    pub queue: usize,
+    /// Plain HTTP on an address that is not loopback is refused unless this is true. Default false.
+    pub allow_plaintext: bool,
+    /// TLS. Default: none, plain HTTP on loopback.
+    pub tls: Option<TlsConfig>,
+}
+
+impl Default for ServerConfig {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            max_document_bytes: ByteSize(100 << 20),
+            request_timeout: Timeout(std::time::Duration::from_secs(60)),
+            concurrency: None,
+            queue: 256,
+            allow_plaintext: false,
+            tls: None,
+        }
+    }
+}
+
+/// `[server.tls]`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TlsConfig {
+    /// PEM chain of the server, leaf first.
+    pub certificate: PathBuf,
+    /// PEM private key of the server.
+    pub private_key: PathBuf,
+    /// PEM certificates of the CAs whose client certificates are accepted. Absent: none are asked for.
+    pub client_ca: Option<PathBuf>,
+}
+
+/// `[database]`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DatabaseConfig {
+    /// `sqlite://FILE`, created if missing. Default `sqlite://sigillo.db`.
+    pub url: String,
+}
+
+impl Default for DatabaseConfig {
+    fn default() -> Self {
+        Self { url: "sqlite://sigillo.db".into() }
+    }
+}
+
+impl Configuration {
+    /// Reads the file named, or the first of `SIGILLO_CONFIG`, `./sigillo.toml`, `/etc/sigillo/sigillo.toml` that exists,
+    /// and then the variables `SIGILLO__SECTION__KEY`.
+    ///
+    /// # Errors
+    /// [`ConfigurationError`].
+    pub fn load(path: Option<&Path>) -> Result<Self, ConfigurationError> {
+        let path = find(path)?;
+        let text = std::fs::read_to_string(&path)
+            .map_err(|source| ConfigurationError::Unreadable { path: path.clone(), source })?;
+        let overrides = std::env::vars().filter(|(name, _)| name.starts_with(OVERRIDE_PREFIX));
+        Self::parse(&text, &path, overrides)
+    }
+
+    fn parse(
+        text: &str,
+        path: &Path,
+        overrides: impl Iterator<Item = (String, String)>,
+    ) -> Result<Self, ConfigurationError> {
+        let invalid = |error: &toml::de::Error| ConfigurationError::Invalid {
+            path: path.to_owned(),
+            line: error.span().map_or(1, |span| line_of(text, span.start)),
+            message: with_nearest_key(error.message()),
+        };
+        let mut configuration: Self = toml::from_str(text).map_err(|error| invalid(&error))?;
+        let mut table: toml::Table = toml::from_str(text).map_err(|error| invalid(&error))?;
+        let mut overridden = false;
+        for (name, value) in overrides {
+            apply_override(&mut table, &name, &value)?;
+            overridden = true;
+        }
+        if overridden {
+            let names = || format!("{OVERRIDE_PREFIX}*");
+            configuration = Self::deserialize(table.into_deserializer()).map_err(|error| {
+                ConfigurationError::Environment { name: names(), message: with_nearest_key(error.message()) }
+            })?;
+        }
+        let absolute = std::path::absolute(path)
+            .map_err(|source| ConfigurationError::Unreadable { path: path.to_owned(), source })?;
+        configuration.base_dir = absolute.parent().unwrap_or(Path::new("/")).to_owned();
+        configuration.check(path)?;
+        Ok(configuration)
+    }
+
+    fn check(&self, path: &Path) -> Result<(), ConfigurationError> {
+        let contradiction = |message| Err(ConfigurationError::Contradiction { path: path.to_owned(), message });
+        let server = &self.server;
+        if server.tls.is_none() && !server.listen.ip().is_loopback() && !server.allow_plaintext {
+            return contradiction(format!(
+                "server.listen = \"{}\" is not a loopback address and there is no [server.tls]; add it, or set \
+                 server.allow_plaintext = true when a proxy on this network ends TLS",
+                server.listen
+            ));
+        }
+        if server.concurrency == Some(0) {
+            return contradiction("server.concurrency must be at least 1".into());
+        }
+        let mut names: Vec<&str> = self.tokens.iter().map(|token| token.name.as_str()).collect();
+        names.sort_unstable();
+        match names.iter().zip(names.iter().skip(1)).find(|(a, b)| a == b) {
+            Some((name, _)) => contradiction(format!("there are two tokens named \"{name}\"; give each its own name")),
+            None => Ok(()),
+        }
+    }
+}
+
+const OVERRIDE_PREFIX: &str = "SIGILLO__";
+
+fn find(path: Option<&Path>) -> Result<PathBuf, ConfigurationError> {
+    if let Some(path) = path {
+        return Ok(path.to_owned());
+    }
+    if let Some(path) = std::env::var_os("SIGILLO_CONFIG") {
+        return Ok(path.into());
+    }
+    let usual = ["sigillo.toml", "/etc/sigillo/sigillo.toml"];
+    match usual.iter().map(PathBuf::from).find(|path| path.exists()) {
+        Some(path) => Ok(path),
+        None => Err(ConfigurationError::NotFound { looked_in: usual.iter().map(ToString::to_string).collect() }),
+    }
+}
+
+fn line_of(text: &str, offset: usize) -> usize {
+    text.bytes().take(offset).filter(|byte| *byte == b'\n').count() + 1
+}
+
+// serde says: unknown field `listn`, expected one of `listen`, `queue`.
+fn with_nearest_key(message: &str) -> String {
+    let mut quoted = message.split('`').skip(1).step_by(2);
+    match (message.starts_with("unknown field"), quoted.next()) {
+        (true, Some(unknown)) => {
+            let nearest = quoted.min_by_key(|known| strsim::damerau_levenshtein(unknown, known));
+            let hint = nearest.map(|known| format!("; did you mean \"{known}\"?")).unwrap_or_default();
+            format!("unknown key \"{unknown}\"{hint}")
+        }
+        _ => message.to_owned(),
+    }
+}
+
+fn apply_override(table: &mut toml::Table, name: &str, value: &str) -> Result<(), ConfigurationError> {
+    let refuse =
+        |message: &str| Err(ConfigurationError::Environment { name: name.to_owned(), message: message.to_owned() });
+    let path = name.trim_start_matches(OVERRIDE_PREFIX).to_ascii_lowercase();
+    let mut keys: Vec<&str> = path.split("__").collect();
+    // Tokens are never taken from the environment: which library is loaded is decided by a file.
+    if !matches!(keys.first(), Some(&"server" | &"database")) {
+        return refuse("only keys of [server] and [database] can be overridden");
+    }
+    let Some(last) = keys.pop().filter(|_| !keys.is_empty()) else {
+        return refuse("write SIGILLO__SECTION__KEY");
+    };
+    let mut section = table;
+    for key in keys {
+        let entry = section.entry(key).or_insert_with(|| toml::Value::Table(toml::Table::new()));
+        match entry.as_table_mut() {
+            Some(inner) => section = inner,
+            None => return refuse("it goes through a key that is no section"),
+        }
+    }
+    // A number or a boolean where it reads as one, else the text as it is.
+    let literal = value.parse::<toml::Value>().ok().filter(|v| v.is_integer() || v.is_bool());
+    section.insert(last.to_owned(), literal.unwrap_or_else(|| toml::Value::String(value.to_owned())));
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

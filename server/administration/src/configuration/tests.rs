@@ -1,0 +1,81 @@
+//! The documented example is accepted, and mistakes are named with their place.
+
+use std::path::Path;
+use std::time::Duration;
+
+use super::*;
+
+const DOCUMENTED: &str = r#"
+[server]
+listen = "127.0.0.1:8080"
+max_document_bytes = "100MiB"
+request_timeout = "60s"
+[server.tls]
+certificate = "server.pem"
+private_key = "server.key"
+client_ca = "clients.pem"
+[database]
+url = "sqlite://sigillo.db"
+[[token]]
+name = "seal-hsm"
+profile = "softhsm"
+library = "/usr/lib/softhsm/libsofthsm2.so"
+slot = { label = "sigillo" }
+pin = { credential = "pin" }
+sessions = 8
+"#;
+
+fn parse(text: &str) -> Result<Configuration, String> {
+    parse_with(text, &[])
+}
+
+fn parse_with(text: &str, overrides: &[(&str, &str)]) -> Result<Configuration, String> {
+    let overrides = overrides.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    Configuration::parse(text, Path::new("sigillo.toml"), overrides).map_err(|error| error.to_string())
+}
+
+#[test]
+fn the_documented_example_is_accepted() {
+    let configuration = parse(DOCUMENTED).unwrap();
+    assert_eq!(configuration.server.max_document_bytes, ByteSize(104_857_600));
+    assert_eq!(configuration.server.request_timeout, Timeout(Duration::from_secs(60)));
+    assert_eq!(configuration.tokens.len(), 1);
+}
+
+#[test]
+fn an_unknown_key_is_refused_with_its_line_and_the_nearest_known_one() {
+    let error = parse("[server]\nlisten = \"127.0.0.1:1\"\nrequest_timout = \"1s\"\n").unwrap_err();
+    assert_eq!(error, "sigillo.toml:3: unknown key \"request_timout\"; did you mean \"request_timeout\"?");
+}
+
+#[test]
+fn a_value_of_the_wrong_form_is_refused_with_its_line() {
+    let error = parse("[server]\nrequest_timeout = \"soon\"\n").unwrap_err();
+    assert_eq!(error, "sigillo.toml:2: \"soon\" is not a time such as \"60s\"");
+}
+
+#[test]
+fn plain_http_beyond_loopback_is_refused_unless_asked_for() {
+    let error = parse("[server]\nlisten = \"0.0.0.0:8080\"\n").unwrap_err();
+    assert!(error.contains("allow_plaintext"), "{error}");
+    parse("[server]\nlisten = \"0.0.0.0:8080\"\nallow_plaintext = true\n").unwrap();
+}
+
+#[test]
+fn the_environment_overrides_server_and_database_and_never_a_token() {
+    let overrides = [("SIGILLO__SERVER__LISTEN", "127.0.0.1:9"), ("SIGILLO__DATABASE__URL", "sqlite:///x.db")];
+    let configuration = parse_with(DOCUMENTED, &overrides).unwrap();
+    assert_eq!(configuration.server.listen.port(), 9);
+    assert_eq!(configuration.database.url, "sqlite:///x.db");
+    let error = parse_with(DOCUMENTED, &[("SIGILLO__TOKEN__LIBRARY", "/tmp/evil.so")]).unwrap_err();
+    assert!(error.contains("only keys of [server] and [database]"), "{error}");
+    let error = parse_with(DOCUMENTED, &[("SIGILLO__SERVER__LISTN", "x")]).unwrap_err();
+    assert!(error.contains("did you mean \"listen\""), "{error}");
+}
+
+#[test]
+fn two_tokens_of_one_name_are_refused() {
+    let token = DOCUMENTED.split_once("[[token]]").unwrap().1;
+    let error = parse(&format!("{DOCUMENTED}[[token]]{token}")).unwrap_err();
+    assert!(error.contains("two tokens named \"seal-hsm\""), "{error}");
+}

@@ -1,0 +1,313 @@
+//! The one door to the workers for every front end: limits, time, the credential, the lent signer, the record.
+//!
+//! Knows no HTTP. The work runs on blocking threads of its own and goes on when the caller hangs up, so that every intent
+//! gets its outcome.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use administration::Node;
+use cryptotoken_api::{CertificateChain, Credential, CredentialState, CryptoToken, DigestAlgorithm, Signer};
+use store::audit::RequestOutcome;
+use store::{AuditEvent, AuditLog, AuditedSigner, CredentialRecord, KeyUse, Receipt, SigningContext};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use workers::{
+    DocumentContent, SignedDocument, SigningEnvironment, SigningRequest, SystemClock, Worker, WorkerConfig, WorkerError,
+};
+
+use crate::authorization::Grant;
+use crate::error::ApiError;
+use crate::request_id::RequestId;
+
+/// The door. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Dispatcher(Arc<Shared>);
+
+struct Shared {
+    node: Arc<Node>,
+    audit: AuditLog,
+    permits: Arc<Semaphore>,
+    concurrency: u32,
+    waiting: AtomicUsize,
+    queue: usize,
+    timeout: Duration,
+}
+
+/// What a front end gets back.
+#[derive(Debug)]
+pub(crate) struct Completed {
+    /// The signed documents, in the order of the requests.
+    pub(crate) documents: Vec<SignedDocument>,
+    /// The credential that signed.
+    pub(crate) credential: Credential,
+}
+
+impl Dispatcher {
+    pub(crate) fn new(node: Arc<Node>, audit: AuditLog) -> Self {
+        let server = &node.configuration().server;
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        let concurrency = server.concurrency.unwrap_or(processors * 4).clamp(1, Semaphore::MAX_PERMITS.min(4096));
+        Self(Arc::new(Shared {
+            permits: Arc::new(Semaphore::new(concurrency)),
+            concurrency: u32::try_from(concurrency).unwrap_or(u32::MAX),
+            waiting: AtomicUsize::new(0),
+            queue: server.queue,
+            timeout: server.request_timeout.0,
+            audit,
+            node,
+        }))
+    }
+
+    /// Signs every document of one request, or none is released.
+    ///
+    /// # Errors
+    /// [`ApiError`]; what was refused or failed after authentication is on record by then.
+    pub(crate) async fn sign(
+        &self,
+        grant: Grant,
+        request_id: RequestId,
+        requests: Vec<SigningRequest>,
+    ) -> Result<Completed, ApiError> {
+        let deadline = Instant::now() + self.0.timeout;
+        let (permit, credential) = match self.enter(&grant, deadline).await {
+            Ok(entered) => entered,
+            Err(error) => {
+                self.refused(grant.client(), &grant.worker().name, request_id, &error).await;
+                return Err(error);
+            }
+        };
+        // A task of its own: dropping this future, as a caller's hanging up does, does not stop it.
+        let shared = Arc::clone(&self.0);
+        let work = self.0.node.runtime().spawn_blocking(move || {
+            let _permit = permit;
+            shared.process(&grant, request_id, credential, &requests, deadline)
+        });
+        work.await.map_err(|error| ApiError::Internal(format!("the worker's thread ended: {error}")))?
+    }
+
+    async fn enter(
+        &self,
+        grant: &Grant,
+        deadline: Instant,
+    ) -> Result<(OwnedSemaphorePermit, Option<CredentialRecord>), ApiError> {
+        let _waiting = Waiting::enter(&self.0)?;
+        let permit = Arc::clone(&self.0.permits).acquire_owned();
+        let permit = tokio::time::timeout_at(deadline.into(), permit).await;
+        let permit = permit.map_err(|_| ApiError::Overloaded)?.map_err(|_| ApiError::Overloaded)?;
+        let credential = self.0.node.store().credential(worker_config(grant)?.credential()).await?;
+        Ok((permit, credential))
+    }
+
+    /// Puts a refusal after authentication on record.
+    pub(crate) async fn refused(&self, client: &str, worker: &str, request_id: RequestId, error: &ApiError) {
+        let event = refusal(client, worker, request_id, error);
+        if let Err(error) = self.0.audit.submit(vec![event]).await {
+            tracing::error!(request.id = %request_id, "the refusal of request {request_id} could not be recorded: {error}");
+        }
+    }
+
+    /// Waits until no request is being signed, at most as long as a request may take.
+    pub(crate) async fn drain(&self) {
+        let all = Arc::clone(&self.0.permits).acquire_many_owned(self.0.concurrency);
+        if tokio::time::timeout(self.0.timeout, all).await.is_err() {
+            tracing::warn!("requests are still being signed after the request timeout; their intents stay open");
+        }
+    }
+}
+
+struct Waiting<'a>(&'a AtomicUsize);
+
+impl<'a> Waiting<'a> {
+    fn enter(shared: &'a Shared) -> Result<Self, ApiError> {
+        let this = Self(&shared.waiting);
+        if shared.waiting.fetch_add(1, Ordering::Relaxed) >= shared.queue {
+            Err(ApiError::Overloaded)
+        } else {
+            Ok(this)
+        }
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Shared {
+    fn process(
+        &self,
+        grant: &Grant,
+        request_id: RequestId,
+        credential: Option<CredentialRecord>,
+        requests: &[SigningRequest],
+        deadline: Instant,
+    ) -> Result<Completed, ApiError> {
+        let started = Instant::now();
+        let worker = &grant.worker().name;
+        let result = self.sign_all(grant, request_id, credential, requests, deadline);
+        let outcome = if result.is_ok() { "signed" } else { "failed" };
+        metrics::counter!("sigillo_requests_total", "worker" => worker.clone(), "outcome" => outcome).increment(1);
+        metrics::histogram!("sigillo_request_seconds", "worker" => worker.clone())
+            .record(started.elapsed().as_secs_f64());
+        result
+    }
+
+    fn sign_all(
+        &self,
+        grant: &Grant,
+        request_id: RequestId,
+        credential: Option<CredentialRecord>,
+        requests: &[SigningRequest],
+        deadline: Instant,
+    ) -> Result<Completed, ApiError> {
+        let mut outcomes = Vec::new();
+        let result = self.prepare(grant, credential).and_then(|prepared| {
+            let mut documents = Vec::with_capacity(requests.len());
+            for request in requests {
+                let signer = self.lend(&prepared, grant, request_id, request)?;
+                let environment = SigningEnvironment {
+                    credential: &prepared.credential,
+                    signer: &signer,
+                    clock: &SystemClock,
+                    deadline,
+                };
+                let signed = prepared.worker.process(request, &environment);
+                outcomes.extend(signer.take_outcomes());
+                documents.push(signed?);
+            }
+            Ok(Completed { documents, credential: prepared.credential })
+        });
+        let event = match &result {
+            // A refusal before any use of the key is no failure of a signature.
+            Err(error) if outcomes.is_empty() => refusal(grant.client(), &grant.worker().name, request_id, error),
+            other => completion(grant, request_id, other),
+        };
+        // Nothing is sent before every outcome and the end of the request are durable.
+        let last = self.audit.submit(vec![event]);
+        outcomes.into_iter().try_for_each(Receipt::wait)?;
+        last.wait()?;
+        result
+    }
+
+    fn prepare(&self, grant: &Grant, record: Option<CredentialRecord>) -> Result<PreparedRequest, ApiError> {
+        let config = worker_config(grant)?;
+        let record = record.ok_or_else(|| {
+            ApiError::Misconfigured(format!(
+                "worker \"{}\" names credential \"{}\", which does not exist",
+                config.name(),
+                config.credential()
+            ))
+        })?;
+        let credential = active_credential(&record)?;
+        let algorithm = config
+            .algorithm(record.spec)
+            .map_err(|error| ApiError::Misconfigured(format!("worker \"{}\": {error}", config.name())))?;
+        if config.qualified().is_some() {
+            let missing = administration::qualified::missing_for_eseal(&self.node, &record);
+            if !missing.is_empty() {
+                return Err(ApiError::NotQualified { missing });
+            }
+        }
+        // Before the token is asked: what the certificate forbids is no matter of the device.
+        workers::policy::check(config.kind(), &credential, time::OffsetDateTime::now_utc())?;
+        Ok(PreparedRequest { worker: workers::kind::build(config), credential, record, algorithm })
+    }
+
+    fn lend(
+        &self,
+        prepared: &PreparedRequest,
+        grant: &Grant,
+        request_id: RequestId,
+        request: &SigningRequest,
+    ) -> Result<AuditedSigner, ApiError> {
+        let location =
+            prepared.record.locations.first().ok_or_else(|| {
+                ApiError::Misconfigured(format!("credential \"{}\" has no key", prepared.record.name))
+            })?;
+        let token = self
+            .node
+            .token(&location.token)
+            .map_err(|error| ApiError::Misconfigured(format!("credential \"{}\": {error}", prepared.record.name)))?;
+        let inner: Box<dyn Signer> =
+            token.signer(location, prepared.record.spec, prepared.algorithm).map_err(WorkerError::from)?;
+        let context = SigningContext {
+            request_id: request_id.uuid(),
+            key_use: KeyUse::Request,
+            client: grant.client().to_owned(),
+            worker: grant.worker().name.clone(),
+            worker_version: grant.worker().version,
+            credential: prepared.record.name.clone(),
+            certificate_sha256: Some(prepared.credential.chain.leaf().fingerprint()),
+            document_sha256: document_sha256(&request.document.content),
+        };
+        Ok(self.audit.signer(inner, context))
+    }
+}
+
+struct PreparedRequest {
+    worker: Box<dyn Worker>,
+    credential: Credential,
+    record: CredentialRecord,
+    algorithm: cryptotoken_api::SignatureAlgorithm,
+}
+
+/// The definition behind a grant.
+///
+/// # Errors
+/// [`ApiError::Misconfigured`] when this version does not understand it.
+pub(crate) fn worker_config(grant: &Grant) -> Result<WorkerConfig, ApiError> {
+    let record = grant.worker();
+    WorkerConfig::parse(&record.definition)
+        .map_err(|error| ApiError::Misconfigured(format!("worker \"{}\": {error}", record.name)))
+}
+
+/// The credential of a record that has a certificate.
+pub(crate) fn active_credential(record: &CredentialRecord) -> Result<Credential, ApiError> {
+    let not_active = |state| ApiError::Worker(WorkerError::CredentialNotActive { name: record.name.clone(), state });
+    if record.chain.is_empty() {
+        let without =
+            |state| if state == CredentialState::Active { CredentialState::AwaitingCertificate } else { state };
+        return Err(not_active(without(record.state)));
+    }
+    let chain = CertificateChain::from_ders(&record.chain)
+        .map_err(|error| ApiError::Misconfigured(format!("credential \"{}\": {error}", record.name)))?;
+    Ok(Credential { name: record.name.clone(), purpose: record.purpose, state: record.state, chain })
+}
+
+fn document_sha256(content: &DocumentContent) -> Option<String> {
+    match content {
+        DocumentContent::Memory(octets) => Some(hex::encode(openssl::sha::sha256(octets))),
+        DocumentContent::Digest(digest) if digest.algorithm() == DigestAlgorithm::Sha256 => {
+            Some(hex::encode(digest.digest()))
+        }
+        DocumentContent::Digest(_) => None,
+    }
+}
+
+fn completion(grant: &Grant, request_id: RequestId, result: &Result<Completed, ApiError>) -> AuditEvent {
+    let level = result.as_ref().ok().and_then(|completed| completed.documents.first()?.level);
+    AuditEvent::RequestCompleted {
+        request_id: request_id.uuid(),
+        client: grant.client().to_owned(),
+        worker: grant.worker().name.clone(),
+        outcome: match result {
+            Ok(_) => RequestOutcome::Released,
+            Err(ApiError::Worker(WorkerError::Signer(_))) => RequestOutcome::Failed,
+            Err(_) => RequestOutcome::Withheld,
+        },
+        level: level.map(|level| level.name().to_owned()),
+        reason: result.as_ref().err().map(ApiError::causes),
+    }
+}
+
+fn refusal(client: &str, worker: &str, request_id: RequestId, error: &ApiError) -> AuditEvent {
+    AuditEvent::RequestRefused {
+        request_id: request_id.uuid(),
+        client: client.to_owned(),
+        worker: worker.to_owned(),
+        problem: error.problem().1.to_owned(),
+        detail: error.causes(),
+    }
+}

@@ -1,0 +1,195 @@
+//! What a caller is told when a request fails: RFC 9457 problem documents. The only place with status codes.
+//!
+//! Faults of the caller are explained to the caller. Faults of the operator or the service go to the log under the request
+//! id, and the caller gets the id.
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use actix_web::{HttpResponse, ResponseError};
+use cryptotoken_api::SignerError;
+use serde::Serialize;
+use utoipa::ToSchema;
+use workers::{Fault, WorkerError};
+
+use crate::request_id::RequestId;
+
+/// Why a request failed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ApiError {
+    /// No credentials of a client, or wrong ones.
+    #[error("{0}")]
+    Unauthenticated(&'static str),
+    /// The client may not use this worker, which may not even exist.
+    #[error(
+        "client \"{client}\" has no grant for worker \"{worker}\"; ask an administrator to run: sigillo grant add {client} --worker {worker}"
+    )]
+    NoGrant { client: String, worker: String },
+    /// The worker does not exist, said only to those who may know.
+    #[error("there is no worker \"{0}\"; list them with: sigillo worker list")]
+    UnknownWorker(String),
+    /// No such path.
+    #[error("there is nothing at {0}; /openapi.json describes what there is")]
+    UnknownPath(String),
+    /// The path exists for other methods.
+    #[error("{method} is not possible at {path}; /openapi.json describes what is")]
+    Method { method: String, path: String },
+    /// The body or a header cannot be read as what it should be.
+    #[error("{0}")]
+    Malformed(String),
+    /// More octets than the service takes.
+    #[error("the body is larger than {limit}, the most this service takes; send a smaller document or its digest")]
+    TooLarge { limit: administration::configuration::ByteSize },
+    /// The body is of a kind that this path does not take.
+    #[error("{0}")]
+    MediaType(String),
+    /// The body did not arrive in time.
+    #[error("the request did not arrive within {0} seconds; send it faster or in smaller parts")]
+    Slow(u64),
+    /// Too many requests are waiting, or this one waited too long.
+    #[error("the service is busy; try again later")]
+    Overloaded,
+    /// The worker refused or failed.
+    #[error(transparent)]
+    Worker(#[from] WorkerError),
+    /// The gate of qualified seals is closed; the operator must act.
+    #[error("this worker makes qualified seals, and what they need is missing: {}", missing.join("; "))]
+    NotQualified { missing: Vec<String> },
+    /// The database does not answer.
+    #[error("the database is not available")]
+    Store(#[from] store::StoreError),
+    /// Credential, token or worker are not as the definitions say; the operator must act.
+    #[error("{0}")]
+    Misconfigured(String),
+    /// A bug.
+    #[error("{0}")]
+    Internal(String),
+}
+
+/// A problem document (RFC 9457).
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Problem {
+    /// `urn:sigillo:problem:NAME`; the name is stable.
+    #[schema(example = "urn:sigillo:problem:document-unacceptable")]
+    r#type: String,
+    /// The name in words.
+    title: String,
+    /// The HTTP status.
+    status: u16,
+    /// A sentence with cause and next step.
+    detail: String,
+    /// The request, as in the header `Sigillo-Request-Id` and in the logs.
+    request_id: String,
+}
+
+impl ApiError {
+    /// Status and name. One exhaustive `match` over everything that can go wrong.
+    pub(crate) fn problem(&self) -> (StatusCode, &'static str) {
+        match self {
+            Self::Unauthenticated(_) => (StatusCode::UNAUTHORIZED, "unauthenticated"),
+            Self::NoGrant { .. } => (StatusCode::FORBIDDEN, "no-grant"),
+            Self::UnknownWorker(_) => (StatusCode::NOT_FOUND, "unknown-worker"),
+            Self::UnknownPath(_) => (StatusCode::NOT_FOUND, "unknown-path"),
+            Self::Method { .. } => (StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed"),
+            Self::Malformed(_) => (StatusCode::BAD_REQUEST, "malformed-request"),
+            Self::TooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "too-large"),
+            Self::MediaType(_) => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "media-type"),
+            Self::Slow(_) => (StatusCode::REQUEST_TIMEOUT, "too-slow"),
+            Self::Overloaded => (StatusCode::SERVICE_UNAVAILABLE, "overloaded"),
+            Self::NotQualified { .. } => (StatusCode::CONFLICT, "credential-not-active"),
+            Self::Store(_) => (StatusCode::SERVICE_UNAVAILABLE, "database-unavailable"),
+            Self::Misconfigured(_) => (StatusCode::INTERNAL_SERVER_ERROR, "misconfigured"),
+            Self::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
+            Self::Worker(error) => match (error.fault(), error) {
+                (Fault::Document, _) => (StatusCode::UNPROCESSABLE_ENTITY, "document-unacceptable"),
+                (Fault::MediaType, _) => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "media-type"),
+                (Fault::Parameters, _) => (StatusCode::UNPROCESSABLE_ENTITY, "parameters-unacceptable"),
+                (Fault::Credential, _) => (StatusCode::CONFLICT, "credential-not-active"),
+                (Fault::Token, WorkerError::Signer(error)) => signer_problem(error),
+                (Fault::Withheld, _) => (StatusCode::INTERNAL_SERVER_ERROR, "signature-withheld"),
+                (Fault::Token | Fault::Service, _) => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
+            },
+        }
+    }
+
+    /// What the caller may read. Details of operator and service faults stay in the log.
+    pub(crate) fn detail(&self) -> String {
+        match self.problem() {
+            (StatusCode::INTERNAL_SERVER_ERROR, "misconfigured") => {
+                "the service is not set up for this request; tell its operator the request id".into()
+            }
+            (StatusCode::INTERNAL_SERVER_ERROR, "signature-withheld") => {
+                "the signature did not pass the check before release and was withheld; tell the operator the request id"
+                    .into()
+            }
+            (StatusCode::INTERNAL_SERVER_ERROR, _) => "the service failed; tell its operator the request id".into(),
+            (StatusCode::SERVICE_UNAVAILABLE, "token-unavailable") => {
+                "the crypto token is not available; try again later".into()
+            }
+            (StatusCode::SERVICE_UNAVAILABLE, "database-unavailable") => {
+                "the service cannot record what it does and therefore does nothing; try again later".into()
+            }
+            (StatusCode::SERVICE_UNAVAILABLE, _) => "the service is busy; try again later".into(),
+            _ => self.to_string(),
+        }
+    }
+
+    /// The error with all its causes, for the log.
+    pub(crate) fn causes(&self) -> String {
+        let mut text = self.to_string();
+        let mut source = std::error::Error::source(self);
+        while let Some(cause) = source {
+            text = format!("{text}: {cause}");
+            source = cause.source();
+        }
+        text
+    }
+
+    /// The whole answer.
+    pub(crate) fn response(&self, request_id: RequestId) -> HttpResponse {
+        let (status, name) = self.problem();
+        let problem = Problem {
+            r#type: format!("urn:sigillo:problem:{name}"),
+            title: name.replace('-', " "),
+            status: status.as_u16(),
+            detail: self.detail(),
+            request_id: request_id.to_string(),
+        };
+        let mut response = HttpResponse::build(status);
+        response.insert_header((CONTENT_TYPE, "application/problem+json"));
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            response.insert_header((RETRY_AFTER, "2"));
+        }
+        if status == StatusCode::UNAUTHORIZED {
+            response.insert_header((WWW_AUTHENTICATE, "Bearer realm=\"sigillo\", Basic realm=\"sigillo\""));
+        }
+        response.body(serde_json::to_string(&problem).unwrap_or_default())
+    }
+}
+
+const fn signer_problem(error: &SignerError) -> (StatusCode, &'static str) {
+    match error {
+        SignerError::Busy { .. } => (StatusCode::SERVICE_UNAVAILABLE, "overloaded"),
+        SignerError::Unavailable { .. }
+        | SignerError::TokenFailed { .. }
+        | SignerError::KeyNotFound { .. }
+        | SignerError::DeadlineExceeded { .. } => (StatusCode::SERVICE_UNAVAILABLE, "token-unavailable"),
+        SignerError::NotRecorded(_) => (StatusCode::SERVICE_UNAVAILABLE, "database-unavailable"),
+        SignerError::NotPermitted { .. } => (StatusCode::CONFLICT, "credential-not-active"),
+        SignerError::UnsupportedAlgorithm { .. } => (StatusCode::INTERNAL_SERVER_ERROR, "misconfigured"),
+        SignerError::DataRequired | SignerError::DigestMismatch { .. } => {
+            (StatusCode::UNPROCESSABLE_ENTITY, "document-unacceptable")
+        }
+    }
+}
+
+impl ResponseError for ApiError {
+    fn status_code(&self) -> StatusCode {
+        self.problem().0
+    }
+
+    // Replaced by `request_id::identify`, which knows the request.
+    fn error_response(&self) -> HttpResponse {
+        HttpResponse::new(self.status_code())
+    }
+}

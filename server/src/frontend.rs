@@ -1,0 +1,7 @@
+//! Front ends translate between HTTP and [`crate::dispatch`], and do nothing else.
+
+pub(crate) mod body;
+pub(crate) mod documents;
+pub(crate) mod health;
+pub(crate) mod native;
+pub(crate) mod workers;

@@ -1,0 +1,77 @@
+//! Liveness, readiness and metrics, for machines that watch the service.
+
+use actix_web::{HttpResponse, web};
+use cryptotoken_api::{CryptoToken, TokenState, TokenStatus};
+use metrics_exporter_prometheus::PrometheusHandle;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::service::Service;
+
+/// Readiness in parts.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Readiness {
+    /// Whether database and every token are ready.
+    ready: bool,
+    /// `ready`, or what stands in the way.
+    database: String,
+    /// One each.
+    tokens: Vec<TokenReadiness>,
+}
+
+/// Readiness of one token.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct TokenReadiness {
+    /// Its name in the configuration.
+    name: String,
+    /// `ready`, `unavailable`, `pin-rejected`, `locked` or `uninitialized`.
+    state: String,
+    /// Sessions in use.
+    #[serde(rename = "sessionsInUse")]
+    sessions_in_use: usize,
+    /// Sessions at most.
+    #[serde(rename = "sessionsAtMost")]
+    sessions_at_most: usize,
+}
+
+/// Whether the process runs.
+#[utoipa::path(get, path = "/health/live", operation_id = "live", tag = "health", security(()),
+    responses((status = 200, description = "The process runs", body = String, content_type = "text/plain")))]
+pub(crate) async fn live() -> HttpResponse {
+    HttpResponse::Ok().content_type("text/plain; charset=utf-8").body("live\n")
+}
+
+/// Whether requests can be signed: database and tokens, one by one.
+#[utoipa::path(get, path = "/health/ready", operation_id = "ready", tag = "health", security(()),
+    responses(
+        (status = 200, description = "Database and all tokens are ready", body = Readiness),
+        (status = 503, description = "Something is away; the answer says what", body = Readiness)))]
+pub(crate) async fn ready(service: web::Data<Service>) -> HttpResponse {
+    let database = match service.store().ping().await {
+        Ok(()) => "ready".to_owned(),
+        Err(error) => {
+            tracing::warn!("the database is not ready: {error}");
+            "unavailable".to_owned()
+        }
+    };
+    let statuses: Vec<TokenStatus> = service.node().tokens().map(|token| token.status()).collect();
+    let ready = database == "ready" && statuses.iter().all(|status| status.state == TokenState::Ready);
+    let tokens = statuses
+        .into_iter()
+        .map(|status| TokenReadiness {
+            state: status.state.name().to_owned(),
+            name: status.name,
+            sessions_in_use: status.sessions.0,
+            sessions_at_most: status.sessions.1,
+        })
+        .collect();
+    let mut response = if ready { HttpResponse::Ok() } else { HttpResponse::ServiceUnavailable() };
+    response.json(Readiness { ready, database, tokens })
+}
+
+/// Counters and times, in the text format of Prometheus.
+#[utoipa::path(get, path = "/metrics", operation_id = "metrics", tag = "health", security(()),
+    responses((status = 200, description = "The metrics", body = String, content_type = "text/plain")))]
+pub(crate) async fn metrics(handle: web::Data<PrometheusHandle>) -> HttpResponse {
+    HttpResponse::Ok().content_type("text/plain; version=0.0.4; charset=utf-8").body(handle.render())
+}

@@ -1,0 +1,255 @@
+//! The native API: documents and digests in, signed documents and signatures out.
+
+mod multipart;
+
+use actix_web::http::header::{ACCEPT, CONTENT_TYPE};
+use actix_web::{HttpRequest, HttpResponse, web};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use cryptotoken_api::{CertificateChain, DigestAlgorithm, DtbsRepresentation};
+use workers::{DocumentContent, SignedDocument, SignerDocument, SigningParameters, SigningRequest, WorkerError};
+
+use super::documents::{
+    SignDigestRequest, SignDigestResponse, SignForm, SignRequest, SignResponse, base64 as decode_base64,
+};
+use crate::authorization::Grant;
+use crate::dispatch::{Completed, worker_config};
+use crate::error::{ApiError, Problem};
+use crate::request_id::RequestId;
+use crate::service::Service;
+
+/// Sign the body.
+///
+/// The body is the document, of any media type; the answer is the signed document.
+#[utoipa::path(
+    post,
+    path = "/v1/workers/{worker}/sign/raw",
+    operation_id = "signRaw",
+    tag = "signing",
+    params(("worker" = String, Path, description = "Name of the worker")),
+    request_body(content = Vec<u8>, content_type = "application/octet-stream", description = "The document"),
+    responses(
+        (status = 200, description = "The signed document", content_type = "application/octet-stream", body = Vec<u8>,
+         headers(("Sigillo-Request-Id" = String, description = "The request, as in logs and audit records"),
+                 ("Sigillo-Signature-Level" = String, description = "The level reached; absent for plain signatures"))),
+        (status = 401, description = "No valid API key or client certificate", body = Problem, content_type = "application/problem+json"),
+        (status = 403, description = "No grant for this worker", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "No such worker, said to clients with a role only", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "The credential cannot sign now", body = Problem, content_type = "application/problem+json"),
+        (status = 413, description = "The document is too large", body = Problem, content_type = "application/problem+json"),
+        (status = 422, description = "The document cannot be signed this way", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "Token or database away, or too many requests; try again later", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(crate) async fn sign_raw(
+    request: HttpRequest,
+    worker: web::Path<String>,
+    payload: web::Payload,
+    id: RequestId,
+    service: web::Data<Service>,
+) -> Result<HttpResponse, ApiError> {
+    let grant = service.admit(&request, &worker, id).await?;
+    let limits = service.limits();
+    let body = limits.read(&request, payload, limits.document()).await;
+    let body = service.recorded(&grant, id, body).await?;
+    // The media type is not looked at: what a client sends by default says nothing of the document.
+    let document = SignerDocument { content: DocumentContent::Memory(body), media_type: None };
+    let signing = SigningRequest { document, parameters: SigningParameters::default() };
+    let completed = service.dispatcher().sign(grant, id, vec![signing]).await?;
+    document_response(only(completed)?.0)
+}
+
+/// Sign a document sent in JSON or as a form.
+///
+/// JSON is answered by JSON. A form is answered by JSON too, or by the signed document itself when `Accept` does not
+/// take `application/json`.
+#[utoipa::path(
+    post,
+    path = "/v1/workers/{worker}/sign",
+    operation_id = "signDocument",
+    tag = "signing",
+    params(("worker" = String, Path, description = "Name of the worker")),
+    request_body(description = "The document with its parameters", content((SignRequest = "application/json"), (SignForm = "multipart/form-data"))),
+    responses(
+        (status = 200, description = "The signed document with what was done", body = SignResponse,
+         headers(("Sigillo-Request-Id" = String, description = "The request, as in logs and audit records"))),
+        (status = 400, description = "The body cannot be read", body = Problem, content_type = "application/problem+json"),
+        (status = 401, description = "No valid API key or client certificate", body = Problem, content_type = "application/problem+json"),
+        (status = 403, description = "No grant for this worker", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "No such worker, said to clients with a role only", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "The credential cannot sign now", body = Problem, content_type = "application/problem+json"),
+        (status = 413, description = "The document is too large", body = Problem, content_type = "application/problem+json"),
+        (status = 415, description = "Neither JSON nor a form, or a document of another kind than the worker signs", body = Problem, content_type = "application/problem+json"),
+        (status = 422, description = "The document or a parameter is not acceptable", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "Token or database away, or too many requests; try again later", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(crate) async fn sign_document(
+    request: HttpRequest,
+    worker: web::Path<String>,
+    payload: web::Payload,
+    id: RequestId,
+    service: web::Data<Service>,
+) -> Result<HttpResponse, ApiError> {
+    let grant = service.admit(&request, &worker, id).await?;
+    let signing = read_signing_request(&request, payload, &service, &grant).await;
+    let (signing, form) = service.recorded(&grant, id, signing).await?;
+    let (document, chain, credential) = only(service.dispatcher().sign(grant, id, vec![signing]).await?)?;
+    if form && !accepts_json(&request) {
+        return document_response(document);
+    }
+    Ok(HttpResponse::Ok().json(SignResponse {
+        request_id: id.to_string(),
+        signed_document: STANDARD.encode(document.contiguous()),
+        media_type: document.media_type,
+        level: document.level.map(|level| level.name().to_owned()),
+        credential,
+        certificate_chain: encode_chain(&chain),
+    }))
+}
+
+/// Sign digests.
+///
+/// Raw signature values from plain workers that allow it, detached CMS from cades workers.
+#[utoipa::path(
+    post,
+    path = "/v1/workers/{worker}/sign-digest",
+    operation_id = "signDigest",
+    tag = "signing",
+    params(("worker" = String, Path, description = "Name of the worker")),
+    request_body(content = SignDigestRequest, description = "The digests"),
+    responses(
+        (status = 200, description = "One signature for each digest", body = SignDigestResponse,
+         headers(("Sigillo-Request-Id" = String, description = "The request, as in logs and audit records"))),
+        (status = 400, description = "The body cannot be read", body = Problem, content_type = "application/problem+json"),
+        (status = 401, description = "No valid API key or client certificate", body = Problem, content_type = "application/problem+json"),
+        (status = 403, description = "No grant for this worker", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "No such worker, said to clients with a role only", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "The credential cannot sign now", body = Problem, content_type = "application/problem+json"),
+        (status = 413, description = "The request is too large", body = Problem, content_type = "application/problem+json"),
+        (status = 415, description = "Not JSON", body = Problem, content_type = "application/problem+json"),
+        (status = 422, description = "The worker does not sign these digests", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "Token or database away, or too many requests; try again later", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(crate) async fn sign_digest(
+    request: HttpRequest,
+    worker: web::Path<String>,
+    payload: web::Payload,
+    id: RequestId,
+    service: web::Data<Service>,
+) -> Result<HttpResponse, ApiError> {
+    let grant = service.admit(&request, &worker, id).await?;
+    let requests = read_digests(&request, payload, &service).await;
+    let requests = service.recorded(&grant, id, requests).await?;
+    let completed = service.dispatcher().sign(grant, id, requests).await?;
+    let signatures = completed.documents.iter().map(|document| STANDARD.encode(document.contiguous())).collect();
+    Ok(HttpResponse::Ok().json(SignDigestResponse { request_id: id.to_string(), signatures }))
+}
+
+const DIGESTS: usize = 256;
+
+async fn read_digests(
+    request: &HttpRequest,
+    payload: web::Payload,
+    service: &Service,
+) -> Result<Vec<SigningRequest>, ApiError> {
+    if essence(request) != "application/json" {
+        return Err(ApiError::MediaType("send the digests as application/json".into()));
+    }
+    let limits = service.limits();
+    let body = limits.read(request, payload, limits.envelope()).await?;
+    let SignDigestRequest { digests, digest_algorithm } = parse(&body)?;
+    if digests.is_empty() || digests.len() > DIGESTS {
+        return Err(ApiError::Malformed(format!("\"digests\" has {} entries; send 1 to {DIGESTS}", digests.len())));
+    }
+    let unacceptable = |name: &str, reason: String| WorkerError::Parameter { name: name.to_owned(), reason };
+    let algorithm: DigestAlgorithm = digest_algorithm
+        .parse()
+        .map_err(|error| unacceptable("digestAlgorithm", format!("{error}; send SHA-256, SHA-384 or SHA-512")))?;
+    digests
+        .iter()
+        .enumerate()
+        .map(|(index, digest)| {
+            let octets = decode_base64(&format!("digests[{index}]"), digest)?;
+            let digest = DtbsRepresentation::new(algorithm, octets)
+                .map_err(|error| unacceptable(&format!("digests[{index}]"), error.to_string()))?;
+            let document = SignerDocument { content: DocumentContent::Digest(digest), media_type: None };
+            Ok(SigningRequest { document, parameters: SigningParameters::default() })
+        })
+        .collect()
+}
+
+async fn read_signing_request(
+    request: &HttpRequest,
+    payload: web::Payload,
+    service: &Service,
+    grant: &Grant,
+) -> Result<(SigningRequest, bool), ApiError> {
+    let limits = service.limits();
+    let (content, media_type, parameters, form) = match essence(request).as_str() {
+        "application/json" => {
+            let body = limits.read(request, payload, limits.envelope()).await?;
+            let SignRequest { document, media_type, file_name: _, parameters } = parse(&body)?;
+            let octets = decode_base64("document", &document)?;
+            if octets.len() as u64 > limits.document() {
+                return Err(limits.too_large());
+            }
+            (Bytes::from(octets), media_type, SigningParameters::new(parameters), false)
+        }
+        "multipart/form-data" => {
+            let form = limits.in_time(multipart::read(request, payload, limits)).await?;
+            (form.document, form.media_type, form.parameters, true)
+        }
+        other => {
+            let found = if other.is_empty() { "no media type" } else { other };
+            return Err(ApiError::MediaType(format!(
+                "send application/json or multipart/form-data here, not {found}; a bare document goes to …/sign/raw"
+            )));
+        }
+    };
+    if let Some(declared) = &media_type {
+        worker_config(grant)?.kind().check_media_type(declared)?;
+    }
+    let document = SignerDocument { content: DocumentContent::Memory(content), media_type };
+    Ok((SigningRequest { document, parameters }, form))
+}
+
+fn parse<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
+    serde_json::from_slice(body).map_err(|error| ApiError::Malformed(format!("the JSON body cannot be read: {error}")))
+}
+
+fn essence(request: &HttpRequest) -> String {
+    let header = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    header.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
+}
+
+fn accepts_json(request: &HttpRequest) -> bool {
+    let accept = request.headers().get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or("*/*");
+    let ranges = accept.split(',').map(|range| range.split(';').next().unwrap_or_default().trim());
+    ranges.into_iter().any(|range| matches!(range, "*/*" | "application/*" | "application/json" | ""))
+}
+
+fn only(completed: Completed) -> Result<(SignedDocument, CertificateChain, String), ApiError> {
+    let Completed { documents, credential } = completed;
+    let document = documents.into_iter().next();
+    let document = document.ok_or_else(|| ApiError::Internal("a request completed without a document".into()))?;
+    Ok((document, credential.chain, credential.name))
+}
+
+fn document_response(document: SignedDocument) -> Result<HttpResponse, ApiError> {
+    let mut response = HttpResponse::Ok();
+    response.insert_header((CONTENT_TYPE, document.media_type.clone()));
+    if let Some(level) = document.level {
+        response.insert_header(("Sigillo-Signature-Level", level.name()));
+    }
+    let length = document.length() as u64;
+    let segments = document.segments.into_iter().map(Ok::<_, std::convert::Infallible>);
+    Ok(response.no_chunking(length).streaming(futures_util::stream::iter(segments)))
+}
+
+/// Certificates as the JSON answers have them.
+pub(crate) fn encode_chain(chain: &CertificateChain) -> Vec<String> {
+    chain.certificates().iter().map(|certificate| STANDARD.encode(certificate.der())).collect()
+}

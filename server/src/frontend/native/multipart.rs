@@ -1,0 +1,66 @@
+//! Read a form with a document and, optionally, its parameters.
+
+use actix_multipart::{Field, Multipart};
+use actix_web::{HttpRequest, web};
+use bytes::{Bytes, BytesMut};
+use futures_util::StreamExt;
+use workers::SigningParameters;
+
+use crate::error::ApiError;
+use crate::frontend::body::BodyLimits;
+
+/// The parts of a form.
+pub(super) struct Form {
+    pub(super) document: Bytes,
+    pub(super) media_type: Option<String>,
+    pub(super) parameters: SigningParameters,
+}
+
+/// Most octets that parameters may have.
+const PARAMETERS: u64 = 64 * 1024;
+
+pub(super) async fn read(request: &HttpRequest, payload: web::Payload, limits: BodyLimits) -> Result<Form, ApiError> {
+    let mut form = Multipart::new(request.headers(), payload);
+    let (mut document, mut parameters) = (None, None);
+    while let Some(field) = form.next().await {
+        let mut field = field.map_err(malformed)?;
+        match field.name().map(str::to_owned).as_deref() {
+            Some("document") if document.is_none() => {
+                let media_type = field.content_type().map(ToString::to_string);
+                document = Some((read_field(&mut field, limits.document(), limits).await?, media_type));
+            }
+            Some("parameters") if parameters.is_none() => {
+                let octets = read_field(&mut field, PARAMETERS, limits).await?;
+                let map = serde_json::from_slice(&octets)
+                    .map_err(|error| ApiError::Malformed(format!("part \"parameters\" is no JSON object: {error}")))?;
+                parameters = Some(SigningParameters::new(map));
+            }
+            Some(name) => {
+                return Err(ApiError::Malformed(format!(
+                    "part \"{name}\" is unknown or comes twice; send \"document\" and, if need be, \"parameters\""
+                )));
+            }
+            None => return Err(ApiError::Malformed("a part of the form has no name".into())),
+        }
+    }
+    let (document, media_type) =
+        document.ok_or_else(|| ApiError::Malformed("the form has no part \"document\"".into()))?;
+    Ok(Form { document, media_type, parameters: parameters.unwrap_or_default() })
+}
+
+async fn read_field(field: &mut Field, limit: u64, limits: BodyLimits) -> Result<Bytes, ApiError> {
+    let mut octets = BytesMut::new();
+    while let Some(chunk) = field.next().await {
+        let chunk = chunk.map_err(malformed)?;
+        if (octets.len() as u64).saturating_add(chunk.len() as u64) > limit {
+            return Err(limits.too_large());
+        }
+        octets.extend_from_slice(&chunk);
+    }
+    Ok(octets.freeze())
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "used as a function of map_err")]
+fn malformed(error: actix_multipart::MultipartError) -> ApiError {
+    ApiError::Malformed(format!("the form cannot be read: {error}"))
+}

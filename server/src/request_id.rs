@@ -1,0 +1,74 @@
+//! Every request gets an id: in the answer's header, in problem documents, in the log and in the audit records.
+
+use std::fmt;
+use std::time::Instant;
+
+use actix_web::body::{BoxBody, MessageBody};
+use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
+use actix_web::http::header::{HeaderName, HeaderValue};
+use actix_web::middleware::Next;
+use actix_web::{Error, FromRequest, HttpMessage, HttpRequest};
+use uuid::Uuid;
+
+use crate::error::ApiError;
+
+/// Identifier of one request, ordered by time (UUID version 7).
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RequestId(Uuid);
+
+impl RequestId {
+    /// As the audit records have it.
+    pub(crate) const fn uuid(self) -> Uuid {
+        self.0
+    }
+}
+
+impl fmt::Display for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl FromRequest for RequestId {
+    type Error = Error;
+    type Future = std::future::Ready<Result<Self, Error>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let id = request.extensions().get::<Self>().copied();
+        std::future::ready(id.ok_or_else(|| ApiError::Internal("a request without id".into()).into()))
+    }
+}
+
+/// Gives the request its id, turns errors into problem documents that carry it, and logs the outcome once.
+pub(crate) async fn identify<B: MessageBody + 'static>(
+    request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    let id = RequestId(Uuid::now_v7());
+    request.extensions_mut().insert(id);
+    let started = Instant::now();
+    let (method, path) = (request.method().clone(), request.path().to_owned());
+
+    let mut response = next.call(request).await?.map_into_boxed_body();
+
+    let error = response.response().error().map(|error| match error.as_error::<ApiError>() {
+        Some(error) => (error.response(id), error.causes()),
+        // What actix refuses before a handler sees it, such as a path that is no UTF-8.
+        None => (ApiError::Malformed(error.to_string()).response(id), error.to_string()),
+    });
+    if let Some((problem, causes)) = error {
+        if problem.status().is_server_error() {
+            tracing::error!(request.id = %id, %method, %path, status = problem.status().as_u16(), "request {id} failed: {causes}");
+        } else {
+            tracing::info!(request.id = %id, %method, %path, status = problem.status().as_u16(), "request {id} refused: {causes}");
+        }
+        let (request, _) = response.into_parts();
+        response = ServiceResponse::new(request, problem);
+    } else {
+        let status = response.status().as_u16();
+        tracing::debug!(request.id = %id, %method, %path, status, millis = started.elapsed().as_millis(), "request {id} answered");
+    }
+    let value = HeaderValue::from_str(&id.to_string()).map_err(|error| ApiError::Internal(error.to_string()))?;
+    response.headers_mut().insert(HeaderName::from_static("sigillo-request-id"), value);
+    Ok(response)
+}

@@ -1,0 +1,74 @@
+//! What every handler shares: the node, the door, the limits.
+
+use std::sync::Arc;
+
+use actix_web::HttpRequest;
+use administration::Node;
+use store::{AuditLog, Store};
+
+use crate::authentication::{Principal, authenticate};
+use crate::authorization::Grant;
+use crate::dispatch::Dispatcher;
+use crate::error::ApiError;
+use crate::frontend::body::BodyLimits;
+use crate::request_id::RequestId;
+
+/// Shared by all handlers of a process.
+pub(crate) struct Service {
+    node: Arc<Node>,
+    dispatcher: Dispatcher,
+    limits: BodyLimits,
+}
+
+impl Service {
+    pub(crate) fn new(node: Arc<Node>, audit: AuditLog) -> Self {
+        let limits = BodyLimits::new(&node.configuration().server);
+        Self { dispatcher: Dispatcher::new(Arc::clone(&node), audit), limits, node }
+    }
+
+    pub(crate) fn node(&self) -> &Node {
+        &self.node
+    }
+
+    pub(crate) fn store(&self) -> &Store {
+        self.node.store()
+    }
+
+    pub(crate) const fn dispatcher(&self) -> &Dispatcher {
+        &self.dispatcher
+    }
+
+    pub(crate) const fn limits(&self) -> BodyLimits {
+        self.limits
+    }
+
+    /// Who is calling, and may they use this worker? Before a byte of the body is read.
+    pub(crate) async fn admit(&self, request: &HttpRequest, worker: &str, id: RequestId) -> Result<Grant, ApiError> {
+        let principal = self.authenticate(request).await?;
+        let client = principal.client.clone();
+        match Grant::find(principal, worker, self.store()).await {
+            Ok(grant) => Ok(grant),
+            Err(error) => {
+                self.dispatcher.refused(&client, worker, id, &error).await;
+                Err(error)
+            }
+        }
+    }
+
+    pub(crate) async fn authenticate(&self, request: &HttpRequest) -> Result<Principal, ApiError> {
+        authenticate(request, self.store()).await
+    }
+
+    /// Puts what a front end refuses on record before it is answered.
+    pub(crate) async fn recorded<T>(
+        &self,
+        grant: &Grant,
+        id: RequestId,
+        result: Result<T, ApiError>,
+    ) -> Result<T, ApiError> {
+        if let Err(error) = &result {
+            self.dispatcher.refused(grant.client(), &grant.worker().name, id, error).await;
+        }
+        result
+    }
+}

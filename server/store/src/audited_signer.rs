@@ -1,0 +1,168 @@
+//! A signer that records: no durable intent, no signature (promise 1).
+//!
+//! The only signer that requests, self-tests and certification requests get to see. It waits for the intent before the key is used;
+//! the outcome is handed to the writer at once, and [`AuditedSigner::settle`] or [`AuditedSigner::complete`] waits for it before
+//! anything that rests on the signature leaves the service.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
+
+use cryptotoken_api::{SignatureAlgorithm, SignatureValue, Signer, SignerError, ToBeSigned};
+use uuid::Uuid;
+
+use crate::audit::{AuditEvent, AuditLog, KeyUse, Receipt, SigningIntended};
+use crate::error::StoreError;
+
+/// Whose request a signature serves; what the intent says beside algorithm and data.
+#[derive(Clone, Debug)]
+pub struct SigningContext {
+    /// The request; a new one for self-tests and certification requests.
+    pub request_id: Uuid,
+    /// Why the key is used.
+    pub key_use: KeyUse,
+    /// Name of the client or administrator.
+    pub client: String,
+    /// Name of the worker; `-` where there is none.
+    pub worker: String,
+    /// Version of the worker's definition; 0 where there is none.
+    pub worker_version: i64,
+    /// Name of the credential.
+    pub credential: String,
+    /// SHA-256 of the signing certificate in hexadecimal, where there is one.
+    pub certificate_sha256: Option<String>,
+    /// SHA-256 of the document in hexadecimal, where the document is known.
+    pub document_sha256: Option<String>,
+}
+
+impl SigningContext {
+    /// The context of a self-test or certification request, which no worker stands behind.
+    #[must_use]
+    pub fn without_worker(key_use: KeyUse, actor: impl Into<String>, credential: impl Into<String>) -> Self {
+        Self {
+            request_id: Uuid::now_v7(),
+            key_use,
+            client: actor.into(),
+            worker: "-".to_owned(),
+            worker_version: 0,
+            credential: credential.into(),
+            certificate_sha256: None,
+            document_sha256: None,
+        }
+    }
+}
+
+/// One key with one algorithm, lent for one request, every attempt recorded.
+pub struct AuditedSigner {
+    log: AuditLog,
+    inner: Box<dyn Signer>,
+    context: SigningContext,
+    outcomes: Mutex<Vec<Receipt>>,
+}
+
+impl AuditedSigner {
+    pub(crate) const fn new(log: AuditLog, inner: Box<dyn Signer>, context: SigningContext) -> Self {
+        Self { log, inner, context, outcomes: Mutex::new(Vec::new()) }
+    }
+
+    /// Receipts of the outcomes so far that nobody has waited for.
+    pub fn take_outcomes(&self) -> Vec<Receipt> {
+        std::mem::take(&mut self.outcomes.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Waits until all outcomes so far are durable; blocks.
+    ///
+    /// # Errors
+    /// As [`Receipt::wait`]. The signatures must not leave the service then.
+    pub fn settle(&self) -> Result<(), StoreError> {
+        self.take_outcomes().into_iter().try_for_each(Receipt::wait)
+    }
+
+    /// Submits the last record of the request and waits once, for it and for all outcomes; blocks.
+    ///
+    /// # Errors
+    /// As [`Receipt::wait`]. The signatures must not leave the service then.
+    pub fn complete(&self, completed: AuditEvent) -> Result<(), StoreError> {
+        let last = self.log.submit(vec![completed]);
+        // Each is waited for: the group of an outcome may have failed where a later one succeeded.
+        self.settle()?;
+        last.wait()
+    }
+
+    fn intent(&self, attempt: Uuid, to_be_signed: ToBeSigned<'_>) -> SigningIntended {
+        let representation = to_be_signed.representation(self.inner.algorithm().digest());
+        let context = self.context.clone();
+        SigningIntended {
+            attempt,
+            request_id: context.request_id,
+            key_use: context.key_use,
+            client: context.client,
+            worker: context.worker,
+            worker_version: context.worker_version,
+            credential: context.credential,
+            certificate_sha256: context.certificate_sha256,
+            algorithm: self.inner.algorithm().to_string(),
+            document_sha256: context.document_sha256,
+            dtbsr_digest_algorithm: representation.algorithm().to_string(),
+            dtbsr: hex::encode(representation.digest()),
+        }
+    }
+
+    fn outcome(&self, attempt: Uuid, result: &Result<SignatureValue, SignerError>) -> AuditEvent {
+        let request_id = self.context.request_id;
+        match result {
+            Ok(value) => AuditEvent::SignatureCreated {
+                attempt,
+                request_id,
+                signature_sha256: hex::encode(openssl::sha::sha256(value.as_bytes())),
+            },
+            // The device may have signed, or still sign, although nobody gets the value.
+            Err(error @ (SignerError::TokenFailed { .. } | SignerError::DeadlineExceeded { .. })) => {
+                AuditEvent::OutcomeUnknown { attempt, request_id, reason: error.to_string() }
+            }
+            Err(error) => AuditEvent::SigningFailed { attempt, request_id, reason: error.to_string() },
+        }
+    }
+}
+
+impl Signer for AuditedSigner {
+    fn algorithm(&self) -> SignatureAlgorithm {
+        self.inner.algorithm()
+    }
+
+    /// As the signer inside, with two more errors: [`SignerError::NotPermitted`] when the credential may not be used, and
+    /// [`SignerError::NotRecorded`] when the intent is not durable. The key was not used then.
+    fn sign(&self, to_be_signed: ToBeSigned<'_>, deadline: Instant) -> Result<SignatureValue, SignerError> {
+        let attempt = Uuid::now_v7();
+        let intent = self.intent(attempt, to_be_signed);
+        self.log.submit(vec![AuditEvent::SigningIntended(intent)]).wait().map_err(|error| {
+            if error.is_refusal() {
+                SignerError::NotPermitted { reason: error.to_string() }
+            } else {
+                SignerError::NotRecorded(Box::new(error))
+            }
+        })?;
+        let mut open = OpenIntent { signer: self, attempt, outcome: None };
+        let result = self.inner.sign(to_be_signed, deadline);
+        open.outcome = Some(self.outcome(attempt, &result));
+        result
+    }
+}
+
+/// An intent on record. Gone, its outcome is submitted: also when a fault in the library unwinds through here.
+struct OpenIntent<'a> {
+    signer: &'a AuditedSigner,
+    attempt: Uuid,
+    outcome: Option<AuditEvent>,
+}
+
+impl Drop for OpenIntent<'_> {
+    fn drop(&mut self) {
+        let outcome = self.outcome.take().unwrap_or_else(|| AuditEvent::OutcomeUnknown {
+            attempt: self.attempt,
+            request_id: self.signer.context.request_id,
+            reason: "the signer broke off".to_owned(),
+        });
+        let receipt = self.signer.log.submit(vec![outcome]);
+        self.signer.outcomes.lock().unwrap_or_else(PoisonError::into_inner).push(receipt);
+    }
+}

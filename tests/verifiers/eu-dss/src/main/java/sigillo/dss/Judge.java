@@ -1,0 +1,126 @@
+/** Validates one document with EU DSS: offline, trusting only the given roots, with the default policy or a named one. */
+package sigillo.dss;
+
+import java.io.File;
+import java.io.IOException;
+import java.io.InputStream;
+import java.nio.file.Files;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Locale;
+
+import eu.europa.esig.dss.enumerations.Indication;
+import eu.europa.esig.dss.enumerations.SignatureLevel;
+import eu.europa.esig.dss.jaxb.object.Message;
+import eu.europa.esig.dss.model.DSSDocument;
+import eu.europa.esig.dss.model.FileDocument;
+import eu.europa.esig.dss.simplereport.SimpleReport;
+import eu.europa.esig.dss.spi.DSSUtils;
+import eu.europa.esig.dss.spi.signature.AdvancedSignature;
+import eu.europa.esig.dss.spi.validation.CommonCertificateVerifier;
+import eu.europa.esig.dss.spi.x509.CommonCertificateSource;
+import eu.europa.esig.dss.spi.x509.CommonTrustedCertificateSource;
+import eu.europa.esig.dss.validation.SignedDocumentValidator;
+import eu.europa.esig.dss.validation.reports.Reports;
+
+final class Judge {
+
+    private final Policies policies = new Policies();
+    private final BaselineLog log;
+
+    Judge(BaselineLog log) {
+        this.log = log;
+    }
+
+    Verdict judge(Question question) throws Question.Unusable {
+        log.take();
+        SignedDocumentValidator validator = SignedDocumentValidator.fromDocument(new FileDocument(question.document()));
+        validator.setCertificateVerifier(trust(question));
+        validator.setEnableEtsiValidationReport(false);
+        validator.setLocale(Locale.ENGLISH);
+        if (question.detached() != null) {
+            validator.setDetachedContents(List.of(new FileDocument(question.detached())));
+        }
+        Reports reports = validate(validator, question);
+        List<String> findings = new ArrayList<>();
+        List<String> complaints = new ArrayList<>();
+        SimpleReport report = reports.getSimpleReport();
+        if (report.getSignatureIdList().isEmpty()) {
+            complaints.add("no signature found");
+        }
+        for (String id : report.getSignatureIdList()) {
+            findings.add(report.getSignatureFormat(id) == null ? "unknown format" : spelling(report.getSignatureFormat(id)));
+            complaints.addAll(complaints(question, reports, id));
+        }
+        for (AdvancedSignature signature : validator.getSignatures()) {
+            complaints.addAll(contentComplaints(question, validator, signature));
+        }
+        findings.add("policy " + question.policy());
+        findings.addAll(complaints);
+        String detail = String.join("; ", findings);
+        return complaints.isEmpty() ? Verdict.valid(detail) : Verdict.invalid(detail);
+    }
+
+    private static CommonCertificateVerifier trust(Question question) throws Question.Unusable {
+        CommonTrustedCertificateSource roots = new CommonTrustedCertificateSource();
+        for (File root : question.roots()) {
+            roots.addCertificate(DSSUtils.loadCertificate(root));
+        }
+        CommonCertificateSource certificates = new CommonCertificateSource();
+        for (File certificate : question.certificates()) {
+            certificates.addCertificate(DSSUtils.loadCertificate(certificate));
+        }
+        // true: nothing is fetched, neither certificates nor revocation data.
+        CommonCertificateVerifier verifier = new CommonCertificateVerifier(true);
+        verifier.setTrustedCertSources(roots);
+        verifier.setAdjunctCertSources(certificates);
+        return verifier;
+    }
+
+    private Reports validate(SignedDocumentValidator validator, Question question) throws Question.Unusable {
+        InputStream policy = policies.named(question.policy());
+        return policy == null ? validator.validateDocument() : validator.validateDocument(policy);
+    }
+
+    private List<String> complaints(Question question, Reports reports, String id) {
+        SimpleReport report = reports.getSimpleReport();
+        List<String> complaints = new ArrayList<>();
+        if (report.getIndication(id) != Indication.TOTAL_PASSED) {
+            complaints.add(report.getIndication(id) + "/" + report.getSubIndication(id));
+            for (Message error : report.getAdESValidationErrors(id)) {
+                complaints.add(error.getValue());
+            }
+        }
+        SignatureLevel level = report.getSignatureFormat(id);
+        if (question.expect() != null && (level == null || !spelling(level).equals(question.expect()))) {
+            complaints.add("expected " + question.expect());
+            complaints.addAll(log.take());
+        }
+        complaints.addAll(reports.getDiagnosticData().getSignatureById(id).getStructuralValidationMessages());
+        return complaints;
+    }
+
+    /** `CAdES_BASELINE_B` as the standards spell it: `CAdES-BASELINE-B`. */
+    private static String spelling(SignatureLevel level) {
+        return level.name().replace('_', '-');
+    }
+
+    private static List<String> contentComplaints(Question question, SignedDocumentValidator validator, AdvancedSignature signature)
+            throws Question.Unusable {
+        if (question.content() == null) {
+            return List.of();
+        }
+        try {
+            byte[] expected = Files.readAllBytes(question.content().toPath());
+            for (DSSDocument original : validator.getOriginalDocuments(signature)) {
+                if (Arrays.equals(expected, DSSUtils.toByteArray(original))) {
+                    return List.of();
+                }
+            }
+        } catch (IOException unreadable) {
+            throw new Question.Unusable("cannot read " + question.content());
+        }
+        return List.of("the signed content is not " + question.content());
+    }
+}

@@ -1,0 +1,55 @@
+/** One question: which document, signed how, trusted by whom. Tab-separated options, the document last. */
+package sigillo.dss;
+
+import java.io.File;
+import java.util.ArrayList;
+import java.util.List;
+
+record Question(String format, List<File> roots, List<File> certificates, File detached, File content, String expect,
+                String policy, File document) {
+
+    static Question parse(String line) throws Unusable {
+        String format = null;
+        String expect = null;
+        String policy = "default";
+        File detached = null;
+        File content = null;
+        List<File> roots = new ArrayList<>();
+        List<File> certificates = new ArrayList<>();
+        String[] words = line.split("\t");
+        for (int i = 0; i + 2 < words.length; i += 2) {
+            String value = words[i + 1];
+            switch (words[i]) {
+                case "--format" -> format = value;
+                case "--root" -> roots.add(readable(value));
+                case "--cert" -> certificates.add(readable(value));
+                case "--detached" -> detached = readable(value);
+                case "--content" -> content = readable(value);
+                case "--expect" -> expect = value;
+                case "--policy" -> policy = value;
+                default -> throw new Unusable("unknown option " + words[i]);
+            }
+        }
+        if (format == null || words.length % 2 == 0) {
+            throw new Unusable("not a question: " + line);
+        }
+        return new Question(format, roots, certificates, detached, content, expect, policy, readable(words[words.length - 1]));
+    }
+
+    private static File readable(String path) throws Unusable {
+        File file = new File(path);
+        if (!file.canRead()) {
+            throw new Unusable("cannot read " + path);
+        }
+        return file;
+    }
+
+    /** The asker must change the question. */
+    static final class Unusable extends Exception {
+        private static final long serialVersionUID = 1;
+
+        Unusable(String message) {
+            super(message);
+        }
+    }
+}

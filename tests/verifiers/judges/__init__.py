@@ -1,0 +1,1 @@
+"""The verifiers: one module per tool, each with FORMATS and judge(question) -> Answer."""

@@ -1,0 +1,49 @@
+"""EU DSS: one Java process for all questions; it reads one line per question and answers with one line."""
+
+import atexit
+import functools
+import os
+import shutil
+import subprocess
+
+from judges.interface import Answer, Missing
+
+FORMATS = {"cades", "pades", "xades"}
+
+
+def judge(question) -> Answer:
+    options = [("--format", question.format), ("--policy", question.policy)]
+    options += [("--root", root) for root in question.roots]
+    options += [("--cert", certificate) for certificate in question.certificates]
+    options += [("--detached", question.detached), ("--content", question.content), ("--expect", question.expect)]
+    words = [word for name, value in options if value is not None for word in (name, value)]
+    checker = _checker()
+    checker.stdin.write("\t".join([*words, question.file]) + "\n")
+    checker.stdin.flush()
+    verdict, separator, detail = checker.stdout.readline().rstrip("\n").partition("\t")
+    if not separator:
+        return Answer.error("the Java program ended")
+    return Answer(verdict, detail)
+
+
+@functools.cache
+def _checker():
+    home = os.path.join(os.environ["SIGILLO_TOOLS_DIR"], "dss")
+    for program, found in (("java", shutil.which("java")), ("the EU DSS checker", os.path.exists(f"{home}/dss-checker.jar"))):
+        if not found:
+            raise Missing(program)
+    # One short run on few cores: a simple collector and only the quick compiler start soonest.
+    words = ["java", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Djava.awt.headless=true", "-Duser.timezone=UTC"]
+    checker = subprocess.Popen(
+        [*words, "-cp", f"{home}/dss-checker.jar:{home}/lib/*", "sigillo.dss.Main"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        encoding="utf-8",
+    )
+    atexit.register(_stop, checker)
+    return checker
+
+
+def _stop(checker):
+    checker.stdin.close()
+    checker.wait()

@@ -1,0 +1,143 @@
+"""What all tools share: their arguments, their answers, their exit codes."""
+
+import argparse
+import sys
+from dataclasses import dataclass
+
+FORMATS = ("cades", "pades", "xades", "plain")
+ALGORITHMS = ("rsa-pkcs1", "rsa-pss", "ecdsa", "eddsa")
+DIGESTS = ("SHA-256", "SHA-384", "SHA-512")
+
+
+class Missing(Exception):
+    """A program this verifier needs is not installed; its text is the program's name."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a tool says of one file, and why."""
+
+    verdict: str
+    detail: str
+
+    @classmethod
+    def valid(cls, detail):
+        return cls("valid", detail)
+
+    @classmethod
+    def invalid(cls, detail):
+        return cls("invalid", detail)
+
+    @classmethod
+    def not_applicable(cls, detail):
+        """The tool cannot judge such a file at all, whatever is in it."""
+        return cls("n/a", detail)
+
+    @classmethod
+    def error(cls, detail):
+        """The question could not be answered; says nothing about the file."""
+        return cls("error", detail)
+
+    def one_line(self) -> str:
+        return " ".join(self.detail.split())
+
+
+@dataclass(frozen=True)
+class Question:
+    """One file and everything needed to judge it."""
+
+    format: str
+    roots: tuple
+    certificates: tuple
+    detached: str | None
+    content: str | None
+    expect: str | None
+    policy: str
+    algorithm: str | None
+    digest: str | None
+    leaf: str | None
+    ecdsa_encoding: str
+    file: str
+
+    def paths(self):
+        single = (self.detached, self.content, self.leaf, self.file)
+        return [*self.roots, *self.certificates, *(path for path in single if path)]
+
+
+def parse(tool, arguments):
+    """Yields the questions in order. A usage error ends the program with 2, before anything is judged."""
+    if arguments[:1] == ["--batch"]:
+        if len(arguments) != 2:
+            _fail(tool, "--batch takes one LIST (- for standard input) and nothing else")
+        return [question for line in _lines(tool, arguments[1]) for question in _questions(tool, line.split("\t"))]
+    return _questions(tool, arguments)
+
+
+def exit_code(answers) -> int:
+    """0 all valid, 1 some rejected, 2 some unanswered, 3 the tool cannot judge some; 2 outranks 1, 1 outranks 3."""
+    verdicts = {answer.verdict for answer in answers}
+    for verdict, code in (("error", 2), ("invalid", 1), ("n/a", 3)):
+        if verdict in verdicts:
+            return code
+    return 0
+
+
+def _lines(tool, path):
+    try:
+        with sys.stdin if path == "-" else open(path, encoding="utf-8") as lines:
+            return [line for line in lines.read().splitlines() if line]
+    except OSError as error:
+        _fail(tool, f"cannot read the list: {error}")
+
+
+def _questions(tool, arguments):
+    options = _parser(tool).parse_args(arguments)
+    if options.format == "plain":
+        for name in ("algorithm", "leaf", "detached"):
+            if getattr(options, name) is None:
+                _fail(tool, f"--format plain needs --{name}")
+        if options.algorithm != "eddsa" and options.digest is None:
+            _fail(tool, f"--algorithm {options.algorithm} needs --digest")
+    elif not options.root:
+        _fail(tool, f"--format {options.format} needs --root")
+    if options.content is not None and options.format != "cades":
+        _fail(tool, "--content is only for --format cades")
+    return [
+        Question(
+            format=options.format,
+            roots=tuple(options.root),
+            certificates=tuple(options.cert),
+            detached=options.detached,
+            content=options.content,
+            expect=options.expect,
+            policy=options.policy,
+            algorithm=options.algorithm,
+            digest=options.digest,
+            leaf=options.leaf,
+            ecdsa_encoding=options.ecdsa_encoding,
+            file=file,
+        )
+        for file in options.file
+    ]
+
+
+def _parser(tool):
+    parser = argparse.ArgumentParser(prog=tool, allow_abbrev=False)
+    parser.add_argument("--format", choices=FORMATS, required=True)
+    parser.add_argument("--root", action="append", default=[], metavar="PEM", help="trusted; may be repeated")
+    parser.add_argument("--cert", action="append", default=[], metavar="PEM", help="not trusted, may help to build a chain")
+    parser.add_argument("--detached", metavar="DATA", help="what a detached or plain signature covers")
+    parser.add_argument("--content", metavar="DATA", help="what an encapsulated signature must contain")
+    parser.add_argument("--expect", metavar="LEVEL", help="such as CAdES-BASELINE-B; only dss can name it")
+    parser.add_argument("--policy", choices=("default", "ed25519"), default="default", help="only dss has policies")
+    parser.add_argument("--algorithm", choices=ALGORITHMS, help="plain only")
+    parser.add_argument("--digest", choices=DIGESTS, help="plain only")
+    parser.add_argument("--leaf", metavar="PEM", help="plain only: the certificate whose key made the signature")
+    parser.add_argument("--ecdsa-encoding", choices=("der", "fixed"), default="der", help="plain only")
+    parser.add_argument("file", nargs="+", metavar="FILE")
+    return parser
+
+
+def _fail(tool, message):
+    print(f"{tool}: {message}", file=sys.stderr)
+    sys.exit(2)

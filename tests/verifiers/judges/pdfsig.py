@@ -1,0 +1,62 @@
+"""poppler's pdfsig: integrity of every signature, and that the last covers the whole file.
+
+Its exit code is 0 even for a wrong digest, so its words are read. Trust decides only where poppler denies it: for a
+trusted chain poppler 22.12 may instead report an error that an earlier call left behind in NSS ("Unknown issue").
+"""
+
+import functools
+import re
+import tempfile
+
+from judges import cms_structure, pdf_signatures
+from judges.command import last_line, run
+from judges.interface import Answer
+
+FORMATS = {"pades"}
+_DISTRUSTED = {
+    "Certificate issuer isn't Trusted.",
+    "Certificate issuer is unknown.",
+    "Certificate has been Revoked.",
+    "Certificate has Expired",
+}
+
+
+def judge(question) -> Answer:
+    if _uses_eddsa(question.file):
+        return Answer.not_applicable("pdfsig has no EdDSA")
+    report = run("pdfsig", "-nssdir", _store(question.roots).name, "-no-ocsp", question.file).stdout
+    signatures = re.split(r"^Signature #\d+:$", report, flags=re.MULTILINE)[1:]
+    if not signatures:
+        return Answer.invalid(last_line(report))
+    for number, signature in enumerate(signatures, start=1):
+        if "Signature Validation: Signature is Valid." not in signature:
+            return Answer.invalid(f"signature {number}: {_field(signature, 'Signature Validation')}")
+        if _field(signature, "Certificate Validation") in _DISTRUSTED:
+            return Answer.invalid(f"signature {number}: {_field(signature, 'Certificate Validation')}")
+    if "Total document signed" not in signatures[-1]:
+        return Answer.invalid("the last signature does not cover the whole file")
+    trust = "trusted" if "Certificate is Trusted." in signatures[-1] else "trust not judged"
+    return Answer.valid(f"{len(signatures)} signature(s), total document signed, {trust}")
+
+
+def _uses_eddsa(path):
+    try:
+        with open(path, "rb") as pdf:
+            return any(cms_structure.uses_eddsa(signature.cms) for signature in pdf_signatures.extract(pdf.read()))
+    except pdf_signatures.Malformed:
+        return False
+
+
+@functools.cache
+def _store(roots):
+    """An NSS database that trusts these roots; kept until the program ends."""
+    folder = tempfile.TemporaryDirectory(prefix="verify-nss-")
+    run("certutil", "-d", f"sql:{folder.name}", "-N", "--empty-password")
+    for number, root in enumerate(roots):
+        run("certutil", "-d", f"sql:{folder.name}", "-A", "-n", f"root-{number}", "-t", "CT,C,C", "-i", root)
+    return folder
+
+
+def _field(report, name):
+    match = re.search(rf"- {name}: (.*)", report)
+    return match.group(1) if match else f"no {name.lower()}"

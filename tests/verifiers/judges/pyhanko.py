@@ -1,0 +1,75 @@
+"""pyHanko, as a library so that many files need one start: PAdES and CAdES, trust from the given roots, nothing fetched."""
+
+import asyncio
+import logging
+from pathlib import Path
+
+from pyhanko.keys import load_cert_from_pemder
+from pyhanko.pdf_utils.reader import PdfFileReader
+from pyhanko.sign.validation import async_validate_pdf_signature
+from pyhanko.sign.validation.generic_cms import async_validate_cms_signature, async_validate_detached_cms
+from pyhanko.sign.validation.status import SignatureCoverageLevel
+from pyhanko_certvalidator import ValidationContext
+
+from judges import cms_structure
+from judges.interface import Answer
+
+FORMATS = {"cades", "pades"}
+
+# Why a file is rejected is in the answer; the traces of the same exceptions would hide it.
+logging.getLogger("pyhanko").setLevel(logging.CRITICAL)
+logging.getLogger("pyhanko_certvalidator").setLevel(logging.CRITICAL)
+
+
+def judge(question) -> Answer:
+    context = ValidationContext(
+        trust_roots=[load_cert_from_pemder(root) for root in question.roots],
+        other_certs=[load_cert_from_pemder(certificate) for certificate in question.certificates],
+        allow_fetching=False,
+    )
+    verify = _pades if question.format == "pades" else _cades
+    try:
+        return asyncio.run(verify(question, context))
+    except Exception as refusal:  # pyHanko has no common root for what it raises on foreign bytes
+        return Answer.invalid(f"{type(refusal).__name__}: {refusal}")
+
+
+async def _pades(question, context):
+    with open(question.file, "rb") as file:
+        reader = PdfFileReader(file)
+        if reader.encrypted:
+            reader.decrypt("")
+        signatures = reader.embedded_regular_signatures
+        if not signatures:
+            return Answer.invalid("no signature found")
+        for signature in signatures:
+            status = await async_validate_pdf_signature(signature, context)
+            if not status.bottom_line:
+                return Answer.invalid(f"{signature.field_name}: {status.summary()}")
+        # Filled by the validation: what the last signature leaves uncovered.
+        if not reader.embedded_timestamp_signatures and status.coverage != SignatureCoverageLevel.ENTIRE_FILE:
+            return Answer.invalid(f"{signature.field_name} covers only {status.coverage.name}")
+        return Answer.valid(f"{len(signatures)} signature(s), last {status.summary()}")
+
+
+async def _cades(question, context):
+    der = Path(question.file).read_bytes()
+    signed_data = cms_structure.signed_data(der)
+    if signed_data is None:
+        return Answer.invalid("not CMS SignedData")
+    encapsulated = cms_structure.is_encapsulated(der)
+    if encapsulated and question.detached is not None:
+        return Answer.invalid("carries its content, but was said to be detached")
+    if not encapsulated and question.detached is None:
+        return Answer.invalid("does not carry its content, and none was given")
+    if encapsulated:
+        status = await async_validate_cms_signature(signed_data, validation_context=context)
+    else:
+        with open(question.detached, "rb") as data:
+            status = await async_validate_detached_cms(data, signed_data, signer_validation_context=context)
+    if not (status.intact and status.valid and status.trusted):
+        return Answer.invalid(status.summary())
+    if question.content is not None:
+        if signed_data["encap_content_info"]["content"].native != Path(question.content).read_bytes():
+            return Answer.invalid(f"the signed content is not {question.content}")
+    return Answer.valid(status.summary())

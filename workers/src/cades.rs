@@ -1,0 +1,69 @@
+//! CAdES signatures (EN 319 122-1): CMS SignedData with the document inside or beside it.
+//!
+//! The pieces that PAdES shares are here too: signed attributes, the CMS structure and its verification. Nothing here
+//! knows of PDF.
+
+mod assemble;
+pub(crate) mod attributes;
+mod check;
+mod prepare;
+pub(crate) mod signed_data;
+pub(crate) mod verify;
+
+use serde::Serialize;
+
+use crate::config::{ConfigError, Fields, WorkerConfig};
+use crate::create::create;
+use crate::error::WorkerError;
+use crate::level::SignaturePackaging;
+use crate::worker::{SignedDocument, SigningEnvironment, SigningRequest, Worker};
+
+/// Options of `cades`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct CadesConfig {
+    /// `encapsulated` (default) or `detached`.
+    pub packaging: SignaturePackaging,
+}
+
+impl CadesConfig {
+    pub(crate) const KEYS: &'static [&'static str] = &["packaging"];
+
+    pub(crate) fn parse(fields: &mut Fields) -> Result<Self, ConfigError> {
+        match fields.take("packaging")?.unwrap_or(SignaturePackaging::Encapsulated) {
+            packaging @ (SignaturePackaging::Encapsulated | SignaturePackaging::Detached) => Ok(Self { packaging }),
+            _ => Err(ConfigError::Value {
+                key: "packaging",
+                reason: "a cades worker packages \"encapsulated\" or \"detached\"".into(),
+            }),
+        }
+    }
+}
+
+/// A worker of kind `cades`.
+#[derive(Debug)]
+pub struct CadesWorker {
+    config: WorkerConfig,
+    options: CadesConfig,
+}
+
+impl CadesWorker {
+    /// The worker of this definition.
+    #[must_use]
+    pub const fn new(config: WorkerConfig, options: CadesConfig) -> Self {
+        Self { config, options }
+    }
+}
+
+impl Worker for CadesWorker {
+    fn config(&self) -> &WorkerConfig {
+        &self.config
+    }
+
+    fn process(
+        &self,
+        request: &SigningRequest,
+        environment: &SigningEnvironment<'_>,
+    ) -> Result<SignedDocument, WorkerError> {
+        create(&self.options, &self.config, request, environment)
+    }
+}

@@ -1,0 +1,65 @@
+//! Lay out a CMS signature: digest of the content, signed attributes.
+
+use bytes::Bytes;
+use cms::signed_data::SignedAttributes;
+use cryptotoken_api::{CertificateChain, DataToBeSigned, SignatureAlgorithm};
+use der::Encode;
+
+use super::CadesConfig;
+use super::attributes::signed_attributes;
+use crate::create::{SignatureContext, SignatureFormat};
+use crate::error::{Discrepancy, WorkerError};
+use crate::level::SignaturePackaging;
+use crate::worker::{DocumentContent, SignedDocument, SignerDocument, SigningParameters};
+
+/// A CMS signature waiting for its value.
+pub struct PreparedCades {
+    pub(super) content: Option<Bytes>,
+    pub(super) chain: CertificateChain,
+    pub(super) algorithm: SignatureAlgorithm,
+    pub(super) signed_attributes: SignedAttributes,
+    pub(super) data_to_be_signed: DataToBeSigned,
+}
+
+impl SignatureFormat for CadesConfig {
+    type Prepared = PreparedCades;
+
+    fn prepare(
+        &self,
+        document: &SignerDocument,
+        _parameters: &SigningParameters,
+        context: &SignatureContext<'_>,
+    ) -> Result<PreparedCades, WorkerError> {
+        let digest_algorithm = context.algorithm.digest();
+        let (content, digest) = match (&document.content, self.packaging) {
+            (DocumentContent::Memory(octets), SignaturePackaging::Encapsulated) => {
+                (Some(octets.clone()), digest_algorithm.digest(octets))
+            }
+            (DocumentContent::Memory(octets), _) => (None, digest_algorithm.digest(octets)),
+            (DocumentContent::Digest(_), SignaturePackaging::Encapsulated) => {
+                return Err(WorkerError::DigestNotAllowed {
+                    reason: "its packaging is encapsulated, so it needs the document",
+                });
+            }
+            (DocumentContent::Digest(digest), _) if digest.algorithm() != digest_algorithm => {
+                return Err(WorkerError::DigestAlgorithm { given: digest.algorithm(), expected: digest_algorithm });
+            }
+            (DocumentContent::Digest(digest), _) => (None, digest.digest().to_vec()),
+        };
+        let chain = context.credential.chain.clone();
+        let signed_attributes =
+            signed_attributes(&digest, chain.leaf(), context.algorithm, Some(context.signing_time))?;
+        // RFC 5652, section 5.4: what is signed is the DER SET OF, not the [0] that stands in the SignerInfo.
+        let data_to_be_signed = DataToBeSigned::new(signed_attributes.to_der()?);
+        Ok(PreparedCades { content, chain, algorithm: context.algorithm, signed_attributes, data_to_be_signed })
+    }
+
+    fn check(
+        &self,
+        signed: &SignedDocument,
+        document: &SignerDocument,
+        context: &SignatureContext<'_>,
+    ) -> Result<(), Discrepancy> {
+        super::check::check(self.packaging, signed, document, context)
+    }
+}

@@ -1,0 +1,121 @@
+//! CMS SignedData in DER around a content that is not copied (RFC 5652, section 5).
+//!
+//! Certificates go in as issued: a structure that decodes and encodes them again may change them.
+
+use bytes::Bytes;
+use cms::signed_data::{SignedAttributes, SignerIdentifier, SignerInfo};
+use const_oid::db::rfc5911::{ID_DATA, ID_SIGNED_DATA};
+use cryptotoken_api::{CertificateChain, SignatureAlgorithm, SignatureScheme, SignatureValue};
+use der::Encode;
+use der::asn1::OctetString;
+
+use super::attributes::issuer_and_serial_number;
+use crate::error::Discrepancy;
+
+/// The CMS of one signer. `content` is encapsulated when given, else the signature is detached.
+///
+/// # Errors
+/// [`Discrepancy`] when the value cannot be encoded; the signature has been made by then.
+pub(crate) fn signed_data(
+    content: Option<Bytes>,
+    chain: &CertificateChain,
+    algorithm: SignatureAlgorithm,
+    signed_attributes: SignedAttributes,
+    value: &SignatureValue,
+) -> Result<Vec<Bytes>, Discrepancy> {
+    let octets = match algorithm.scheme() {
+        SignatureScheme::Ecdsa => value.to_ecdsa_der()?,
+        _ => value.as_bytes().to_vec(),
+    };
+    encode(content, chain, algorithm, signed_attributes, octets)
+        .map_err(|error| Discrepancy::Unreadable(error.to_string()))
+}
+
+fn encode(
+    content: Option<Bytes>,
+    chain: &CertificateChain,
+    algorithm: SignatureAlgorithm,
+    signed_attributes: SignedAttributes,
+    signature: Vec<u8>,
+) -> der::Result<Vec<Bytes>> {
+    let signer_info = SignerInfo {
+        version: cms::content_info::CmsVersion::V1,
+        sid: SignerIdentifier::IssuerAndSerialNumber(issuer_and_serial_number(chain.leaf())),
+        digest_alg: algorithm.digest().identifier(),
+        signed_attrs: Some(signed_attributes),
+        signature_algorithm: algorithm.identifier()?,
+        signature: OctetString::new(signature)?,
+        unsigned_attrs: None,
+    };
+    // DER sorts the members of a SET by their encodings.
+    let mut certificates: Vec<&[u8]> = chain.without_root().map(cryptotoken_api::Certificate::der).collect();
+    certificates.sort_unstable();
+
+    let version = [0x02, 0x01, 0x01];
+    let digest_algorithms = tlv(SET, &[&algorithm.digest().identifier().to_der()?]);
+    let content_type = ID_DATA.to_der()?;
+    let trailer = [tlv(CONTEXT_0, &certificates), tlv(SET, &[&signer_info.to_der()?])].concat();
+
+    // From the inside out: each header needs the length of what it holds.
+    let content_length = content.as_ref().map(Bytes::len);
+    let content_headers = match content_length {
+        Some(length) => {
+            let octet_string = header(OCTET_STRING, length);
+            [header(CONTEXT_0, octet_string.len() + length), octet_string].concat()
+        }
+        None => Vec::new(),
+    };
+    let length = content_length.unwrap_or(0);
+    let encapsulated =
+        [header(SEQUENCE, content_type.len() + content_headers.len() + length), content_type, content_headers];
+    let encapsulated = encapsulated.concat();
+    let inner = version.len() + digest_algorithms.len() + encapsulated.len() + length + trailer.len();
+    let signed_data = header(SEQUENCE, inner);
+    let explicit = header(CONTEXT_0, signed_data.len() + inner);
+    let outer_type = ID_SIGNED_DATA.to_der()?;
+    let outer = header(SEQUENCE, outer_type.len() + explicit.len() + signed_data.len() + inner);
+
+    let prefix = [outer, outer_type, explicit, signed_data, version.to_vec(), digest_algorithms, encapsulated].concat();
+    Ok(match content {
+        Some(content) => vec![prefix.into(), content, trailer.into()],
+        None => vec![[prefix, trailer].concat().into()],
+    })
+}
+
+const OCTET_STRING: u8 = 0x04;
+const SEQUENCE: u8 = 0x30;
+const SET: u8 = 0x31;
+const CONTEXT_0: u8 = 0xa0;
+
+// X.690, section 8.1.3: the shortest definite form.
+fn header(tag: u8, length: usize) -> Vec<u8> {
+    let octets = length.to_be_bytes();
+    let significant: Vec<u8> = octets.into_iter().skip_while(|octet| *octet == 0).collect();
+    let mut header = vec![tag];
+    if length >= 0x80 {
+        // At most eight octets of length, so this fits beside the high bit.
+        header.push(0x80 | u8::try_from(significant.len()).unwrap_or(8));
+        header.extend(significant);
+    } else {
+        header.extend(significant.last().copied().or(Some(0)));
+    }
+    header
+}
+
+fn tlv(tag: u8, values: &[&[u8]]) -> Vec<u8> {
+    let value = values.concat();
+    [header(tag, value.len()), value].concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::header;
+
+    #[test]
+    fn lengths_take_the_shortest_form() {
+        assert_eq!(header(0x30, 0), [0x30, 0x00]);
+        assert_eq!(header(0x30, 0x7f), [0x30, 0x7f]);
+        assert_eq!(header(0x30, 0x80), [0x30, 0x81, 0x80]);
+        assert_eq!(header(0x30, 0x1_0000), [0x30, 0x83, 0x01, 0x00, 0x00]);
+    }
+}

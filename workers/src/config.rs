@@ -1,0 +1,400 @@
+//! The definition of a worker, as `sigillo worker apply` reads it and the database keeps it.
+//!
+//! Keys that no definition of that kind has are refused with the nearest one that it has. Every default is written here
+//! or beside the options of the format.
+
+use cryptotoken_api::{DigestAlgorithm, KeySpec, SignatureAlgorithm, SignatureScheme};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::cades::CadesConfig;
+use crate::error::WorkerError;
+use crate::kind::WorkerKind;
+use crate::level::SignatureLevel;
+use crate::pades::PadesConfig;
+use crate::plain::PlainConfig;
+use crate::worker::SigningParameters;
+use crate::xades::XadesConfig;
+
+/// Why a definition is not accepted. Whoever wrote it must correct it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ConfigError {
+    /// Neither TOML nor JSON.
+    #[error("the definition cannot be read: {0}")]
+    Syntax(String),
+    /// A key that definitions of this kind do not have.
+    #[error("unknown key \"{key}\"{}{}", line.map(|l| format!(" in line {l}")).unwrap_or_default(), nearest.as_ref().map(|n| format!("; did you mean \"{n}\"?")).unwrap_or_default())]
+    UnknownKey {
+        /// The key.
+        key: String,
+        /// Its line, where the definition was a text.
+        line: Option<usize>,
+        /// The known key that is most like it.
+        nearest: Option<String>,
+    },
+    /// A key that every definition needs is missing.
+    #[error("key \"{0}\" is missing")]
+    Missing(&'static str),
+    /// A value that the key does not take.
+    #[error("key \"{key}\": {reason}")]
+    Value {
+        /// The key.
+        key: &'static str,
+        /// What is wrong, and what would be right.
+        reason: String,
+    },
+}
+
+/// A worker's definition, checked. The credential and its certificate are judged at `apply` and at every signature.
+#[derive(Clone, Debug, PartialEq)]
+pub struct WorkerConfig {
+    name: String,
+    kind: WorkerKind,
+    credential: String,
+    level: SignatureLevel,
+    digest: Option<DigestAlgorithm>,
+    signature_scheme: Option<SignatureScheme>,
+    qualified: Option<Qualified>,
+    caller_may_set: Vec<String>,
+    format: FormatConfig,
+}
+
+/// The gate of EU qualified seals.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Qualified {
+    /// EU qualified electronic seals: certificate, device and evidence are checked at every signature.
+    Eseal,
+}
+
+/// The options that only one kind has.
+#[derive(Clone, Debug, PartialEq)]
+pub enum FormatConfig {
+    /// Options of `plain`.
+    Plain(PlainConfig),
+    /// Options of `cades`.
+    Cades(CadesConfig),
+    /// Options of `pades`.
+    Pades(PadesConfig),
+    /// Options of `xades`.
+    Xades(XadesConfig),
+}
+
+/// The keys that every kind has.
+const COMMON_KEYS: &[&str] = &[
+    "name",
+    "kind",
+    "credential",
+    "level",
+    "digest",
+    "signature_scheme",
+    "timestamp",
+    "degrade",
+    "minimum_level",
+    "qualified",
+    "caller_may_set",
+];
+
+impl FormatConfig {
+    fn parse(kind: WorkerKind, fields: &mut Fields) -> Result<Self, ConfigError> {
+        Ok(match kind {
+            WorkerKind::Plain => Self::Plain(PlainConfig::parse(fields)?),
+            WorkerKind::Cades => Self::Cades(CadesConfig::parse(fields)?),
+            WorkerKind::Pades => Self::Pades(PadesConfig::parse(fields)?),
+            WorkerKind::Xades => Self::Xades(XadesConfig::parse(fields)?),
+        })
+    }
+
+    /// The keys beside the common ones.
+    const fn keys(kind: WorkerKind) -> &'static [&'static str] {
+        match kind {
+            WorkerKind::Plain => PlainConfig::KEYS,
+            WorkerKind::Cades => CadesConfig::KEYS,
+            WorkerKind::Pades => PadesConfig::KEYS,
+            WorkerKind::Xades => XadesConfig::KEYS,
+        }
+    }
+
+    /// What `caller_may_set` may name.
+    const fn settable(kind: WorkerKind) -> &'static [&'static str] {
+        match kind {
+            WorkerKind::Pades => PadesConfig::SETTABLE,
+            WorkerKind::Plain | WorkerKind::Cades | WorkerKind::Xades => &[],
+        }
+    }
+
+    fn serialize(&self) -> Result<Value, serde_json::Error> {
+        match self {
+            Self::Plain(options) => serde_json::to_value(options),
+            Self::Cades(options) => serde_json::to_value(options),
+            Self::Pades(options) => serde_json::to_value(options),
+            Self::Xades(options) => serde_json::to_value(options),
+        }
+    }
+}
+
+/// The keys of a definition that have not been read yet.
+pub(crate) struct Fields(Map<String, Value>);
+
+impl Fields {
+    /// Takes the value of `key`, where present.
+    pub(crate) fn take<T: DeserializeOwned>(&mut self, key: &'static str) -> Result<Option<T>, ConfigError> {
+        let Some(value) = self.0.remove(key) else { return Ok(None) };
+        serde_json::from_value(value).map(Some).map_err(|error| ConfigError::Value { key, reason: error.to_string() })
+    }
+
+    fn required<T: DeserializeOwned>(&mut self, key: &'static str) -> Result<T, ConfigError> {
+        self.take(key)?.ok_or(ConfigError::Missing(key))
+    }
+}
+
+impl WorkerConfig {
+    /// Reads a definition in TOML, or in JSON when the text begins with `{`.
+    ///
+    /// # Errors
+    /// [`ConfigError`].
+    pub fn parse(text: &str) -> Result<Self, ConfigError> {
+        let map: Map<String, Value> = if text.trim_start().starts_with('{') {
+            serde_json::from_str(text).map_err(|error| ConfigError::Syntax(error.to_string()))?
+        } else {
+            toml::from_str(text).map_err(|error| ConfigError::Syntax(error.to_string()))?
+        };
+        Self::from_map(map, text)
+    }
+
+    fn from_map(map: Map<String, Value>, text: &str) -> Result<Self, ConfigError> {
+        let mut fields = Fields(map);
+        let kind: WorkerKind = match fields.required::<String>("kind")?.as_str() {
+            "timestamp" => {
+                return Err(ConfigError::Value {
+                    key: "kind",
+                    reason: "timestamp workers are not part of this version; use plain, cades, pades or xades".into(),
+                });
+            }
+            name => serde_json::from_value(Value::from(name)).map_err(|_| ConfigError::Value {
+                key: "kind",
+                reason: format!("there is no kind \"{name}\"; use plain, cades, pades or xades"),
+            })?,
+        };
+        let known = || COMMON_KEYS.iter().chain(FormatConfig::keys(kind)).copied();
+        if let Some(key) = fields.0.keys().find(|key| !known().any(|k| k == key.as_str())) {
+            return Err(unknown_key(key, known(), text));
+        }
+        let config = Self {
+            name: name(fields.required("name")?)?,
+            credential: fields.required("credential")?,
+            level: fields.take("level")?.unwrap_or_default(),
+            digest: fields.take("digest")?,
+            signature_scheme: fields.take("signature_scheme")?,
+            qualified: fields.take("qualified")?,
+            caller_may_set: fields.take("caller_may_set")?.unwrap_or_default(),
+            format: FormatConfig::parse(kind, &mut fields)?,
+            kind,
+        };
+        config.check_level(&mut fields)?;
+        config.check_settable()?;
+        config.check_scheme()?;
+        Ok(config)
+    }
+
+    // Levels above B-B need a time-stamping authority; a definition that asks for one is refused, never silently lowered.
+    fn check_level(&self, fields: &mut Fields) -> Result<(), ConfigError> {
+        let value = |key, reason: &str| Err(ConfigError::Value { key, reason: reason.to_owned() });
+        if self.level != SignatureLevel::BaselineB {
+            return value("level", "this version makes B-B only; levels with timestamps are not part of it");
+        }
+        if fields.take::<Value>("timestamp")?.is_some() {
+            return value("timestamp", "a signature of level B-B has no timestamp; remove the key");
+        }
+        if fields.take::<Value>("minimum_level")?.is_some() {
+            return value("minimum_level", "there is no level below B-B; remove the key");
+        }
+        match fields.take::<String>("degrade")?.as_deref() {
+            None | Some("never") => Ok(()),
+            Some(_) => value("degrade", "there is no level below B-B; use \"never\" or remove the key"),
+        }
+    }
+
+    fn check_scheme(&self) -> Result<(), ConfigError> {
+        match (self.kind, self.signature_scheme) {
+            (WorkerKind::Xades, Some(SignatureScheme::Eddsa)) => Err(ConfigError::Value {
+                key: "signature_scheme",
+                reason: "a xades worker signs with rsa-pkcs1, rsa-pss or ecdsa; few verifiers of XML know eddsa".into(),
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    fn check_settable(&self) -> Result<(), ConfigError> {
+        let settable = FormatConfig::settable(self.kind);
+        match self.caller_may_set.iter().find(|name| !settable.contains(&name.as_str())) {
+            None => Ok(()),
+            Some(name) => Err(ConfigError::Value {
+                key: "caller_may_set",
+                reason: match settable {
+                    [] => format!("callers of a {} worker can set nothing; remove \"{name}\"", self.kind),
+                    some => {
+                        format!("callers of a {} worker can set {}; remove \"{name}\"", self.kind, some.join(", "))
+                    }
+                },
+            }),
+        }
+    }
+
+    /// Refuses parameters that this worker does not let callers choose.
+    ///
+    /// # Errors
+    /// [`WorkerError::Parameter`] for the first one.
+    pub fn check_parameters(&self, parameters: &SigningParameters) -> Result<(), WorkerError> {
+        match parameters.names().find(|name| !self.caller_may_set.iter().any(|allowed| allowed == name)) {
+            None => Ok(()),
+            Some(name) => Err(WorkerError::Parameter {
+                name: name.to_owned(),
+                reason: match self.caller_may_set.as_slice() {
+                    [] => "this worker fixes everything; send no parameters".into(),
+                    allowed => format!("this worker lets callers choose {}", allowed.join(", ")),
+                },
+            }),
+        }
+    }
+
+    /// The definition as the database keeps it: every key that was set, as JSON.
+    ///
+    /// # Errors
+    /// Only when the encoder fails, which would be a bug.
+    pub fn to_json(&self) -> Result<Map<String, Value>, serde_json::Error> {
+        let mut map = Map::new();
+        map.insert("name".into(), self.name.clone().into());
+        map.insert("kind".into(), serde_json::to_value(self.kind)?);
+        map.insert("credential".into(), self.credential.clone().into());
+        map.insert("level".into(), serde_json::to_value(self.level)?);
+        if let Some(digest) = self.digest {
+            map.insert("digest".into(), serde_json::to_value(digest)?);
+        }
+        if let Some(scheme) = self.signature_scheme {
+            map.insert("signature_scheme".into(), serde_json::to_value(scheme)?);
+        }
+        if let Some(qualified) = self.qualified {
+            map.insert("qualified".into(), serde_json::to_value(qualified)?);
+        }
+        if !self.caller_may_set.is_empty() {
+            map.insert("caller_may_set".into(), self.caller_may_set.clone().into());
+        }
+        if let Value::Object(options) = self.format.serialize()? {
+            map.extend(options);
+        }
+        Ok(map)
+    }
+
+    /// The algorithm this worker signs with, given its credential's key.
+    ///
+    /// # Errors
+    /// When the definition asks for something the key cannot do.
+    pub fn algorithm(
+        &self,
+        key: KeySpec,
+    ) -> Result<SignatureAlgorithm, cryptotoken_api::algorithm::UnsuitableAlgorithm> {
+        SignatureAlgorithm::for_key(key, self.signature_scheme, self.digest)
+    }
+
+    /// Name of the worker.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its kind.
+    #[must_use]
+    pub const fn kind(&self) -> WorkerKind {
+        self.kind
+    }
+
+    /// Name of the credential.
+    #[must_use]
+    pub fn credential(&self) -> &str {
+        &self.credential
+    }
+
+    /// Level of the signatures; means nothing for plain ones.
+    #[must_use]
+    pub const fn level(&self) -> SignatureLevel {
+        self.level
+    }
+
+    /// The gate, where there is one.
+    #[must_use]
+    pub const fn qualified(&self) -> Option<Qualified> {
+        self.qualified
+    }
+
+    /// What callers may choose.
+    #[must_use]
+    pub fn caller_may_set(&self) -> &[String] {
+        &self.caller_may_set
+    }
+
+    /// The options of its kind.
+    #[must_use]
+    pub const fn format(&self) -> &FormatConfig {
+        &self.format
+    }
+}
+
+fn name(name: String) -> Result<String, ConfigError> {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    if (1..=64).contains(&name.len()) && name.chars().all(allowed) {
+        Ok(name)
+    } else {
+        Err(ConfigError::Value {
+            key: "name",
+            reason: format!("\"{name}\" is no name: use 1 to 64 of the characters A-Z a-z 0-9 . _ -"),
+        })
+    }
+}
+
+fn unknown_key<'a>(key: &str, known: impl Iterator<Item = &'a str>, text: &str) -> ConfigError {
+    let nearest = known
+        .map(|candidate| (strsim::damerau_levenshtein(key, candidate), candidate))
+        .min()
+        .filter(|(distance, _)| *distance <= 1 + key.len() / 3)
+        .map(|(_, candidate)| candidate.to_owned());
+    let line = text
+        .lines()
+        .position(|line| line.trim_start().trim_start_matches('"').starts_with(key))
+        .map(|position| position + 1);
+    ConfigError::UnknownKey { key: key.to_owned(), line, nearest }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_key_is_refused_with_its_line_and_the_nearest_known_one() {
+        let error =
+            WorkerConfig::parse("name = \"a\"\nkind = \"cades\"\ncredential = \"c\"\npackging = \"detached\"\n");
+        assert_eq!(error.unwrap_err().to_string(), "unknown key \"packging\" in line 4; did you mean \"packaging\"?");
+    }
+
+    #[test]
+    fn what_the_database_keeps_is_the_same_definition() {
+        let text =
+            "name = \"a\"\nkind = \"plain\"\ncredential = \"c\"\necdsa_encoding = \"fixed\"\ndigest = \"SHA-512\"";
+        let config = WorkerConfig::parse(text).unwrap();
+        let stored = serde_json::to_string(&config.to_json().unwrap()).unwrap();
+        assert_eq!(WorkerConfig::parse(&stored).unwrap(), config);
+    }
+
+    #[test]
+    fn a_level_that_cannot_be_made_is_refused_and_not_lowered() {
+        let text = "name = \"a\"\nkind = \"cades\"\ncredential = \"c\"\nlevel = \"B-T\"";
+        assert!(matches!(WorkerConfig::parse(text), Err(ConfigError::Value { key: "level", .. })));
+    }
+
+    #[test]
+    fn a_value_of_the_wrong_form_names_its_key() {
+        let text = "name = \"a\"\nkind = \"cades\"\ncredential = \"c\"\ndigest = \"MD5\"";
+        assert!(WorkerConfig::parse(text).unwrap_err().to_string().starts_with("key \"digest\": unknown variant"));
+    }
+}

@@ -1,0 +1,188 @@
+//! Why a worker produced no signed document, grouped by who must act.
+
+use cryptotoken_api::verification::VerificationError;
+use cryptotoken_api::{CredentialState, Purpose, SignerError};
+use time::OffsetDateTime;
+
+use crate::kind::WorkerKind;
+use crate::pades::refusal::PdfRefusal;
+use crate::xades::XmlError;
+
+/// Why a worker produced no signed document. All but [`Self::Signer`] and [`Self::Withheld`] come before the key is used.
+#[derive(Debug, thiserror::Error)]
+pub enum WorkerError {
+    // The caller must send something else.
+    /// A digest was sent to a worker that needs the document.
+    #[error("this worker needs the document, not its digest; send it to …/sign")]
+    DigestOnly,
+    /// A digest of the wrong algorithm was sent.
+    #[error("this worker signs {expected} digests, a {given} digest was sent")]
+    DigestAlgorithm {
+        /// What was sent.
+        given: cryptotoken_api::DigestAlgorithm,
+        /// What the worker signs.
+        expected: cryptotoken_api::DigestAlgorithm,
+    },
+    /// The worker does not take digests.
+    #[error("this worker does not sign digests: {reason}")]
+    DigestNotAllowed {
+        /// What in its definition says so.
+        reason: &'static str,
+    },
+    /// The document is of another kind than the worker signs.
+    #[error("this worker signs {expected}, the document is declared as {declared}")]
+    MediaType {
+        /// What the caller declared.
+        declared: String,
+        /// What is signed here.
+        expected: &'static str,
+    },
+    /// The document is no PDF that can be sealed.
+    #[error(transparent)]
+    Pdf(#[from] PdfRefusal),
+    /// The document is not XML that can be signed; the source says what is wrong and where.
+    #[error("the XML document cannot be signed: {0}")]
+    Xml(#[from] XmlError),
+    /// A parameter is not open to callers, unknown, or of the wrong form.
+    #[error("parameter \"{name}\" is not acceptable: {reason}")]
+    Parameter {
+        /// Its name.
+        name: String,
+        /// Why, and what to do.
+        reason: String,
+    },
+
+    // The operator must act.
+    /// The credential is not active.
+    #[error("credential \"{name}\" is {state}")]
+    CredentialNotActive {
+        /// Its name.
+        name: String,
+        /// Its state.
+        state: CredentialState,
+    },
+    /// The certificate is past its end; renew it.
+    #[error("the certificate of credential \"{name}\" expired on {not_after}")]
+    CertificateExpired {
+        /// Name of the credential.
+        name: String,
+        /// The last moment of validity.
+        not_after: OffsetDateTime,
+    },
+    /// The certificate is not valid yet; wait or correct the clock.
+    #[error("the certificate of credential \"{name}\" is not valid before {not_before}")]
+    CertificateNotYetValid {
+        /// Name of the credential.
+        name: String,
+        /// The first moment of validity.
+        not_before: OffsetDateTime,
+    },
+    /// The certificate does not allow this kind of signature.
+    #[error("the key usage of credential \"{name}\" allows neither nonRepudiation nor digitalSignature")]
+    KeyUsage {
+        /// Name of the credential.
+        name: String,
+    },
+    /// The worker's kind does not fit the credential's purpose.
+    #[error("a {kind} worker cannot use credential \"{name}\" of purpose {purpose}; it needs purpose {needed}")]
+    Purpose {
+        /// Kind of the worker.
+        kind: WorkerKind,
+        /// Name of the credential.
+        name: String,
+        /// Its purpose.
+        purpose: Purpose,
+        /// What the kind needs.
+        needed: Purpose,
+    },
+    /// The format has no signatures of this algorithm; use a credential with another key.
+    #[error("a {kind} worker cannot sign with {algorithm}")]
+    Algorithm {
+        /// Kind of the worker.
+        kind: WorkerKind,
+        /// What the credential's key signs with.
+        algorithm: cryptotoken_api::SignatureAlgorithm,
+    },
+
+    // The token failed.
+    /// The crypto token made no signature; the source says whether waiting helps.
+    #[error("the crypto token did not sign")]
+    Signer(#[from] SignerError),
+
+    // We are at fault, or the device is.
+    /// A signature was made and is not released, because a check of it failed.
+    #[error("the signature was made and withheld: {0}")]
+    Withheld(#[source] Discrepancy),
+    /// The structure to be signed could not be encoded: a bug.
+    #[error("the signature structure could not be encoded")]
+    Encoding(#[from] der::Error),
+}
+
+/// What was found wrong with a signature after it was made.
+#[derive(Debug, thiserror::Error)]
+pub enum Discrepancy {
+    /// The value does not verify with the certificate's key.
+    #[error("the signature value does not verify")]
+    Signature(#[from] VerificationError),
+    /// The value is in no known encoding.
+    #[error("the signature value is malformed")]
+    Malformed(#[from] cryptotoken_api::signature_value::MalformedSignature),
+    /// A digest over the final bytes is not the one that was signed.
+    #[error("the digest of {0} over the final bytes is not the one signed")]
+    Digest(&'static str),
+    /// Our own output cannot be read back.
+    #[error("the final bytes cannot be read back: {0}")]
+    Unreadable(String),
+    /// The value does not fit the room reserved for it.
+    #[error("the signature needs {needed} octets, {reserved} were reserved")]
+    Room {
+        /// Octets needed.
+        needed: usize,
+        /// Octets reserved.
+        reserved: usize,
+    },
+}
+
+/// Who must act on a [`WorkerError`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// The caller: the document cannot be signed this way.
+    Document,
+    /// The caller: the media type is not one this worker signs.
+    MediaType,
+    /// The caller: a parameter is not acceptable.
+    Parameters,
+    /// The operator: state, certificate or purpose of the credential.
+    Credential,
+    /// The token: see the [`SignerError`].
+    Token,
+    /// The service: a signature was made and withheld.
+    Withheld,
+    /// The service: a bug, no signature was made.
+    Service,
+}
+
+impl WorkerError {
+    /// Who must act.
+    #[must_use]
+    pub const fn fault(&self) -> Fault {
+        match self {
+            Self::DigestOnly
+            | Self::DigestAlgorithm { .. }
+            | Self::DigestNotAllowed { .. }
+            | Self::Pdf(_)
+            | Self::Xml(_) => Fault::Document,
+            Self::MediaType { .. } => Fault::MediaType,
+            Self::Parameter { .. } => Fault::Parameters,
+            Self::CredentialNotActive { .. }
+            | Self::CertificateExpired { .. }
+            | Self::CertificateNotYetValid { .. }
+            | Self::KeyUsage { .. }
+            | Self::Purpose { .. }
+            | Self::Algorithm { .. } => Fault::Credential,
+            Self::Signer(_) => Fault::Token,
+            Self::Withheld(_) => Fault::Withheld,
+            Self::Encoding(_) => Fault::Service,
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! The closed list of kinds, and the one `match` from a definition to a worker.
+
+use std::fmt;
+
+use cryptotoken_api::Purpose;
+use serde::{Deserialize, Serialize};
+
+use crate::cades::CadesWorker;
+use crate::config::{FormatConfig, WorkerConfig};
+use crate::error::WorkerError;
+use crate::pades::PadesWorker;
+use crate::plain::PlainWorker;
+use crate::worker::Worker;
+use crate::xades::XadesWorker;
+
+/// Kind of a worker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum WorkerKind {
+    /// Signature values over the caller's bytes or digests.
+    Plain,
+    /// CMS signatures (EN 319 122-1).
+    Cades,
+    /// PDF signatures (EN 319 142-1).
+    Pades,
+    /// XML signatures (EN 319 132-1).
+    Xades,
+}
+
+impl WorkerKind {
+    /// The name in definitions.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Plain => "plain",
+            Self::Cades => "cades",
+            Self::Pades => "pades",
+            Self::Xades => "xades",
+        }
+    }
+
+    /// The only purpose of credentials that such a worker may use.
+    #[must_use]
+    pub const fn purpose(self) -> Purpose {
+        match self {
+            Self::Plain => Purpose::Blind,
+            Self::Cades | Self::Pades | Self::Xades => Purpose::Document,
+        }
+    }
+}
+
+impl WorkerKind {
+    /// Refuses a document that its sender declares to be of a kind this worker does not sign.
+    ///
+    /// # Errors
+    /// [`WorkerError::MediaType`].
+    pub fn check_media_type(self, declared: &str) -> Result<(), WorkerError> {
+        let essence = declared.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        let (fits, expected) = match self {
+            Self::Plain | Self::Cades => (true, ""),
+            Self::Pades => (essence == "application/pdf", "application/pdf"),
+            Self::Xades => (
+                matches!(essence.as_str(), "application/xml" | "text/xml") || essence.ends_with("+xml"),
+                "application/xml, text/xml or …+xml",
+            ),
+        };
+        // What clients send when they know nothing better.
+        if fits || essence == "application/octet-stream" {
+            Ok(())
+        } else {
+            Err(WorkerError::MediaType { declared: declared.to_owned(), expected })
+        }
+    }
+}
+
+impl fmt::Display for WorkerKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// The worker of a definition.
+#[must_use]
+pub fn build(config: WorkerConfig) -> Box<dyn Worker> {
+    match config.format().clone() {
+        FormatConfig::Plain(options) => Box::new(PlainWorker::new(config, options)),
+        FormatConfig::Cades(options) => Box::new(CadesWorker::new(config, options)),
+        FormatConfig::Pades(options) => Box::new(PadesWorker::new(config, options)),
+        FormatConfig::Xades(options) => Box::new(XadesWorker::new(config, options)),
+    }
+}

@@ -1,0 +1,140 @@
+//! What goes into a worker, what comes out, and what it is lent for one request.
+
+use std::borrow::Cow;
+use std::time::Instant;
+
+use bytes::Bytes;
+use cryptotoken_api::{Credential, DtbsRepresentation, Signer};
+use serde_json::{Map, Value};
+
+use crate::clock::Clock;
+use crate::config::WorkerConfig;
+use crate::error::WorkerError;
+use crate::level::SignatureLevel;
+
+/// A configured signing service without its key. Safe to share between threads; every call blocks.
+pub trait Worker: Send + Sync {
+    /// Its definition.
+    fn config(&self) -> &WorkerConfig;
+
+    /// Signs one document: the whole procedure of [`crate::create`].
+    ///
+    /// # Errors
+    /// See [`WorkerError`]; what concerns the caller or the operator is reported before the key is used.
+    fn process(
+        &self,
+        request: &SigningRequest,
+        environment: &SigningEnvironment<'_>,
+    ) -> Result<SignedDocument, WorkerError>;
+}
+
+/// What a caller wants signed (SD in EN 319 102-1).
+#[derive(Clone, Debug)]
+pub struct SignerDocument {
+    /// The document, or its digest.
+    pub content: DocumentContent,
+    /// As the caller declared it; `None` when not at all.
+    pub media_type: Option<String>,
+}
+
+/// The bytes of a document, or what stands for them.
+#[derive(Clone, Debug)]
+pub enum DocumentContent {
+    /// The document itself.
+    Memory(Bytes),
+    /// Only its digest is known here; the caller keeps the document.
+    Digest(DtbsRepresentation),
+}
+
+impl SignerDocument {
+    /// The octets, for formats that need them.
+    ///
+    /// # Errors
+    /// [`WorkerError::DigestOnly`] when only a digest was sent.
+    pub fn octets(&self) -> Result<&Bytes, WorkerError> {
+        match &self.content {
+            DocumentContent::Memory(octets) => Ok(octets),
+            DocumentContent::Digest(_) => Err(WorkerError::DigestOnly),
+        }
+    }
+}
+
+/// What a caller asked for beside the document: names as in `caller_may_set`.
+#[derive(Clone, Debug, Default)]
+pub struct SigningParameters(Map<String, Value>);
+
+impl SigningParameters {
+    /// The parameters of a request.
+    #[must_use]
+    pub const fn new(parameters: Map<String, Value>) -> Self {
+        Self(parameters)
+    }
+
+    /// The names present.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
+    }
+
+    /// A parameter that must be text, where present.
+    ///
+    /// # Errors
+    /// [`WorkerError::Parameter`] when it is something else.
+    pub fn text(&self, name: &str) -> Result<Option<&str>, WorkerError> {
+        match self.0.get(name) {
+            None => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text)),
+            Some(_) => {
+                Err(WorkerError::Parameter { name: name.to_owned(), reason: "it must be a text; send a string".into() })
+            }
+        }
+    }
+}
+
+/// One document with its parameters.
+#[derive(Clone, Debug)]
+pub struct SigningRequest {
+    /// The document.
+    pub document: SignerDocument,
+    /// What the caller chose, of what the worker lets callers choose.
+    pub parameters: SigningParameters,
+}
+
+/// What is lent to a worker for one request.
+pub struct SigningEnvironment<'a> {
+    /// The credential, as it is now.
+    pub credential: &'a Credential,
+    /// Its key with the worker's algorithm; every use is on record.
+    pub signer: &'a dyn Signer,
+    /// The time.
+    pub clock: &'a dyn Clock,
+    /// When the caller stops waiting.
+    pub deadline: Instant,
+}
+
+/// The result (SDO in EN 319 102-1).
+#[derive(Clone, Debug)]
+pub struct SignedDocument {
+    /// The octets, in order. Ranges of the input are shared with it, not copied.
+    pub segments: Vec<Bytes>,
+    /// What they are.
+    pub media_type: String,
+    /// The level reached; `None` for plain signatures, which have none.
+    pub level: Option<SignatureLevel>,
+}
+
+impl SignedDocument {
+    /// Octets in all.
+    #[must_use]
+    pub fn length(&self) -> usize {
+        self.segments.iter().map(Bytes::len).sum()
+    }
+
+    /// All octets in one piece; copies only when there is more than one segment.
+    #[must_use]
+    pub fn contiguous(&self) -> Cow<'_, [u8]> {
+        match self.segments.as_slice() {
+            [one] => Cow::Borrowed(one),
+            several => Cow::Owned(several.concat()),
+        }
+    }
+}
