@@ -55,7 +55,7 @@ impl Pkcs11Token {
             return Err(TokenError::Configuration(format!("token \"{}\": sessions must be at least 1", config.name)));
         }
         let profile = Arc::new(profile);
-        let link = Arc::new(Link::new(Connector { config, profile: Arc::clone(&profile), memory }));
+        let link = Arc::new(Link::new(Connector::new(config, Arc::clone(&profile), memory)));
         if let Err(Unready::NotReady(not_ready)) = link.unlock(None, Instant::now())
             && not_ready.configuration
         {
@@ -93,8 +93,8 @@ impl Pkcs11Token {
         self.link.unlock(Some(pin), self.deadline()).map_err(|unready| unready.into_token_error(self.name()))
     }
 
-    /// Connects now, as an operator's act: after `sigillo token unlock` made the memory forget a rejection, or after a lock. Not for timers:
-    /// it passes over the pause after a failure. Nothing happens where the token is ready.
+    /// Connects now, as an operator's act: after `sigillo token unlock` made the memory forget a rejection, or after a lock. It passes over
+    /// the pause after a failure, so timers rather [`Self::probe`]. Nothing happens where the token is ready.
     ///
     /// # Errors
     /// As [`CryptoToken::keys`]; a rejected PIN that the memory still knows is not tried.

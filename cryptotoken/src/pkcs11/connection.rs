@@ -1,6 +1,6 @@
 //! A slot that is ready for use: found, logged in, its mechanisms known.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use cryptoki::context::Pkcs11;
 use cryptoki::error::{Error, RvError};
@@ -45,13 +45,11 @@ pub(crate) struct NotReady {
     pub(crate) reason: String,
     /// Whether only a change of `sigillo.toml` helps.
     pub(crate) configuration: bool,
-    /// A rejection that could not be remembered, so that the memory must not be believed.
-    pub(crate) unremembered: bool,
 }
 
 impl NotReady {
     pub(crate) fn new(state: TokenState, reason: impl Into<String>) -> Self {
-        Self { state, reason: reason.into(), configuration: false, unremembered: false }
+        Self { state, reason: reason.into(), configuration: false }
     }
 
     pub(crate) fn unavailable(reason: impl Into<String>) -> Self {
@@ -73,9 +71,16 @@ pub(crate) struct Connector {
     pub(crate) config: TokenConfig,
     pub(crate) profile: Arc<TokenProfile>,
     pub(crate) memory: Arc<dyn LoginMemory>,
+    /// A rejection that the memory has yet to take; until it has, its answers are not believed.
+    unremembered: Mutex<Option<(String, String)>>,
 }
 
 impl Connector {
+    /// Nothing is tried yet.
+    pub(crate) fn new(config: TokenConfig, profile: Arc<TokenProfile>, memory: Arc<dyn LoginMemory>) -> Self {
+        Self { config, profile, memory, unremembered: Mutex::new(None) }
+    }
+
     /// Finds the slot and logs in, at most once. `facts` is filled as far as one gets.
     pub(crate) fn connect(&self, manual: Option<&SecretString>, facts: &mut Facts) -> Result<Connection, NotReady> {
         let module = module::load(self.config.library.as_deref(), &self.profile.module)?;
@@ -156,20 +161,13 @@ impl Connector {
                 return Err(NotReady::new(TokenState::Locked, reason));
             }
             _ => {
-                match self.memory.pin_rejected(&serial, &source_name) {
-                    Ok(false) => {}
-                    Ok(true) => return Err(self.rejected("was rejected before", false)),
-                    Err(error) => {
-                        let reason = format!("it is not known whether the PIN was rejected before: {error}");
-                        return Err(NotReady::unavailable(reason));
-                    }
-                }
+                self.refuse_rejected(&serial, &source_name)?;
                 let read = source.read().map_err(|error| NotReady::unavailable(with_cause(&error)))?;
                 read.unwrap_or_else(|| SecretString::from(""))
             }
         };
         if info.is_some_and(TokenInfo::user_pin_locked) {
-            return Err(self.rejected("is locked on the device", false));
+            return Err(self.rejected("is locked on the device"));
         }
         if info.is_some_and(TokenInfo::user_pin_final_try) {
             tracing::warn!("token \"{}\" allows one more try of its PIN", self.config.name);
@@ -189,17 +187,11 @@ impl Connector {
             Err(error) if is_rejection(&error, &self.profile.errors) => {
                 record(LoginOutcome::Rejected);
                 // A person types the next PIN; nothing here would repeat this one.
-                let kept = match source {
-                    PinSource::Manual => Ok(()),
-                    _ => self.memory.remember_pin_rejection(&serial, &source_name),
-                };
-                if let Err(error) = &kept {
-                    tracing::error!(
-                        "the rejected PIN of token \"{}\" could not be remembered: {error}",
-                        self.config.name
-                    );
+                if *source != PinSource::Manual {
+                    *self.unremembered() = Some((serial.clone(), source_name));
+                    self.remember();
                 }
-                Err(self.rejected(&format!("was rejected ({})", name(&error)), kept.is_err()))
+                Err(self.rejected(&format!("was rejected ({})", name(&error))))
             }
             Err(error) => {
                 record(LoginOutcome::Failed);
@@ -214,13 +206,44 @@ impl Connector {
         (serial, self.config.pin.source_name())
     }
 
-    fn rejected(&self, what: &str, unremembered: bool) -> NotReady {
+    /// A PIN that was rejected before is not tried, nor one of which that is not known.
+    fn refuse_rejected(&self, serial: &str, source_name: &str) -> Result<(), NotReady> {
+        if !self.remember() {
+            return Err(self.rejected("was rejected"));
+        }
+        match self.memory.pin_rejected(serial, source_name) {
+            Ok(false) => Ok(()),
+            Ok(true) => Err(self.rejected("was rejected before")),
+            Err(error) => {
+                Err(NotReady::unavailable(format!("it is not known whether the PIN was rejected before: {error}")))
+            }
+        }
+    }
+
+    /// Hands an open rejection to the memory; `false` while it does not take it.
+    fn remember(&self) -> bool {
+        let mut unremembered = self.unremembered();
+        if let Some((serial, source_name)) = unremembered.as_ref()
+            && let Err(error) = self.memory.remember_pin_rejection(serial, source_name)
+        {
+            tracing::error!("the rejected PIN of token \"{}\" could not be remembered: {error}", self.config.name);
+            return false;
+        }
+        *unremembered = None;
+        true
+    }
+
+    fn unremembered(&self) -> MutexGuard<'_, Option<(String, String)>> {
+        self.unremembered.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn rejected(&self, what: &str) -> NotReady {
         let reason = format!(
             "the PIN from {} {what}; correct it, then run: sigillo token unlock {}",
             self.config.pin.source_name(),
             self.config.name
         );
-        NotReady { unremembered, ..NotReady::new(TokenState::PinRejected, reason) }
+        NotReady::new(TokenState::PinRejected, reason)
     }
 }
 

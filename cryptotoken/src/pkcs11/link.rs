@@ -71,8 +71,7 @@ impl Link {
                 inner = self.changed.wait_timeout(inner, left).unwrap_or_else(PoisonError::into_inner).0;
                 continue;
             }
-            // A rejection that nobody could write down holds until an operator acts in this process.
-            if inner.locked || inner.down.unremembered || Instant::now() < inner.next_attempt {
+            if inner.locked || Instant::now() < inner.next_attempt {
                 return Err(Unready::NotReady(inner.down.clone()));
             }
             inner = self.connect(inner, None);
@@ -82,7 +81,7 @@ impl Link {
         }
     }
 
-    /// Connects with the pause, the lock and any rejection of this process forgotten; what the memory says still counts.
+    /// Connects now, whatever pause or lock there is; a rejected PIN is not tried all the same.
     pub(crate) fn unlock(&self, pin: Option<&SecretString>, deadline: Instant) -> Result<(), Unready> {
         let mut inner = self.lock();
         inner.locked = false;

@@ -1,5 +1,6 @@
 //! PINs: tried once, remembered when rejected, typed by operators.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use cryptotoken::{LoginMemory, LoginOutcome, MemoryError, ProcessMemory};
@@ -70,33 +71,49 @@ softhsm_test!(threads_that_use_the_token_together_cause_one_login, |bench| {
     assert_eq!(bench.calls("C_Login") - before, 1);
 });
 
-/// Cannot write; counts what it is told.
+/// Cannot write at first; keeps what it is told.
 #[derive(Default)]
-struct BrokenMemory(Mutex<Vec<LoginOutcome>>);
+struct BrokenMemory {
+    works: AtomicBool,
+    inner: ProcessMemory,
+    outcomes: Mutex<Vec<LoginOutcome>>,
+}
 
 impl LoginMemory for BrokenMemory {
-    fn pin_rejected(&self, _: &str, _: &str) -> Result<bool, MemoryError> {
-        Ok(false)
+    fn pin_rejected(&self, serial: &str, source: &str) -> Result<bool, MemoryError> {
+        self.inner.pin_rejected(serial, source)
     }
-    fn remember_pin_rejection(&self, _: &str, _: &str) -> Result<(), MemoryError> {
-        Err("disk full".into())
+    fn remember_pin_rejection(&self, serial: &str, source: &str) -> Result<(), MemoryError> {
+        if self.works.load(Ordering::Relaxed) {
+            self.inner.remember_pin_rejection(serial, source)
+        } else {
+            Err("disk full".into())
+        }
     }
     fn login_recorded(&self, token: &str, _: &str, outcome: LoginOutcome) {
         assert_eq!(token, "hsm");
-        self.0.lock().unwrap().push(outcome);
+        self.outcomes.lock().unwrap().push(outcome);
     }
 }
 
-softhsm_test!(a_rejection_that_cannot_be_written_down_holds_in_this_process, |bench| {
+softhsm_test!(a_rejection_that_cannot_be_written_down_is_not_tried_again_either, |bench| {
     bench.initialize();
     bench.write("pin", b"000000");
     let memory = Arc::new(BrokenMemory::default());
     let token = bench.open_with("", memory.clone()).unwrap();
-    std::thread::sleep(std::time::Duration::from_millis(700));
     for _ in 0..3 {
-        assert!(matches!(token.keys(), Err(TokenError::PinRejected { .. })));
+        assert!(matches!(token.reconnect(), Err(TokenError::PinRejected { .. })));
     }
-    assert_eq!(*memory.0.lock().unwrap(), [LoginOutcome::Rejected]);
+    // Once it can be written it is, and from then on an operator may forget it.
+    memory.works.store(true, Ordering::Relaxed);
+    assert!(matches!(token.reconnect(), Err(TokenError::PinRejected { .. })));
+    let (serial, source) = token.rejection_key();
+    assert!(memory.inner.pin_rejected(&serial, &source).unwrap());
+    assert_eq!(*memory.outcomes.lock().unwrap(), [LoginOutcome::Rejected]);
+    bench.write("pin", USER_PIN.as_bytes());
+    memory.inner.forget(&serial, &source);
+    token.reconnect().unwrap();
+    assert_eq!(*memory.outcomes.lock().unwrap(), [LoginOutcome::Rejected, LoginOutcome::LoggedIn]);
 });
 
 /// Cannot even be asked.
