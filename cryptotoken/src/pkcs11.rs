@@ -135,43 +135,45 @@ impl Pkcs11Token {
         let mut retried = false;
         loop {
             let connection = self.connection()?;
-            match connection.pool.with(self.deadline(), &work) {
+            let checked = |session: &Session| connection.require_login(session).and_then(|()| work(session));
+            match connection.pool.with(self.deadline(), checked) {
                 Ok(value) => return Ok(value),
-                Err(failure) if !retried && self.may_pass(&connection, &failure) => retried = true,
+                Err(failure) if !retried && self.recover(&connection, &failure).is_some() => retried = true,
                 Err(failure) => return Err(self.report(what, failure)),
             }
         }
     }
 
-    /// Changes something, once: a change that may have happened is not repeated.
-    fn change<T>(
-        &self,
-        what: &'static str,
-        work: impl FnOnce(&Session) -> Result<T, Failure>,
-    ) -> Result<T, TokenError> {
-        let connection = self.connection()?;
-        connection.pool.with_read_write(self.deadline(), work).map_err(|failure| {
-            self.may_pass(&connection, &failure);
-            self.report(what, failure)
-        })
+    /// Changes something. Repeated only where the device refused for want of a login, so that nothing can have happened yet.
+    fn change<T>(&self, what: &'static str, work: impl Fn(&Session) -> Result<T, Failure>) -> Result<T, TokenError> {
+        let mut retried = false;
+        loop {
+            let connection = self.connection()?;
+            let checked = |session: &Session| connection.require_login(session).and_then(|()| work(session));
+            match connection.pool.with_read_write(self.deadline(), checked) {
+                Ok(value) => return Ok(value),
+                Err(failure) => {
+                    let login = self.recover(&connection, &failure) == Some(ErrorClass::Login);
+                    if retried || !login {
+                        return Err(self.report(what, failure));
+                    }
+                    retried = true;
+                }
+            }
+        }
     }
 
-    fn may_pass(&self, connection: &Arc<Connection>, failure: &Failure) -> bool {
-        let Failure::Pkcs11(error) = failure else { return false };
-        match classify(error, &self.profile.errors) {
-            ErrorClass::Login | ErrorClass::Device => {
-                self.link.lost(connection, error);
-                true
-            }
-            ErrorClass::Session => {
-                if !connection.is_alive() {
-                    self.link.lost(connection, error);
-                }
-                true
-            }
-            ErrorClass::Handle => true,
-            ErrorClass::Other => false,
+    /// Puts right what can be put right, and says what it was; `None` where trying again cannot help.
+    fn recover(&self, connection: &Arc<Connection>, failure: &Failure) -> Option<ErrorClass> {
+        let Failure::Pkcs11(error) = failure else { return None };
+        let class = classify(error, &self.profile.errors);
+        match class {
+            ErrorClass::Login | ErrorClass::Device => self.link.lost(connection, error),
+            ErrorClass::Session if !connection.is_alive() => self.link.lost(connection, error),
+            ErrorClass::Session | ErrorClass::Handle => {}
+            ErrorClass::Other => return None,
         }
+        Some(class)
     }
 
     fn report(&self, operation: &'static str, failure: Failure) -> TokenError {

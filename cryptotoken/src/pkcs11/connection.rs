@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use cryptoki::context::Pkcs11;
+use cryptoki::context::{Function, Pkcs11};
 use cryptoki::error::{Error, RvError};
 use cryptoki::mechanism::MechanismType;
 use cryptoki::object::{ObjectClass, ObjectHandle};
@@ -26,6 +26,8 @@ pub(crate) struct Connection {
     /// `None` when the device would not tell.
     pub(crate) mechanisms: Option<Vec<MechanismType>>,
     handles: Option<HandleCache>,
+    /// Whether there was a login to be lost.
+    logs_in: bool,
     /// Never lent: the login lasts as long as the application has a session (PKCS#11 3.0, section 5.6.8).
     keeper: Mutex<Option<Session>>,
 }
@@ -122,6 +124,7 @@ impl Connector {
             pool: self.pool(module, slot.slot, slot.info.as_ref()),
             mechanisms,
             handles: self.profile.session.handles_span_sessions.then(HandleCache::default),
+            logs_in: self.logs_in(),
             keeper: Mutex::new(Some(keeper)),
         })
     }
@@ -145,7 +148,7 @@ impl Connector {
         manual: Option<&SecretString>,
     ) -> Result<(), NotReady> {
         let source = &self.config.pin;
-        if self.profile.login.mode == LoginMode::None || *source == PinSource::NoLogin {
+        if !self.logs_in() {
             return Ok(());
         }
         // Login belongs to the application: another configured token on the same slot may have done it.
@@ -200,6 +203,10 @@ impl Connector {
         }
     }
 
+    fn logs_in(&self) -> bool {
+        self.profile.login.mode == LoginMode::User && self.config.pin != PinSource::NoLogin
+    }
+
     /// By what a rejection is remembered: serial number and the PIN's source.
     pub(crate) fn rejection_key(&self, facts: &Facts) -> (String, String) {
         let serial = facts.serial.clone().unwrap_or_else(|| format!("unknown ({})", self.config.slot));
@@ -250,10 +257,24 @@ impl Connector {
 impl Connection {
     /// The private key with this identifier, from the cache where the profile allows one.
     pub(crate) fn private_key(&self, session: &Session, id: &KeyId) -> Result<ObjectHandle, Failure> {
-        match &self.handles {
-            Some(cache) => cache.private_key(session, id),
-            None => find_one(session, ObjectClass::PRIVATE_KEY, id),
+        if let Some(handle) = self.handles.as_ref().and_then(|cache| cache.get(id)) {
+            return Ok(handle);
         }
+        self.require_login(session)?;
+        let handle = find_one(session, ObjectClass::PRIVATE_KEY, id)?;
+        if let Some(cache) = &self.handles {
+            cache.insert(id, handle);
+        }
+        Ok(handle)
+    }
+
+    /// Whoever is not logged in sees no private objects (PKCS#11 3.0, section 5.7.7), which must not pass for keys that are missing.
+    pub(crate) fn require_login(&self, session: &Session) -> Result<(), Failure> {
+        let state = session.get_session_info()?.session_state();
+        if self.logs_in && !matches!(state, SessionState::RoUser | SessionState::RwUser) {
+            return Err(Error::Pkcs11(RvError::UserNotLoggedIn, Function::GetSessionInfo).into());
+        }
+        Ok(())
     }
 
     /// Forgets a stale handle.

@@ -15,15 +15,14 @@ use crate::pkcs11::session_pool::Failure;
 pub(crate) struct HandleCache(RwLock<HashMap<KeyId, ObjectHandle>>);
 
 impl HandleCache {
-    /// The private key with this identifier, found at the first use.
-    pub(crate) fn private_key(&self, session: &Session, id: &KeyId) -> Result<ObjectHandle, Failure> {
-        let known = self.0.read().unwrap_or_else(PoisonError::into_inner).get(id).copied();
-        if let Some(handle) = known {
-            return Ok(handle);
-        }
-        let handle = find_one(session, ObjectClass::PRIVATE_KEY, id)?;
+    /// The handle of this key, where it was found before.
+    pub(crate) fn get(&self, id: &KeyId) -> Option<ObjectHandle> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).get(id).copied()
+    }
+
+    /// Remembers a handle.
+    pub(crate) fn insert(&self, id: &KeyId, handle: ObjectHandle) {
         self.0.write().unwrap_or_else(PoisonError::into_inner).insert(id.clone(), handle);
-        Ok(handle)
     }
 
     /// Forgets a handle that the device does not know any more.

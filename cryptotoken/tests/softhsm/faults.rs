@@ -193,11 +193,15 @@ softhsm_test!(an_idle_session_is_asked_for_its_state_where_the_profile_wants_it,
     let sign_twice = |token: &cryptotoken::Pkcs11Token, alias: &str| {
         let key = generate(token, &alias.parse().unwrap(), KeySpec::EcP256).unwrap();
         let signer = default_signer(token, &key, KeySpec::EcP256);
-        let before = bench.calls("C_GetSessionInfo");
-        for _ in 0..2 {
+        let sign = || {
             self_test(signer.as_ref(), key.public_key.as_ref().unwrap(), soon()).unwrap();
             std::thread::sleep(Duration::from_millis(5));
-        }
+        };
+        // The first time the key is searched, which looks at the login.
+        sign();
+        let before = bench.calls("C_GetSessionInfo");
+        sign();
+        sign();
         bench.calls("C_GetSessionInfo") - before
     };
     assert_eq!(sign_twice(&bench.open(&spy).unwrap(), "never"), 0);

@@ -3,11 +3,12 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
+use cryptotoken::lifecycle::{generate, self_test};
 use cryptotoken::{LoginMemory, LoginOutcome, MemoryError, ProcessMemory};
-use cryptotoken_api::{CryptoToken, TokenError, TokenState};
+use cryptotoken_api::{CryptoToken, KeySpec, TokenError, TokenState};
 use secrecy::SecretString;
 
-use crate::bench::{Bench, USER_PIN, softhsm_test, spy};
+use crate::bench::{Bench, USER_PIN, default_signer, softhsm_test, soon, spy};
 
 fn through_spy() -> String {
     format!("library = {:?}", spy())
@@ -23,10 +24,12 @@ softhsm_test!(a_rejected_pin_is_tried_exactly_once_until_it_is_forgotten, |bench
         assert_eq!(token.status().state, TokenState::PinRejected);
         assert!(token.status().reason.contains("sigillo token unlock hsm"), "{}", token.status().reason);
         assert!(!token.status().reason.contains("000000"));
-        for _ in 0..3 {
-            assert!(matches!(token.keys(), Err(TokenError::PinRejected { .. })));
-            assert!(matches!(token.reconnect(), Err(TokenError::PinRejected { .. })));
-        }
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| assert!(matches!(token.keys(), Err(TokenError::PinRejected { .. }))));
+                scope.spawn(|| assert!(matches!(token.reconnect(), Err(TokenError::PinRejected { .. }))));
+            }
+        });
     }
     assert_eq!(bench.calls("C_Login"), 1);
     let token = bench.open_with(&through_spy(), memory.clone()).unwrap();
@@ -164,4 +167,26 @@ softhsm_test!(a_pin_that_cannot_be_read_is_no_rejection, |bench| {
     token.reconnect().unwrap();
     let other = bench.open("pin = { env = \"SIGILLO_TEST_NO_SUCH_PIN\" }").unwrap();
     assert_eq!(other.status().state, TokenState::Ready, "the application is logged in already");
+});
+
+softhsm_test!(a_login_that_was_lost_is_made_again_for_whatever_is_asked_next, |bench| {
+    bench.initialize();
+    let first = bench.open("").unwrap();
+    let second = bench.open("").unwrap();
+    let key = generate(&first, &"seal".parse().unwrap(), KeySpec::EcP256).unwrap();
+    let signer = default_signer(&first, &key, KeySpec::EcP256);
+    // The login is the application's: locking one token takes it from the other.
+    let sign = || self_test(signer.as_ref(), key.public_key.as_ref().unwrap(), soon()).unwrap();
+    second.lock();
+    sign();
+    // Now its handle is remembered, and goes stale with the login.
+    second.reconnect().unwrap();
+    second.lock();
+    sign();
+    second.reconnect().unwrap();
+    second.lock();
+    generate(&first, &"next".parse().unwrap(), KeySpec::EcP256).unwrap();
+    second.reconnect().unwrap();
+    second.lock();
+    assert_eq!(first.keys().unwrap().len(), 2);
 });
