@@ -1,5 +1,6 @@
 //! A slot that is ready for use: found, logged in, its mechanisms known.
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use cryptoki::context::{Function, Pkcs11};
@@ -13,7 +14,7 @@ use secrecy::SecretString;
 
 use crate::config::{PinSource, SlotSelector, TokenConfig};
 use crate::login::{LoginMemory, LoginOutcome};
-use crate::pkcs11::error::{is_rejection, name};
+use crate::pkcs11::error::{is_rejection, is_unclear, name};
 use crate::pkcs11::module::{self, ModuleError};
 use crate::pkcs11::objects::{HandleCache, find_one};
 use crate::pkcs11::session_pool::{Failure, SessionPool, close};
@@ -75,12 +76,14 @@ pub(crate) struct Connector {
     pub(crate) memory: Arc<dyn LoginMemory>,
     /// A rejection that the memory has yet to take; until it has, its answers are not believed.
     unremembered: Mutex<Option<(String, String)>>,
+    /// Logins in a row that failed with a code that may hide a rejection.
+    unclear_logins: AtomicU32,
 }
 
 impl Connector {
     /// Nothing is tried yet.
     pub(crate) fn new(config: TokenConfig, profile: Arc<TokenProfile>, memory: Arc<dyn LoginMemory>) -> Self {
-        Self { config, profile, memory, unremembered: Mutex::new(None) }
+        Self { config, profile, memory, unremembered: Mutex::new(None), unclear_logins: AtomicU32::new(0) }
     }
 
     /// Finds the slot and logs in, at most once. `facts` is filled as far as one gets.
@@ -178,16 +181,21 @@ impl Connector {
         let record = |outcome| self.memory.login_recorded(&self.config.name, &serial, outcome);
         match session.login(UserType::User, Some(&pin)) {
             Ok(()) => {
+                self.unclear_logins.store(0, Ordering::Relaxed);
                 record(LoginOutcome::LoggedIn);
                 Ok(())
             }
             Err(Error::Pkcs11(RvError::UserAlreadyLoggedIn, _)) if self.profile.login.already_logged_in_ok => Ok(()),
             Err(Error::Pkcs11(RvError::UserPinNotInitialized, _)) => {
                 record(LoginOutcome::Failed);
-                let reason = "the token has no user PIN yet; set one with the vendor's tool";
+                let reason = format!("the token has no user PIN yet; run: sigillo token init {}", self.config.name);
                 Err(NotReady::new(TokenState::Uninitialized, reason))
             }
-            Err(error) if is_rejection(&error, &self.profile.errors) => {
+            // Some devices say no more than this to a wrong PIN, so it is forgiven once and not until they lock.
+            Err(error)
+                if is_rejection(&error, &self.profile.errors)
+                    || (is_unclear(&error) && self.unclear_logins.fetch_add(1, Ordering::Relaxed) > 0) =>
+            {
                 record(LoginOutcome::Rejected);
                 // A person types the next PIN; nothing here would repeat this one.
                 if *source != PinSource::Manual {

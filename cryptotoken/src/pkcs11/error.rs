@@ -54,6 +54,11 @@ pub(crate) fn is_rejection(error: &Error, classes: &Errors) -> bool {
         && !matches!(classify(error, classes), ErrorClass::Device | ErrorClass::Session)
 }
 
+/// Whether the answer to a login leaves open whether the PIN was judged.
+pub(crate) fn is_unclear(error: &Error) -> bool {
+    matches!(error, Error::Pkcs11(RvError::GeneralError | RvError::FunctionFailed, _))
+}
+
 /// Whether the session is gone, so that its handle may belong to another one already and must not be closed.
 pub(crate) fn session_is_gone(error: &Error) -> bool {
     matches!(
