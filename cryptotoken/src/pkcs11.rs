@@ -48,6 +48,27 @@ impl Pkcs11Token {
     /// # Errors
     /// [`TokenError::Configuration`] when `sigillo.toml` must be changed.
     pub fn open(config: TokenConfig, base_dir: &Path, memory: Arc<dyn LoginMemory>) -> Result<Self, TokenError> {
+        let token = Self::closed(config, base_dir, memory)?;
+        if let Err(Unready::NotReady(not_ready)) = token.link.unlock(None, Instant::now())
+            && not_ready.configuration
+        {
+            return Err(not_ready.into_token_error(token.name()));
+        }
+        Ok(token)
+    }
+
+    /// A token that an operator has locked: checked as [`Self::open`] does, but not logged in to until [`Self::unlock`] or
+    /// [`Self::reconnect`].
+    ///
+    /// # Errors
+    /// [`TokenError::Configuration`] when `sigillo.toml` must be changed.
+    pub fn open_locked(config: TokenConfig, base_dir: &Path, memory: Arc<dyn LoginMemory>) -> Result<Self, TokenError> {
+        let token = Self::closed(config, base_dir, memory)?;
+        token.lock();
+        Ok(token)
+    }
+
+    fn closed(config: TokenConfig, base_dir: &Path, memory: Arc<dyn LoginMemory>) -> Result<Self, TokenError> {
         let config = config.resolved(base_dir);
         let profile = TokenProfile::load(&config.profile, &config.overrides)
             .map_err(|error| TokenError::Configuration(format!("token \"{}\": {error}", config.name)))?;
@@ -56,11 +77,6 @@ impl Pkcs11Token {
         }
         let profile = Arc::new(profile);
         let link = Arc::new(Link::new(Connector::new(config, Arc::clone(&profile), memory)));
-        if let Err(Unready::NotReady(not_ready)) = link.unlock(None, Instant::now())
-            && not_ready.configuration
-        {
-            return Err(not_ready.into_token_error(&link.connector().config.name));
-        }
         Ok(Self { link, profile })
     }
 
