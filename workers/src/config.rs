@@ -12,6 +12,7 @@ use crate::cades::CadesConfig;
 use crate::error::WorkerError;
 use crate::kind::WorkerKind;
 use crate::level::SignatureLevel;
+use crate::pades::PadesConfig;
 use crate::plain::PlainConfig;
 use crate::worker::SigningParameters;
 use crate::xades::XadesConfig;
@@ -74,6 +75,8 @@ pub enum FormatConfig {
     Plain(PlainConfig),
     /// Options of `cades`.
     Cades(CadesConfig),
+    /// Options of `pades`.
+    Pades(PadesConfig),
     /// Options of `xades`.
     Xades(XadesConfig),
 }
@@ -98,10 +101,8 @@ impl FormatConfig {
         Ok(match kind {
             WorkerKind::Plain => Self::Plain(PlainConfig::parse(fields)?),
             WorkerKind::Cades => Self::Cades(CadesConfig::parse(fields)?),
+            WorkerKind::Pades => Self::Pades(PadesConfig::parse(fields)?),
             WorkerKind::Xades => Self::Xades(XadesConfig::parse(fields)?),
-            WorkerKind::Pades => {
-                return Err(ConfigError::Value { key: "kind", reason: format!("\"{kind}\" is not built yet") });
-            }
         })
     }
 
@@ -110,15 +111,16 @@ impl FormatConfig {
         match kind {
             WorkerKind::Plain => PlainConfig::KEYS,
             WorkerKind::Cades => CadesConfig::KEYS,
+            WorkerKind::Pades => PadesConfig::KEYS,
             WorkerKind::Xades => XadesConfig::KEYS,
-            WorkerKind::Pades => &[],
         }
     }
 
     /// What `caller_may_set` may name.
     const fn settable(kind: WorkerKind) -> &'static [&'static str] {
         match kind {
-            WorkerKind::Plain | WorkerKind::Cades | WorkerKind::Pades | WorkerKind::Xades => &[],
+            WorkerKind::Pades => PadesConfig::SETTABLE,
+            WorkerKind::Plain | WorkerKind::Cades | WorkerKind::Xades => &[],
         }
     }
 
@@ -126,6 +128,7 @@ impl FormatConfig {
         match self {
             Self::Plain(options) => serde_json::to_value(options),
             Self::Cades(options) => serde_json::to_value(options),
+            Self::Pades(options) => serde_json::to_value(options),
             Self::Xades(options) => serde_json::to_value(options),
         }
     }

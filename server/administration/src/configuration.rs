@@ -237,9 +237,8 @@ fn with_nearest_key(message: &str) -> String {
 }
 
 fn apply_override(table: &mut toml::Table, name: &str, value: &str) -> Result<(), ConfigurationError> {
-    let refuse = |message: &str| {
-        Err(ConfigurationError::Environment { name: name.to_owned(), message: message.to_owned() })
-    };
+    let refuse =
+        |message: &str| Err(ConfigurationError::Environment { name: name.to_owned(), message: message.to_owned() });
     let path = name.trim_start_matches(OVERRIDE_PREFIX).to_ascii_lowercase();
     let mut keys: Vec<&str> = path.split("__").collect();
     // Tokens are never taken from the environment: which library is loaded is decided by a file.

@@ -18,8 +18,9 @@ pub(crate) struct SignRequest {
     /// What it is; checked against the worker's kind where given.
     #[schema(example = "application/pdf")]
     pub(crate) media_type: Option<String>,
-    /// Its name; not used for the signature.
+    /// Its name; no format of this version puts it into the signature.
     #[schema(example = "contract.pdf")]
+    #[expect(dead_code, reason = "part of the request's form, and not used by B-B formats")]
     pub(crate) file_name: Option<String>,
     /// What the worker lets callers choose, such as `reason` and `location` of a PDF signature.
     #[serde(default)]
@@ -127,5 +128,7 @@ pub(crate) struct CertificateList {
 
 /// Decodes padded standard base64, naming the field in the error.
 pub(crate) fn base64(field: &str, text: &str) -> Result<Vec<u8>, ApiError> {
-    STANDARD.decode(text).map_err(|error| ApiError::Malformed(format!("\"{field}\" is no padded standard base64: {error}")))
+    STANDARD
+        .decode(text)
+        .map_err(|error| ApiError::Malformed(format!("\"{field}\" is no padded standard base64: {error}")))
 }

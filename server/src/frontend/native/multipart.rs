@@ -19,11 +19,7 @@ pub(super) struct Form {
 /// Most octets that parameters may have.
 const PARAMETERS: u64 = 64 * 1024;
 
-pub(super) async fn read(
-    request: &HttpRequest,
-    payload: web::Payload,
-    limits: BodyLimits,
-) -> Result<Form, ApiError> {
+pub(super) async fn read(request: &HttpRequest, payload: web::Payload, limits: BodyLimits) -> Result<Form, ApiError> {
     let mut form = Multipart::new(request.headers(), payload);
     let (mut document, mut parameters) = (None, None);
     while let Some(field) = form.next().await {
@@ -35,9 +31,8 @@ pub(super) async fn read(
             }
             Some("parameters") if parameters.is_none() => {
                 let octets = read_field(&mut field, PARAMETERS, limits).await?;
-                let map = serde_json::from_slice(&octets).map_err(|error| {
-                    ApiError::Malformed(format!("part \"parameters\" is no JSON object: {error}"))
-                })?;
+                let map = serde_json::from_slice(&octets)
+                    .map_err(|error| ApiError::Malformed(format!("part \"parameters\" is no JSON object: {error}")))?;
                 parameters = Some(SigningParameters::new(map));
             }
             Some(name) => {

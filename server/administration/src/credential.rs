@@ -1,0 +1,180 @@
+//! Credentials: what `sigillo credential` does, and what time does to them.
+
+use cryptotoken_api::{Certificate, CredentialState, KeyLocation, KeySpec, Purpose};
+use serde::Serialize;
+use store::{CredentialRecord, KeyEvidence};
+use time::OffsetDateTime;
+
+use crate::certificate::{CertificateView, view as certificate_view};
+use crate::{Actor, AdministrationError, Items, Node};
+
+/// A credential as the command line shows it.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CredentialView {
+    /// Its name.
+    pub name: String,
+    /// Whom it belongs to.
+    pub owner: String,
+    /// What its key may sign.
+    pub purpose: Purpose,
+    /// Its state.
+    pub state: CredentialState,
+    /// Kind of key.
+    pub spec: KeySpec,
+    /// Where its key is.
+    pub locations: Vec<KeyLocation>,
+    /// How often the key was used.
+    pub uses: u64,
+    /// How often it may be used.
+    pub use_limit: Option<u64>,
+    /// What is recorded of the key ceremony.
+    pub evidence: Option<KeyEvidence>,
+    /// Certificates, leaf first.
+    pub chain: Vec<CertificateView>,
+}
+
+/// All credentials.
+///
+/// # Errors
+/// [`AdministrationError::Store`].
+pub fn list(node: &Node) -> Result<Items<CredentialView>, AdministrationError> {
+    let records = node.wait(node.store().credentials())?;
+    records.into_iter().map(view).collect::<Result<_, _>>().map(|items| Items { items })
+}
+
+/// One credential.
+///
+/// # Errors
+/// Refused when there is none of this name.
+pub fn show(node: &Node, name: &str) -> Result<CredentialView, AdministrationError> {
+    view(find(node, name)?)
+}
+
+/// Puts an active credential aside.
+///
+/// # Errors
+/// Refused when it is not active.
+pub fn suspend(node: &Node, actor: &Actor, name: &str) -> Result<CredentialView, AdministrationError> {
+    change(node, actor, "credential suspend", name, |state| {
+        matches!(state, CredentialState::Active | CredentialState::Scheduled).then_some(CredentialState::Suspended)
+    })
+}
+
+/// Takes a suspended or disabled credential back.
+///
+/// # Errors
+/// Refused in every other state; a certificate past its end stays expired.
+pub fn activate(node: &Node, actor: &Actor, name: &str) -> Result<CredentialView, AdministrationError> {
+    let record = find(node, name)?;
+    let target = by_certificate(&record, OffsetDateTime::now_utc());
+    change(node, actor, "credential activate", name, |state| {
+        matches!(state, CredentialState::Suspended | CredentialState::Disabled).then_some(target)
+    })
+}
+
+/// Switches a credential off.
+///
+/// # Errors
+/// Refused when it is retired.
+pub fn disable(node: &Node, actor: &Actor, name: &str) -> Result<CredentialView, AdministrationError> {
+    change(node, actor, "credential disable", name, |state| {
+        (!matches!(state, CredentialState::Retired | CredentialState::Disabled)).then_some(CredentialState::Disabled)
+    })
+}
+
+/// Forgets a credential whose key is destroyed. Its records stay.
+///
+/// # Errors
+/// Refused while it is not retired, or a worker names it.
+pub fn remove(node: &Node, actor: &Actor, name: &str) -> Result<(), AdministrationError> {
+    let record = find(node, name)?;
+    if record.state != CredentialState::Retired {
+        return Err(AdministrationError::Refused(format!(
+            "credential \"{name}\" is {}; destroy its key first (sigillo key destroy), then remove it",
+            record.state
+        )));
+    }
+    refuse_used(node, name)?;
+    Ok(node.wait(node.store().remove_credential(name, actor.act("credential remove", name)))?)
+}
+
+/// Moves credentials whose certificate began or ended to `active` or `expired`.
+///
+/// # Errors
+/// [`AdministrationError::Store`].
+pub fn follow_time(node: &Node) -> Result<(), AdministrationError> {
+    let now = OffsetDateTime::now_utc();
+    for record in node.wait(node.store().credentials())? {
+        let due = by_certificate(&record, now);
+        let moves = matches!(record.state, CredentialState::Scheduled | CredentialState::Active);
+        if moves && due != record.state {
+            let act = Actor::service().act("credential follow-time", &record.name);
+            node.wait(node.store().set_credential_state(&record.name, record.state, due, act))?;
+            tracing::info!(credential.name = record.name, "credential \"{}\" is {due} now", record.name);
+        }
+    }
+    Ok(())
+}
+
+/// Refuses when a worker names the credential.
+pub(crate) fn refuse_used(node: &Node, name: &str) -> Result<(), AdministrationError> {
+    for worker in node.wait(node.store().workers())? {
+        let uses = workers::WorkerConfig::parse(&worker.definition).is_ok_and(|config| config.credential() == name);
+        if uses {
+            return Err(AdministrationError::Refused(format!(
+                "worker \"{0}\" uses credential \"{name}\"; remove it first: sigillo worker remove {0}",
+                worker.name
+            )));
+        }
+    }
+    Ok(())
+}
+
+fn by_certificate(record: &CredentialRecord, now: OffsetDateTime) -> CredentialState {
+    match record.chain.first().and_then(|der| Certificate::from_der(der).ok()) {
+        None => CredentialState::AwaitingCertificate,
+        Some(leaf) if now > leaf.not_after() => CredentialState::Expired,
+        Some(leaf) if now < leaf.not_before() => CredentialState::Scheduled,
+        Some(_) => CredentialState::Active,
+    }
+}
+
+fn change(
+    node: &Node,
+    actor: &Actor,
+    action: &str,
+    name: &str,
+    target: impl FnOnce(CredentialState) -> Option<CredentialState>,
+) -> Result<CredentialView, AdministrationError> {
+    let record = find(node, name)?;
+    let target = target(record.state).ok_or_else(|| {
+        let verb = action.trim_start_matches("credential ");
+        AdministrationError::Refused(format!("credential \"{name}\" is {}; {verb} does not apply", record.state))
+    })?;
+    node.wait(node.store().set_credential_state(name, record.state, target, actor.act(action, name)))?;
+    show(node, name)
+}
+
+fn find(node: &Node, name: &str) -> Result<CredentialRecord, AdministrationError> {
+    node.wait(node.store().credential(name))?.ok_or_else(|| {
+        AdministrationError::Refused(format!("there is no credential \"{name}\"; run: sigillo credential list"))
+    })
+}
+
+fn view(record: CredentialRecord) -> Result<CredentialView, AdministrationError> {
+    let chain =
+        record.chain.iter().map(|der| certificate_view(&Certificate::from_der(der)?)).collect::<Result<_, _>>()?;
+    Ok(CredentialView {
+        name: record.name,
+        owner: record.owner,
+        purpose: record.purpose,
+        state: record.state,
+        spec: record.spec,
+        locations: record.locations,
+        uses: record.uses,
+        use_limit: record.use_limit,
+        evidence: record.evidence,
+        chain,
+    })
+}

@@ -1,0 +1,169 @@
+//! One node: its configuration, the database and the tokens it names, for server and command line alike.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+use cryptotoken::{LoginMemory, LoginOutcome, MemoryError, Pkcs11Token, TokenConfig};
+use cryptotoken_api::{CryptoToken, TokenError, TokenState};
+use store::{AuditEvent, AuditLog, Store};
+use tokio::runtime::Handle;
+
+use crate::AdministrationError;
+use crate::configuration::Configuration;
+
+/// An opened node. Its functions block; none may be called on a thread that drives async tasks.
+pub struct Node {
+    configuration: Configuration,
+    store: Store,
+    audit: OnceLock<AuditLog>,
+    tokens: BTreeMap<String, LazyToken>,
+    runtime: Handle,
+}
+
+struct LazyToken {
+    config: TokenConfig,
+    opened: OnceLock<Result<Arc<Pkcs11Token>, String>>,
+}
+
+impl Node {
+    /// Opens the database. Tokens are opened when they are first used, or all by [`Self::open_tokens`].
+    ///
+    /// # Errors
+    /// [`AdministrationError::Store`].
+    pub fn open(configuration: Configuration, runtime: Handle) -> Result<Self, AdministrationError> {
+        let store = runtime.block_on(Store::open(&configuration.database.url, &configuration.base_dir))?;
+        let lazy = |config: &TokenConfig| LazyToken { config: config.clone(), opened: OnceLock::new() };
+        let tokens = configuration.tokens.iter().map(|config| (config.name.clone(), lazy(config))).collect();
+        Ok(Self { configuration, store, audit: OnceLock::new(), tokens, runtime })
+    }
+
+    /// Opens every token. A device that is away or rejects its PIN is no error: its status tells.
+    ///
+    /// # Errors
+    /// [`AdministrationError::Token`] when the configuration of one must be corrected.
+    pub fn open_tokens(&self) -> Result<(), AdministrationError> {
+        self.tokens.keys().try_for_each(|name| self.token(name).map(|_| ()))
+    }
+
+    /// What `sigillo.toml` says.
+    #[must_use]
+    pub const fn configuration(&self) -> &Configuration {
+        &self.configuration
+    }
+
+    /// The database.
+    #[must_use]
+    pub const fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Where asynchronous work of this node runs.
+    #[must_use]
+    pub const fn runtime(&self) -> &Handle {
+        &self.runtime
+    }
+
+    /// The audit writer, started at first use.
+    ///
+    /// # Errors
+    /// [`AdministrationError::Store`].
+    pub fn audit(&self) -> Result<&AuditLog, AdministrationError> {
+        if let Some(log) = self.audit.get() {
+            return Ok(log);
+        }
+        let log = self.wait(self.store.audit_log())?;
+        Ok(self.audit.get_or_init(|| log))
+    }
+
+    /// A token by its name in `sigillo.toml`.
+    ///
+    /// # Errors
+    /// [`AdministrationError::Refused`] when there is none; [`AdministrationError::Token`] when its configuration is wrong.
+    pub fn token(&self, name: &str) -> Result<&Arc<Pkcs11Token>, AdministrationError> {
+        let token = self.tokens.get(name).ok_or_else(|| {
+            let known: Vec<&str> = self.tokens.keys().map(String::as_str).collect();
+            let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+            AdministrationError::Refused(format!("there is no token \"{name}\" in sigillo.toml; it has: {known}"))
+        })?;
+        let opened = token.opened.get_or_init(|| self.open_token(&token.config).map_err(|error| error.to_string()));
+        opened.as_ref().map_err(|error| TokenError::Configuration(error.clone()).into())
+    }
+
+    fn open_token(&self, config: &TokenConfig) -> Result<Arc<Pkcs11Token>, AdministrationError> {
+        let memory = Arc::new(StoreMemory { store: self.store.clone(), runtime: self.runtime.clone() });
+        let token = Pkcs11Token::open(config.clone(), &self.configuration.base_dir, memory)?;
+        if self.wait(self.store.token_locked(&config.name))? {
+            token.lock();
+        }
+        Ok(Arc::new(token))
+    }
+
+    /// The tokens opened so far.
+    pub fn tokens(&self) -> impl Iterator<Item = &Arc<Pkcs11Token>> {
+        self.tokens.values().filter_map(|token| token.opened.get()?.as_ref().ok())
+    }
+
+    /// Names of all tokens.
+    pub fn token_names(&self) -> impl Iterator<Item = &str> {
+        self.tokens.keys().map(String::as_str)
+    }
+
+    /// Follows what operators decide in other processes: locks, and rejected PINs that may be tried again.
+    ///
+    /// # Errors
+    /// [`AdministrationError::Store`]; the tokens stay as they are.
+    pub fn follow_operators(&self) -> Result<(), AdministrationError> {
+        for token in self.tokens() {
+            let locked = self.wait(self.store.token_locked(token.name()))?;
+            let state = token.status().state;
+            if locked && state != TokenState::Locked {
+                token.lock();
+            }
+            // `reconnect` asks the memory of rejections first and never repeats a PIN that it still knows.
+            let waits = matches!(state, TokenState::PinRejected) || (state == TokenState::Locked && !locked);
+            if waits && let Err(error) = token.reconnect() {
+                tracing::debug!(token.name = token.name(), "token \"{}\" stays away: {error}", token.name());
+            }
+        }
+        Ok(())
+    }
+
+    /// When an administrative use of a key gives up.
+    #[must_use]
+    pub fn deadline(&self) -> Instant {
+        Instant::now() + Duration::from_secs(60)
+    }
+
+    pub(crate) fn wait<T, E>(&self, future: impl Future<Output = Result<T, E>>) -> Result<T, E> {
+        self.runtime.block_on(future)
+    }
+}
+
+/// Remembers logins in the database, so that a rejected PIN is not tried again by a restart or another node.
+struct StoreMemory {
+    store: Store,
+    runtime: Handle,
+}
+
+impl LoginMemory for StoreMemory {
+    fn pin_rejected(&self, serial: &str, source: &str) -> Result<bool, MemoryError> {
+        Ok(self.runtime.block_on(self.store.pin_rejected(serial, source))?)
+    }
+
+    fn remember_pin_rejection(&self, serial: &str, source: &str) -> Result<(), MemoryError> {
+        Ok(self.runtime.block_on(self.store.remember_pin_rejection(serial, source, &[]))?)
+    }
+
+    fn login_recorded(&self, token: &str, serial: &str, outcome: LoginOutcome) {
+        let outcome = match outcome {
+            LoginOutcome::LoggedIn => store::audit::LoginOutcome::Succeeded,
+            LoginOutcome::Rejected => store::audit::LoginOutcome::PinRejected,
+            LoginOutcome::Failed => store::audit::LoginOutcome::Failed,
+        };
+        let event = AuditEvent::TokenLogin { token: token.to_owned(), serial: serial.to_owned(), outcome };
+        if let Err(error) = self.runtime.block_on(self.store.record(&[event])) {
+            tracing::error!(token.name = token, "the login to token \"{token}\" could not be recorded: {error}");
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! The gate of `qualified = "eseal"` (promise 9). Qualified status itself comes from the EU Trusted Lists; here its preconditions
+//! are enforced, at `worker apply` and at every signature.
+
+use cryptotoken::lifecycle::check_attributes;
+use cryptotoken_api::qualified::QualifiedStatements;
+use cryptotoken_api::{Certificate, CryptoToken, KeyAttributes, TokenState, TokenStatus};
+use store::{CredentialRecord, KeyEvidence};
+
+use crate::Node;
+
+/// What this credential lacks for EU qualified electronic seals, in words; empty when nothing.
+#[must_use]
+pub fn missing_for_eseal(node: &Node, credential: &CredentialRecord) -> Vec<String> {
+    let statements = credential
+        .chain
+        .first()
+        .and_then(|der| Certificate::from_der(der).ok())
+        .and_then(|leaf| leaf.qualified_statements().ok());
+    let mut missing = match &statements {
+        Some(statements) => certificate(statements),
+        None => vec!["a readable certificate".to_owned()],
+    };
+    if credential.locations.is_empty() {
+        missing.push("a key".to_owned());
+    }
+    for location in &credential.locations {
+        match node.token(&location.token) {
+            Ok(token) => missing.extend(device(&token.status(), credential.evidence.as_ref())),
+            Err(error) => missing.push(error.to_string()),
+        }
+    }
+    missing.extend(key(&credential.attributes, credential.evidence.as_ref()));
+    missing
+}
+
+fn certificate(statements: &QualifiedStatements) -> Vec<String> {
+    let missing = statements.missing_for_eseal();
+    missing.into_iter().map(|statement| format!("the certificate's statement {statement}")).collect()
+}
+
+fn device(status: &TokenStatus, evidence: Option<&KeyEvidence>) -> Vec<String> {
+    let mut missing = Vec::new();
+    if !status.qscd {
+        missing.push(format!(
+            "a qualified device: token \"{}\" wears profile {}, which is none",
+            status.name, status.profile
+        ));
+    }
+    if status.state != TokenState::Ready {
+        missing.push(format!("token \"{}\" being there: it is {}", status.name, status.state.name()));
+    }
+    if let Some(evidence) = evidence
+        && (status.serial.as_deref() != Some(&evidence.device_serial) || status.profile != evidence.profile)
+    {
+        missing.push(format!(
+            "the device of the evidence: that one is {} (profile {}), token \"{}\" is {} (profile {})",
+            evidence.device_serial,
+            evidence.profile,
+            status.name,
+            status.serial.as_deref().unwrap_or("unknown"),
+            status.profile,
+        ));
+    }
+    missing
+}
+
+fn key(attributes: &KeyAttributes, evidence: Option<&KeyEvidence>) -> Vec<String> {
+    // A device that does not say is not believed.
+    let mut missing: Vec<String> = check_attributes(attributes)
+        .into_iter()
+        .map(|problem| format!("a key that was made in the device and cannot leave it: {problem}"))
+        .collect();
+    if evidence.is_none() {
+        missing.push("evidence of the key ceremony (sigillo key generate or adopt, with --evidence)".to_owned());
+    }
+    missing
+}
+
+#[cfg(test)]
+mod tests {
+    use time::OffsetDateTime;
+
+    use super::*;
+
+    fn statements() -> QualifiedStatements {
+        QualifiedStatements { compliance: true, sscd: true, types: vec!["eseal".into()] }
+    }
+
+    fn status() -> TokenStatus {
+        TokenStatus {
+            name: "hsm".into(),
+            profile: "trident".into(),
+            state: TokenState::Ready,
+            reason: String::new(),
+            label: None,
+            serial: Some("42".into()),
+            device: None,
+            qscd: true,
+            overridden: false,
+            sessions: (0, 1),
+        }
+    }
+
+    fn evidence() -> KeyEvidence {
+        KeyEvidence {
+            record_sha256: "00".repeat(32),
+            device_serial: "42".into(),
+            device_firmware: "1.0".into(),
+            profile: "trident".into(),
+            approved_by: "A. Officer".into(),
+            assigned_key: None,
+            recorded_at: OffsetDateTime::UNIX_EPOCH,
+        }
+    }
+
+    fn attributes() -> KeyAttributes {
+        KeyAttributes {
+            sensitive: Some(true),
+            always_sensitive: Some(true),
+            extractable: Some(false),
+            never_extractable: Some(true),
+            local: Some(true),
+            sign: Some(true),
+            decrypt: Some(false),
+            unwrap: Some(false),
+            derive: Some(false),
+        }
+    }
+
+    #[test]
+    fn nothing_is_missing_when_certificate_device_key_and_evidence_are_there() {
+        assert_eq!(certificate(&statements()), Vec::<String>::new());
+        assert_eq!(device(&status(), Some(&evidence())), Vec::<String>::new());
+        assert_eq!(key(&attributes(), Some(&evidence())), Vec::<String>::new());
+    }
+
+    #[test]
+    fn each_missing_statement_closes_the_gate() {
+        let cases = [
+            (QualifiedStatements { compliance: false, ..statements() }, "QcCompliance"),
+            (QualifiedStatements { sscd: false, ..statements() }, "QcSSCD"),
+            (QualifiedStatements { types: vec!["esign".into()], ..statements() }, "QcType eseal"),
+        ];
+        for (statements, name) in cases {
+            assert_eq!(certificate(&statements), [format!("the certificate's statement {name}")]);
+        }
+    }
+
+    #[test]
+    fn a_device_that_is_none_or_another_one_closes_the_gate() {
+        let cases = [
+            TokenStatus { qscd: false, ..status() },
+            TokenStatus { state: TokenState::Unavailable, ..status() },
+            TokenStatus { serial: Some("43".into()), ..status() },
+            TokenStatus { serial: None, ..status() },
+            TokenStatus { profile: "generic".into(), ..status() },
+        ];
+        for status in cases {
+            assert_eq!(device(&status, Some(&evidence())).len(), 1, "{status:?}");
+        }
+    }
+
+    #[test]
+    fn an_attribute_that_is_wrong_or_unknown_and_missing_evidence_close_the_gate() {
+        let cases = [
+            (KeyAttributes { extractable: Some(true), ..attributes() }, Some(evidence())),
+            (KeyAttributes { local: None, ..attributes() }, Some(evidence())),
+            (attributes(), None),
+        ];
+        for (attributes, evidence) in cases {
+            assert_eq!(key(&attributes, evidence.as_ref()).len(), 1, "{attributes:?}");
+        }
+    }
+}

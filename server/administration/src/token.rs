@@ -1,0 +1,107 @@
+//! Tokens: what `sigillo token` does.
+
+use cryptotoken_api::{CryptoToken, TokenState, TokenStatus};
+use secrecy::SecretString;
+use serde::Serialize;
+
+use crate::{Actor, AdministrationError, Items, Node};
+
+/// Every token of `sigillo.toml` with its status.
+///
+/// # Errors
+/// [`AdministrationError::Token`] when one is configured wrongly.
+pub fn list(node: &Node) -> Result<Items<TokenStatus>, AdministrationError> {
+    node.token_names().map(|name| Ok(node.token(name)?.status())).collect::<Result<_, _>>().map(|items| Items { items })
+}
+
+/// One token with its status.
+///
+/// # Errors
+/// When there is none of this name, or it is configured wrongly.
+pub fn show(node: &Node, name: &str) -> Result<TokenStatus, AdministrationError> {
+    Ok(node.token(name)?.status())
+}
+
+/// Initialises a token that is not initialised yet. Nothing is ever erased.
+///
+/// # Errors
+/// [`AdministrationError::Token`]; refused when it is initialised already.
+pub fn init(
+    node: &Node,
+    actor: &Actor,
+    name: &str,
+    so_pin: &SecretString,
+    user_pin: &SecretString,
+) -> Result<TokenStatus, AdministrationError> {
+    let token = node.token(name)?;
+    token.initialize(so_pin, user_pin)?;
+    node.wait(node.store().record(&[store::AuditEvent::Administration(actor.act("token init", name))]))?;
+    if let Err(error) = token.reconnect() {
+        tracing::debug!("token \"{name}\" is initialised and not ready yet: {error}");
+    }
+    Ok(token.status())
+}
+
+/// What a check found.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TokenCheck {
+    /// The token as it is.
+    #[serde(flatten)]
+    pub status: TokenStatus,
+    /// Key pairs found.
+    pub keys: usize,
+}
+
+/// Tries the token: connects, logs in if need be, and lists its keys. A token without keys is healthy.
+///
+/// # Errors
+/// [`AdministrationError::Token`] with what stands in the way.
+pub fn check(node: &Node, name: &str) -> Result<TokenCheck, AdministrationError> {
+    let token = node.token(name)?;
+    token.reconnect()?;
+    let keys = token.keys()?.len();
+    Ok(TokenCheck { status: token.status(), keys })
+}
+
+/// Forbids the use of a token until `unlock`, on every node that shares the database.
+///
+/// # Errors
+/// [`AdministrationError::Store`].
+pub fn lock(node: &Node, actor: &Actor, name: &str) -> Result<TokenStatus, AdministrationError> {
+    let token = node.token(name)?;
+    node.wait(node.store().lock_token(name, actor.act("token lock", name)))?;
+    token.lock();
+    Ok(token.status())
+}
+
+/// Takes an operator's lock away and lets a corrected PIN be tried, once. For `unlock = "manual"`, `pin` is the PIN typed.
+///
+/// # Errors
+/// [`AdministrationError::Token`]: the PIN was rejected again, or the device is away.
+pub fn unlock(
+    node: &Node,
+    actor: &Actor,
+    name: &str,
+    pin: Option<&SecretString>,
+) -> Result<TokenStatus, AdministrationError> {
+    let token = node.token(name)?;
+    if let Some(serial) = token.status().serial {
+        node.wait(node.store().clear_pin_rejection(&serial, actor.act("token unlock", name)))?;
+    }
+    node.wait(node.store().unlock_token(name, actor.act("token unlock", name)))?;
+    match pin {
+        Some(pin) => token.unlock(pin)?,
+        None => token.reconnect()?,
+    }
+    Ok(token.status())
+}
+
+/// Whether a token waits for a PIN that somebody must type.
+///
+/// # Errors
+/// As [`show`].
+pub fn needs_pin(node: &Node, name: &str) -> Result<bool, AdministrationError> {
+    let token = node.token(name)?;
+    Ok(token.config().pin == cryptotoken::PinSource::Manual && token.status().state != TokenState::Ready)
+}

@@ -1,0 +1,186 @@
+//! Workers: what `sigillo worker` does.
+
+use cryptotoken_api::{CertificateChain, Credential};
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+use store::{CredentialRecord, DEFAULT_OWNER, KeyUse, NewWorker, SigningContext, WorkerRecord};
+use time::OffsetDateTime;
+use uuid::Uuid;
+use workers::{
+    DocumentContent, SignerDocument, SigningEnvironment, SigningParameters, SigningRequest, SystemClock, WorkerConfig,
+    WorkerKind,
+};
+
+use crate::{Actor, AdministrationError, Items, Node, qualified};
+
+/// A worker as the command line shows it.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WorkerView {
+    /// Its name.
+    pub name: String,
+    /// Whom it belongs to.
+    pub owner: String,
+    /// Version of its definition; 0 for one that is only tried.
+    pub version: i64,
+    /// What it makes.
+    pub kind: WorkerKind,
+    /// The credential that signs.
+    pub credential: String,
+    /// The algorithm, defaults filled in.
+    pub algorithm: String,
+    /// The definition as stored.
+    pub definition: Map<String, Value>,
+    /// What keeps it from signing now.
+    pub warnings: Vec<String>,
+}
+
+/// Makes a worker or a new version of it; with `dry_run` only says whether it would. Uses neither key nor network.
+///
+/// # Errors
+/// [`AdministrationError::Definition`]; refused when credential, purpose, algorithm or the gate of qualified seals do not fit.
+pub fn apply(node: &Node, actor: &Actor, definition: &str, dry_run: bool) -> Result<WorkerView, AdministrationError> {
+    let config = WorkerConfig::parse(definition)?;
+    let credential = credential(node, config.credential())?;
+    workers::policy::check_purpose(config.kind(), &credential.name, credential.purpose)?;
+    config
+        .algorithm(credential.spec)
+        .map_err(|error| AdministrationError::Refused(format!("worker \"{}\": {error}", config.name())))?;
+    if config.qualified().is_some() {
+        let missing = qualified::missing_for_eseal(node, &credential);
+        if !missing.is_empty() {
+            return Err(AdministrationError::Refused(format!(
+                "worker \"{}\" asks for qualified seals, and what they need is missing: {}",
+                config.name(),
+                missing.join("; ")
+            )));
+        }
+    }
+    let map = config.to_json().map_err(|error| AdministrationError::Refused(error.to_string()))?;
+    let mut record = WorkerRecord {
+        name: config.name().to_owned(),
+        owner: DEFAULT_OWNER.to_owned(),
+        version: 0,
+        definition: Value::Object(map).to_string(),
+        created_at: OffsetDateTime::now_utc(),
+    };
+    if !dry_run {
+        let WorkerRecord { name, owner, definition, .. } = record.clone();
+        let act = |version| {
+            actor.act("worker apply", config.name()).with(json!({ "version": version, "credential": credential.name }))
+        };
+        record = node.wait(node.store().apply_worker(&NewWorker { name, owner, definition }, act))?;
+    }
+    view(&record, Some(&credential))
+}
+
+/// All workers.
+///
+/// # Errors
+/// [`AdministrationError::Store`].
+pub fn list(node: &Node) -> Result<Items<WorkerView>, AdministrationError> {
+    let mut items = Vec::new();
+    for record in node.wait(node.store().workers())? {
+        items.push(shown(node, &record)?);
+    }
+    Ok(Items { items })
+}
+
+/// One worker.
+///
+/// # Errors
+/// Refused when there is none of this name.
+pub fn show(node: &Node, name: &str) -> Result<WorkerView, AdministrationError> {
+    shown(node, &find(node, name)?)
+}
+
+/// Removes a worker with the grants for it.
+///
+/// # Errors
+/// Refused when there is none of this name.
+pub fn remove(node: &Node, actor: &Actor, name: &str) -> Result<(), AdministrationError> {
+    Ok(node.wait(node.store().remove_worker(name, actor.act("worker remove", name)))?)
+}
+
+/// Signs a small document with a worker and throws the result away. A real signature, on record as every one.
+///
+/// # Errors
+/// What a caller would meet.
+pub fn test(node: &Node, actor: &Actor, name: &str) -> Result<WorkerView, AdministrationError> {
+    let record = find(node, name)?;
+    let config = WorkerConfig::parse(&record.definition)?;
+    let stored = credential(node, config.credential())?;
+    let chain = CertificateChain::from_ders(&stored.chain)?;
+    let credential = Credential { name: stored.name.clone(), purpose: stored.purpose, state: stored.state, chain };
+    let algorithm = config.algorithm(stored.spec).map_err(|error| AdministrationError::Refused(error.to_string()))?;
+    let location = stored
+        .locations
+        .first()
+        .ok_or_else(|| AdministrationError::Refused(format!("credential \"{}\" has no key", stored.name)))?;
+    let document: &[u8] = match config.kind() {
+        WorkerKind::Plain | WorkerKind::Cades => b"A test of this worker, signed by an administrator.\n",
+        WorkerKind::Xades => b"<test>A test of this worker, signed by an administrator.</test>\n",
+        WorkerKind::Pades => include_bytes!("worker/test.pdf"),
+    };
+    let context = SigningContext {
+        request_id: Uuid::now_v7(),
+        key_use: KeyUse::Request,
+        client: actor.to_string(),
+        worker: record.name.clone(),
+        worker_version: record.version,
+        credential: stored.name.clone(),
+        certificate_sha256: Some(credential.chain.leaf().fingerprint()),
+        document_sha256: Some(hex::encode(openssl::sha::sha256(document))),
+    };
+    let signer = crate::key::signer(node, location, algorithm, stored.spec, context)?;
+    let content = DocumentContent::Memory(document.into());
+    let request = SigningRequest {
+        document: SignerDocument { content, media_type: None },
+        parameters: SigningParameters::default(),
+    };
+    let environment =
+        SigningEnvironment { credential: &credential, signer: &signer, clock: &SystemClock, deadline: node.deadline() };
+    let signed = workers::kind::build(config).process(&request, &environment);
+    signer.settle()?;
+    signed?;
+    view(&record, Some(&stored))
+}
+
+fn shown(node: &Node, record: &WorkerRecord) -> Result<WorkerView, AdministrationError> {
+    let config = WorkerConfig::parse(&record.definition)?;
+    view(record, node.wait(node.store().credential(config.credential()))?.as_ref())
+}
+
+fn view(record: &WorkerRecord, credential: Option<&CredentialRecord>) -> Result<WorkerView, AdministrationError> {
+    let config = WorkerConfig::parse(&record.definition)?;
+    let mut warnings = Vec::new();
+    match credential {
+        None => warnings.push(format!("credential \"{}\" does not exist", config.credential())),
+        Some(credential) if credential.state != cryptotoken_api::CredentialState::Active => {
+            warnings.push(format!("credential \"{}\" is {}", credential.name, credential.state));
+        }
+        Some(_) => {}
+    }
+    let algorithm = credential.and_then(|credential| config.algorithm(credential.spec).ok());
+    Ok(WorkerView {
+        name: record.name.clone(),
+        owner: record.owner.clone(),
+        version: record.version,
+        kind: config.kind(),
+        credential: config.credential().to_owned(),
+        algorithm: algorithm.map(|algorithm| algorithm.to_string()).unwrap_or_default(),
+        definition: config.to_json().map_err(|error| AdministrationError::Refused(error.to_string()))?,
+        warnings,
+    })
+}
+
+fn find(node: &Node, name: &str) -> Result<WorkerRecord, AdministrationError> {
+    node.wait(node.store().worker(name))?
+        .ok_or_else(|| AdministrationError::Refused(format!("there is no worker \"{name}\"; run: sigillo worker list")))
+}
+
+fn credential(node: &Node, name: &str) -> Result<CredentialRecord, AdministrationError> {
+    node.wait(node.store().credential(name))?.ok_or_else(|| {
+        AdministrationError::Refused(format!("there is no credential \"{name}\"; run: sigillo credential list"))
+    })
+}
