@@ -9,7 +9,7 @@ use store::Store;
 
 use crate::error::ApiError;
 
-pub(crate) use mtls::{PeerCertificate, remember_peer_certificate};
+pub(crate) use mtls::remember_peer_certificate;
 
 /// An authenticated caller.
 #[derive(Clone, Debug)]

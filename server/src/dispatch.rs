@@ -8,8 +8,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use administration::Node;
-use cryptotoken_api::{CertificateChain, Credential, CredentialState, Signer};
-use store::{AuditEvent, AuditedSigner, CredentialRecord, RequestOutcome, SigningContext};
+use cryptotoken_api::{CertificateChain, Credential, CredentialState, CryptoToken, DigestAlgorithm, Signer};
+use store::audit::RequestOutcome;
+use store::{AuditEvent, AuditLog, AuditedSigner, CredentialRecord, KeyUse, Receipt, SigningContext};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use workers::{
     DocumentContent, SignedDocument, SigningEnvironment, SigningRequest, SystemClock, Worker, WorkerConfig, WorkerError,
@@ -25,6 +26,7 @@ pub(crate) struct Dispatcher(Arc<Shared>);
 
 struct Shared {
     node: Arc<Node>,
+    audit: AuditLog,
     permits: Arc<Semaphore>,
     concurrency: u32,
     waiting: AtomicUsize,
@@ -42,7 +44,7 @@ pub(crate) struct Completed {
 }
 
 impl Dispatcher {
-    pub(crate) fn new(node: Arc<Node>) -> Self {
+    pub(crate) fn new(node: Arc<Node>, audit: AuditLog) -> Self {
         let server = &node.configuration().server;
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
         let concurrency = server.concurrency.unwrap_or(processors * 4).clamp(1, Semaphore::MAX_PERMITS.min(4096));
@@ -52,11 +54,13 @@ impl Dispatcher {
             waiting: AtomicUsize::new(0),
             queue: server.queue,
             timeout: server.request_timeout.0,
+            audit,
             node,
         }))
     }
 
-    /// Signs every document of one request, or none is released.
+    /// Signs every document of one request, or none is released. `pending` is what the front end holds for the request, and
+    /// is kept for as long as it is worked on.
     ///
     /// # Errors
     /// [`ApiError`]; what was refused or failed after authentication is on record by then.
@@ -65,6 +69,7 @@ impl Dispatcher {
         grant: Grant,
         request_id: RequestId,
         requests: Vec<SigningRequest>,
+        pending: impl Send + 'static,
     ) -> Result<Completed, ApiError> {
         let deadline = Instant::now() + self.0.timeout;
         let (permit, credential) = match self.enter(&grant, deadline).await {
@@ -77,7 +82,7 @@ impl Dispatcher {
         // A task of its own: dropping this future, as a caller's hanging up does, does not stop it.
         let shared = Arc::clone(&self.0);
         let work = self.0.node.runtime().spawn_blocking(move || {
-            let _permit = permit;
+            let _held = (permit, pending);
             shared.process(&grant, request_id, credential, &requests, deadline)
         });
         work.await.map_err(|error| ApiError::Internal(format!("the worker's thread ended: {error}")))?
@@ -99,7 +104,7 @@ impl Dispatcher {
     /// Puts a refusal after authentication on record.
     pub(crate) async fn refused(&self, client: &str, worker: &str, request_id: RequestId, error: &ApiError) {
         let event = refusal(client, worker, request_id, error);
-        if let Err(error) = self.0.node.store().audit().submit(vec![event]).await {
+        if let Err(error) = self.0.audit.submit(vec![event]).await {
             tracing::error!(request.id = %request_id, "the refusal of request {request_id} could not be recorded: {error}");
         }
     }
@@ -118,7 +123,11 @@ struct Waiting<'a>(&'a AtomicUsize);
 impl<'a> Waiting<'a> {
     fn enter(shared: &'a Shared) -> Result<Self, ApiError> {
         let this = Self(&shared.waiting);
-        if shared.waiting.fetch_add(1, Ordering::Relaxed) >= shared.queue { Err(ApiError::Overloaded) } else { Ok(this) }
+        if shared.waiting.fetch_add(1, Ordering::Relaxed) >= shared.queue {
+            Err(ApiError::Overloaded)
+        } else {
+            Ok(this)
+        }
     }
 }
 
@@ -142,7 +151,8 @@ impl Shared {
         let result = self.sign_all(grant, request_id, credential, requests, deadline);
         let outcome = if result.is_ok() { "signed" } else { "failed" };
         metrics::counter!("sigillo_requests_total", "worker" => worker.clone(), "outcome" => outcome).increment(1);
-        metrics::histogram!("sigillo_request_seconds", "worker" => worker.clone()).record(started.elapsed().as_secs_f64());
+        metrics::histogram!("sigillo_request_seconds", "worker" => worker.clone())
+            .record(started.elapsed().as_secs_f64());
         result
     }
 
@@ -154,8 +164,7 @@ impl Shared {
         requests: &[SigningRequest],
         deadline: Instant,
     ) -> Result<Completed, ApiError> {
-        let mut attempted = false;
-        let mut level = None;
+        let mut outcomes = Vec::new();
         let result = self.prepare(grant, credential).and_then(|prepared| {
             let mut documents = Vec::with_capacity(requests.len());
             for request in requests {
@@ -167,32 +176,20 @@ impl Shared {
                     deadline,
                 };
                 let signed = prepared.worker.process(request, &environment);
-                attempted |= signer.attempted();
-                let signed = signed?;
-                level = signed.level;
-                documents.push(signed);
+                outcomes.extend(signer.take_outcomes());
+                documents.push(signed?);
             }
             Ok(Completed { documents, credential: prepared.credential })
         });
         let event = match &result {
             // A refusal before any use of the key is no failure of a signature.
-            Err(error) if !attempted => refusal(grant.client(), &grant.worker().name, request_id, error),
-            other => AuditEvent::RequestCompleted {
-                request_id: request_id.to_string(),
-                client: grant.client().to_owned(),
-                worker: grant.worker().name.clone(),
-                outcome: match other {
-                    Ok(_) => RequestOutcome::Released,
-                    Err(ApiError::Worker(WorkerError::Signer(_))) => RequestOutcome::Failed,
-                    Err(_) => RequestOutcome::Withheld,
-                },
-                level: level.map(|level| level.name().to_owned()),
-                reason: other.as_ref().err().map(ApiError::causes),
-            },
+            Err(error) if outcomes.is_empty() => refusal(grant.client(), &grant.worker().name, request_id, error),
+            other => completion(grant, request_id, other),
         };
-        // Nothing is sent before the outcome is durable. The log keeps the order of submissions, so this covers the
-        // outcome of every attempt too.
-        self.node.store().audit().submit(vec![event]).wait()?;
+        // Nothing is sent before every outcome and the end of the request are durable.
+        let last = self.audit.submit(vec![event]);
+        outcomes.into_iter().try_for_each(Receipt::wait)?;
+        last.wait()?;
         result
     }
 
@@ -227,26 +224,27 @@ impl Shared {
         request_id: RequestId,
         request: &SigningRequest,
     ) -> Result<AuditedSigner, ApiError> {
-        let location = prepared
-            .record
-            .locations
-            .first()
-            .ok_or_else(|| ApiError::Misconfigured(format!("credential \"{}\" has no key", prepared.record.name)))?;
-        let token = self.node.token(&location.token).map_err(|error| {
-            ApiError::Misconfigured(format!("credential \"{}\": {error}", prepared.record.name))
-        })?;
+        let location =
+            prepared.record.locations.first().ok_or_else(|| {
+                ApiError::Misconfigured(format!("credential \"{}\" has no key", prepared.record.name))
+            })?;
+        let token = self
+            .node
+            .token(&location.token)
+            .map_err(|error| ApiError::Misconfigured(format!("credential \"{}\": {error}", prepared.record.name)))?;
         let inner: Box<dyn Signer> =
             token.signer(location, prepared.record.spec, prepared.algorithm).map_err(WorkerError::from)?;
         let context = SigningContext {
-            request_id: request_id.to_string(),
+            request_id: request_id.uuid(),
+            key_use: KeyUse::Request,
             client: grant.client().to_owned(),
             worker: grant.worker().name.clone(),
             worker_version: grant.worker().version,
             credential: prepared.record.name.clone(),
-            certificate_sha256: prepared.credential.chain.leaf().fingerprint(),
-            document_digest: document_digest(&request.document.content),
+            certificate_sha256: Some(prepared.credential.chain.leaf().fingerprint()),
+            document_sha256: document_sha256(&request.document.content),
         };
-        Ok(AuditedSigner::new(inner, self.node.store().audit().clone(), context))
+        Ok(self.audit.signer(inner, context))
     }
 }
 
@@ -271,7 +269,8 @@ pub(crate) fn worker_config(grant: &Grant) -> Result<WorkerConfig, ApiError> {
 pub(crate) fn active_credential(record: &CredentialRecord) -> Result<Credential, ApiError> {
     let not_active = |state| ApiError::Worker(WorkerError::CredentialNotActive { name: record.name.clone(), state });
     if record.chain.is_empty() {
-        let without = |state| if state == CredentialState::Active { CredentialState::AwaitingCertificate } else { state };
+        let without =
+            |state| if state == CredentialState::Active { CredentialState::AwaitingCertificate } else { state };
         return Err(not_active(without(record.state)));
     }
     let chain = CertificateChain::from_ders(&record.chain)
@@ -279,16 +278,35 @@ pub(crate) fn active_credential(record: &CredentialRecord) -> Result<Credential,
     Ok(Credential { name: record.name.clone(), purpose: record.purpose, state: record.state, chain })
 }
 
-fn document_digest(content: &DocumentContent) -> String {
+fn document_sha256(content: &DocumentContent) -> Option<String> {
     match content {
-        DocumentContent::Memory(octets) => format!("SHA-256:{}", hex::encode(openssl::sha::sha256(octets))),
-        DocumentContent::Digest(digest) => format!("{}:{}", digest.algorithm(), hex::encode(digest.digest())),
+        DocumentContent::Memory(octets) => Some(hex::encode(openssl::sha::sha256(octets))),
+        DocumentContent::Digest(digest) if digest.algorithm() == DigestAlgorithm::Sha256 => {
+            Some(hex::encode(digest.digest()))
+        }
+        DocumentContent::Digest(_) => None,
+    }
+}
+
+fn completion(grant: &Grant, request_id: RequestId, result: &Result<Completed, ApiError>) -> AuditEvent {
+    let level = result.as_ref().ok().and_then(|completed| completed.documents.first()?.level);
+    AuditEvent::RequestCompleted {
+        request_id: request_id.uuid(),
+        client: grant.client().to_owned(),
+        worker: grant.worker().name.clone(),
+        outcome: match result {
+            Ok(_) => RequestOutcome::Released,
+            Err(ApiError::Worker(WorkerError::Signer(_))) => RequestOutcome::Failed,
+            Err(_) => RequestOutcome::Withheld,
+        },
+        level: level.map(|level| level.name().to_owned()),
+        reason: result.as_ref().err().map(ApiError::causes),
     }
 }
 
 fn refusal(client: &str, worker: &str, request_id: RequestId, error: &ApiError) -> AuditEvent {
     AuditEvent::RequestRefused {
-        request_id: request_id.to_string(),
+        request_id: request_id.uuid(),
         client: client.to_owned(),
         worker: worker.to_owned(),
         problem: error.problem().1.to_owned(),

@@ -20,7 +20,9 @@ pub(crate) enum ApiError {
     #[error("{0}")]
     Unauthenticated(&'static str),
     /// The client may not use this worker, which may not even exist.
-    #[error("client \"{client}\" has no grant for worker \"{worker}\"; ask an administrator to run: sigillo grant add {client} --worker {worker}")]
+    #[error(
+        "client \"{client}\" has no grant for worker \"{worker}\"; ask an administrator to run: sigillo grant add {client} --worker {worker}"
+    )]
     NoGrant { client: String, worker: String },
     /// The worker does not exist, said only to those who may know.
     #[error("there is no worker \"{0}\"; list them with: sigillo worker list")]
@@ -120,9 +122,7 @@ impl ApiError {
                 "the signature did not pass the check before release and was withheld; tell the operator the request id"
                     .into()
             }
-            (StatusCode::INTERNAL_SERVER_ERROR, _) => {
-                "the service failed; tell its operator the request id".into()
-            }
+            (StatusCode::INTERNAL_SERVER_ERROR, _) => "the service failed; tell its operator the request id".into(),
             (StatusCode::SERVICE_UNAVAILABLE, "token-unavailable") => {
                 "the crypto token is not available; try again later".into()
             }

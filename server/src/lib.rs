@@ -1,1 +1,21 @@
-//! Placeholder.
+//! `sigillo-server`: the HTTP side of the signing service. The life of a request:
+//!
+//! 1. [`request_id`] names it; every error below becomes a problem document there ([`error`]).
+//! 2. [`authentication`] tells who is calling, [`authorization`] whether they may use the worker: a `Grant`.
+//! 3. [`frontend`] reads the body within the limits and makes a `SigningRequest` of it.
+//! 4. [`dispatch`] is the one door to the workers: from there on synchronous, on blocking threads, every use of a key recorded.
+//! 5. The front end turns the signed document into an answer.
+//!
+//! [`app`] wires configuration, database, tokens and routes; [`router`] is every URL on one page.
+
+pub mod app;
+mod authentication;
+mod authorization;
+mod dispatch;
+mod error;
+mod frontend;
+pub mod openapi;
+mod request_id;
+mod router;
+mod service;
+mod tls;

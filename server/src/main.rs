@@ -1,1 +1,66 @@
-fn main() {}
+//! `sigillo-server [--config FILE]`: arguments, log, run, exit code.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use administration::Configuration;
+use sigillo_server::{app, openapi};
+use tracing_subscriber::EnvFilter;
+
+const USAGE: &str = "usage: sigillo-server [--config FILE]
+       sigillo-server --openapi      prints the OpenAPI document of the native API
+       sigillo-server --version
+
+Without --config: SIGILLO_CONFIG, ./sigillo.toml, /etc/sigillo/sigillo.toml.
+Logs are JSON lines on standard error; SIGILLO_LOG sets the level (error, warn, info, debug).";
+
+fn main() -> ExitCode {
+    let mut arguments = std::env::args().skip(1);
+    let config = match (arguments.next().as_deref(), arguments.next(), arguments.next()) {
+        (None, _, _) => None,
+        (Some("--config"), Some(path), None) => Some(PathBuf::from(path)),
+        (Some("--openapi"), None, _) => return print(openapi::yaml()),
+        (Some("--version"), None, _) => return print(Ok(format!("sigillo-server {}\n", env!("CARGO_PKG_VERSION")))),
+        (Some("--help" | "-h"), None, _) => return print(Ok(format!("{USAGE}\n"))),
+        _ => {
+            eprintln!("{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    protect_memory();
+    let filter = EnvFilter::try_from_env("SIGILLO_LOG")
+        .unwrap_or_else(|_| EnvFilter::new("info,actix_server=warn,cryptoki=off"));
+    tracing_subscriber::fmt().json().flatten_event(true).with_env_filter(filter).with_writer(std::io::stderr).init();
+    let outcome = Configuration::load(config.as_deref()).map_err(anyhow::Error::from).and_then(app::run);
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!("cannot run: {error:#}");
+            eprintln!("sigillo-server: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn print(text: Result<String, Box<dyn std::error::Error>>) -> ExitCode {
+    match text {
+        Ok(text) => {
+            print!("{text}");
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("sigillo-server: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+// Promise 5: a PIN must not get into a core dump, nor be read by another process of this user.
+fn protect_memory() {
+    let none = rustix::process::Rlimit { current: Some(0), maximum: Some(0) };
+    let limited = rustix::process::setrlimit(rustix::process::Resource::Core, none);
+    let hidden = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
+    if let Err(error) = limited.and(hidden) {
+        eprintln!("sigillo-server: core dumps cannot be turned off: {error}");
+    }
+}

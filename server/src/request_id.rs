@@ -16,6 +16,13 @@ use crate::error::ApiError;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RequestId(Uuid);
 
+impl RequestId {
+    /// As the audit records have it.
+    pub(crate) const fn uuid(self) -> Uuid {
+        self.0
+    }
+}
+
 impl fmt::Display for RequestId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)

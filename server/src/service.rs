@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use actix_web::HttpRequest;
 use administration::Node;
-use store::Store;
+use store::{AuditLog, Store};
 
 use crate::authentication::{Principal, authenticate};
 use crate::authorization::Grant;
@@ -21,9 +21,9 @@ pub(crate) struct Service {
 }
 
 impl Service {
-    pub(crate) fn new(node: Arc<Node>) -> Self {
+    pub(crate) fn new(node: Arc<Node>, audit: AuditLog) -> Self {
         let limits = BodyLimits::new(&node.configuration().server);
-        Self { dispatcher: Dispatcher::new(Arc::clone(&node)), limits, node }
+        Self { dispatcher: Dispatcher::new(Arc::clone(&node), audit), limits, node }
     }
 
     pub(crate) fn node(&self) -> &Node {
@@ -38,8 +38,8 @@ impl Service {
         &self.dispatcher
     }
 
-    pub(crate) const fn limits(&self) -> BodyLimits {
-        self.limits
+    pub(crate) const fn limits(&self) -> &BodyLimits {
+        &self.limits
     }
 
     /// Who is calling, and may they use this worker? Before a byte of the body is read.

@@ -15,6 +15,7 @@ use crate::level::SignatureLevel;
 use crate::pades::PadesConfig;
 use crate::plain::PlainConfig;
 use crate::worker::SigningParameters;
+use crate::xades::XadesConfig;
 
 /// Why a definition is not accepted. Whoever wrote it must correct it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -76,6 +77,8 @@ pub enum FormatConfig {
     Cades(CadesConfig),
     /// Options of `pades`.
     Pades(PadesConfig),
+    /// Options of `xades`.
+    Xades(XadesConfig),
 }
 
 /// The keys that every kind has.
@@ -99,9 +102,7 @@ impl FormatConfig {
             WorkerKind::Plain => Self::Plain(PlainConfig::parse(fields)?),
             WorkerKind::Cades => Self::Cades(CadesConfig::parse(fields)?),
             WorkerKind::Pades => Self::Pades(PadesConfig::parse(fields)?),
-            WorkerKind::Xades => {
-                return Err(ConfigError::Value { key: "kind", reason: format!("\"{kind}\" is not built yet") });
-            }
+            WorkerKind::Xades => Self::Xades(XadesConfig::parse(fields)?),
         })
     }
 
@@ -111,7 +112,7 @@ impl FormatConfig {
             WorkerKind::Plain => PlainConfig::KEYS,
             WorkerKind::Cades => CadesConfig::KEYS,
             WorkerKind::Pades => PadesConfig::KEYS,
-            WorkerKind::Xades => &[],
+            WorkerKind::Xades => XadesConfig::KEYS,
         }
     }
 
@@ -128,6 +129,7 @@ impl FormatConfig {
             Self::Plain(options) => serde_json::to_value(options),
             Self::Cades(options) => serde_json::to_value(options),
             Self::Pades(options) => serde_json::to_value(options),
+            Self::Xades(options) => serde_json::to_value(options),
         }
     }
 }
@@ -192,6 +194,7 @@ impl WorkerConfig {
         };
         config.check_level(&mut fields)?;
         config.check_settable()?;
+        config.check_scheme()?;
         Ok(config)
     }
 
@@ -210,6 +213,16 @@ impl WorkerConfig {
         match fields.take::<String>("degrade")?.as_deref() {
             None | Some("never") => Ok(()),
             Some(_) => value("degrade", "there is no level below B-B; use \"never\" or remove the key"),
+        }
+    }
+
+    fn check_scheme(&self) -> Result<(), ConfigError> {
+        match (self.kind, self.signature_scheme) {
+            (WorkerKind::Xades, Some(SignatureScheme::Eddsa)) => Err(ConfigError::Value {
+                key: "signature_scheme",
+                reason: "a xades worker signs with rsa-pkcs1, rsa-pss or ecdsa; few verifiers of XML know eddsa".into(),
+            }),
+            _ => Ok(()),
         }
     }
 

@@ -6,6 +6,7 @@ use time::OffsetDateTime;
 
 use crate::kind::WorkerKind;
 use crate::pades::refusal::PdfRefusal;
+use crate::xades::XmlError;
 
 /// Why a worker produced no signed document. All but [`Self::Signer`] and [`Self::Withheld`] come before the key is used.
 #[derive(Debug, thiserror::Error)]
@@ -39,6 +40,9 @@ pub enum WorkerError {
     /// The document is no PDF that can be sealed.
     #[error(transparent)]
     Pdf(#[from] PdfRefusal),
+    /// The document is not XML that can be signed; the source says what is wrong and where.
+    #[error("the XML document cannot be signed: {0}")]
+    Xml(#[from] XmlError),
     /// A parameter is not open to callers, unknown, or of the wrong form.
     #[error("parameter \"{name}\" is not acceptable: {reason}")]
     Parameter {
@@ -90,6 +94,14 @@ pub enum WorkerError {
         purpose: Purpose,
         /// What the kind needs.
         needed: Purpose,
+    },
+    /// The format has no signatures of this algorithm; use a credential with another key.
+    #[error("a {kind} worker cannot sign with {algorithm}")]
+    Algorithm {
+        /// Kind of the worker.
+        kind: WorkerKind,
+        /// What the credential's key signs with.
+        algorithm: cryptotoken_api::SignatureAlgorithm,
     },
 
     // The token failed.
@@ -155,16 +167,19 @@ impl WorkerError {
     #[must_use]
     pub const fn fault(&self) -> Fault {
         match self {
-            Self::DigestOnly | Self::DigestAlgorithm { .. } | Self::DigestNotAllowed { .. } | Self::Pdf(_) => {
-                Fault::Document
-            }
+            Self::DigestOnly
+            | Self::DigestAlgorithm { .. }
+            | Self::DigestNotAllowed { .. }
+            | Self::Pdf(_)
+            | Self::Xml(_) => Fault::Document,
             Self::MediaType { .. } => Fault::MediaType,
             Self::Parameter { .. } => Fault::Parameters,
             Self::CredentialNotActive { .. }
             | Self::CertificateExpired { .. }
             | Self::CertificateNotYetValid { .. }
             | Self::KeyUsage { .. }
-            | Self::Purpose { .. } => Fault::Credential,
+            | Self::Purpose { .. }
+            | Self::Algorithm { .. } => Fault::Credential,
             Self::Signer(_) => Fault::Token,
             Self::Withheld(_) => Fault::Withheld,
             Self::Encoding(_) => Fault::Service,

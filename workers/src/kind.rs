@@ -11,6 +11,7 @@ use crate::error::WorkerError;
 use crate::pades::PadesWorker;
 use crate::plain::PlainWorker;
 use crate::worker::Worker;
+use crate::xades::XadesWorker;
 
 /// Kind of a worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -85,5 +86,6 @@ pub fn build(config: WorkerConfig) -> Box<dyn Worker> {
         FormatConfig::Plain(options) => Box::new(PlainWorker::new(config, options)),
         FormatConfig::Cades(options) => Box::new(CadesWorker::new(config, options)),
         FormatConfig::Pades(options) => Box::new(PadesWorker::new(config, options)),
+        FormatConfig::Xades(options) => Box::new(XadesWorker::new(config, options)),
     }
 }

@@ -23,6 +23,7 @@ pub mod pades;
 pub mod plain;
 pub mod policy;
 pub mod worker;
+pub mod xades;
 
 pub use clock::{Clock, SystemClock};
 pub use config::{ConfigError, FormatConfig, WorkerConfig};

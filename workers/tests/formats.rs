@@ -22,3 +22,5 @@ mod pdf;
 mod plain;
 #[path = "formats/software_key.rs"]
 mod software_key;
+#[path = "formats/xades.rs"]
+mod xades;

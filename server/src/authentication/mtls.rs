@@ -12,7 +12,7 @@ use crate::error::ApiError;
 
 /// SHA-256 of the DER of the certificate that the peer of this connection proved to have.
 #[derive(Clone)]
-pub(crate) struct PeerCertificate(String);
+struct PeerCertificate(String);
 
 /// Called once for each connection, before its first request.
 pub(crate) fn remember_peer_certificate(connection: &dyn Any, data: &mut Extensions) {

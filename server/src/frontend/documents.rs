@@ -13,13 +13,14 @@ use crate::error::ApiError;
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct SignRequest {
     /// The document in padded standard base64.
-    #[schema(format = "byte")]
+    #[schema(content_encoding = "base64")]
     pub(crate) document: String,
     /// What it is; checked against the worker's kind where given.
     #[schema(example = "application/pdf")]
     pub(crate) media_type: Option<String>,
-    /// Its name; not used for the signature.
+    /// Its name; no format of this version puts it into the signature.
     #[schema(example = "contract.pdf")]
+    #[expect(dead_code, reason = "part of the request's form, and not used by B-B formats")]
     pub(crate) file_name: Option<String>,
     /// What the worker lets callers choose, such as `reason` and `location` of a PDF signature.
     #[serde(default)]
@@ -34,7 +35,7 @@ pub(crate) struct SignResponse {
     /// The request, as in the header `Sigillo-Request-Id`, in logs and audit records.
     pub(crate) request_id: String,
     /// The signed document in padded standard base64.
-    #[schema(format = "byte")]
+    #[schema(content_encoding = "base64")]
     pub(crate) signed_document: String,
     /// What it is.
     #[schema(example = "application/pdf")]
@@ -127,5 +128,7 @@ pub(crate) struct CertificateList {
 
 /// Decodes padded standard base64, naming the field in the error.
 pub(crate) fn base64(field: &str, text: &str) -> Result<Vec<u8>, ApiError> {
-    STANDARD.decode(text).map_err(|error| ApiError::Malformed(format!("\"{field}\" is no padded standard base64: {error}")))
+    STANDARD
+        .decode(text)
+        .map_err(|error| ApiError::Malformed(format!("\"{field}\" is no padded standard base64: {error}")))
 }

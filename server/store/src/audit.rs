@@ -15,7 +15,7 @@ mod verify;
 
 pub(crate) use append::{Appender, append};
 pub use chain::RecordHash;
-pub use event::{AdministrativeAct, AuditEvent, KeyUse, LoginOutcome, RequestOutcome, SigningFailed, SigningIntended};
+pub use event::{AdministrativeAct, AuditEvent, KeyUse, LoginOutcome, RequestOutcome, SigningIntended};
 pub use log::{AuditLog, WriterStatistics};
 pub use read::{AuditFilter, AuditRecord};
 pub use receipt::Receipt;

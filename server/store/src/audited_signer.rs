@@ -10,7 +10,7 @@ use std::time::Instant;
 use cryptotoken_api::{SignatureAlgorithm, SignatureValue, Signer, SignerError, ToBeSigned};
 use uuid::Uuid;
 
-use crate::audit::{AuditEvent, AuditLog, KeyUse, Receipt, SigningFailed, SigningIntended};
+use crate::audit::{AuditEvent, AuditLog, KeyUse, Receipt, SigningIntended};
 use crate::error::StoreError;
 
 /// Whose request a signature serves; what the intent says beside algorithm and data.
@@ -119,7 +119,7 @@ impl AuditedSigner {
             Err(error @ (SignerError::TokenFailed { .. } | SignerError::DeadlineExceeded { .. })) => {
                 AuditEvent::OutcomeUnknown { attempt, request_id, reason: error.to_string() }
             }
-            Err(error) => AuditEvent::SigningFailed(SigningFailed { attempt, request_id, reason: error.to_string() }),
+            Err(error) => AuditEvent::SigningFailed { attempt, request_id, reason: error.to_string() },
         }
     }
 }

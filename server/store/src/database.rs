@@ -176,3 +176,28 @@ fn beside(path: &Path, suffix: &str) -> PathBuf {
     name.push(suffix);
     name.into()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// 2 is FULL. The pool is what administration commits on, the connection what the audit writer commits on.
+    #[tokio::test]
+    async fn every_commit_waits_for_its_fsync_and_readers_do_not_wait_for_writers() {
+        let folder = tempfile::tempdir().unwrap();
+        let (database, _) = Database::open("sqlite://sigillo.db", folder.path()).await.unwrap();
+        let mut writer = database.connect().await.unwrap();
+        for (pragma, expected) in
+            [("PRAGMA synchronous", "2"), ("PRAGMA journal_mode", "wal"), ("PRAGMA foreign_keys", "1")]
+        {
+            let ask = |row: sqlx::sqlite::SqliteRow| {
+                use sqlx::Row as _;
+                row.try_get_unchecked::<String, _>(0).unwrap()
+            };
+            let of_pool = on!(Database, &database, pool => sqlx::query(pragma).fetch_one(pool).await.map(ask).unwrap());
+            let of_writer =
+                on!(Connection, &mut writer, c => sqlx::query(pragma).fetch_one(&mut **c).await.map(ask).unwrap());
+            assert_eq!((of_pool.as_str(), of_writer.as_str()), (expected, expected), "{pragma}");
+        }
+    }
+}

@@ -14,7 +14,7 @@ use crate::database::{Transaction, on};
 use crate::error::StoreError;
 use crate::{Store, moment};
 
-const INSERT: &str = "INSERT INTO client_grant (client, owner, kind, target, created_at) SELECT name, owner, $2, $3, $4 FROM client WHERE name = $1";
+const INSERT: &str = "INSERT INTO client_grant (client, owner, kind, target, created_at) SELECT name, owner, $2, $3, CAST($4 AS BIGINT) FROM client WHERE name = $1";
 const DELETE: &str = "DELETE FROM client_grant WHERE client = $1 AND kind = $2 AND target = $3";
 const LIST: &str = "SELECT client, owner, kind, target, created_at FROM client_grant \
     WHERE CAST($1 AS TEXT) IS NULL OR client = $1 ORDER BY client, kind, target";

@@ -12,7 +12,7 @@ use sqlx::{query, query_as, query_scalar};
 use uuid::Uuid;
 
 use crate::audit::{Appender, AuditEvent};
-use crate::database::{Database, folder, lock_file, on};
+use crate::database::{Connection, Database, folder, lock_file, on};
 use crate::error::StoreError;
 use crate::{Store, moment};
 
@@ -63,8 +63,8 @@ pub(crate) async fn register(database: &Database, locks: &Path, id: Uuid) -> Res
 }
 
 /// Takes this process off the list, unless one of its intents is still open.
-pub(crate) async fn retire(database: &Database, id: Uuid) -> Result<(), StoreError> {
-    let mut transaction = database.begin().await?;
+pub(crate) async fn retire(connection: &mut Connection, id: Uuid) -> Result<(), StoreError> {
+    let mut transaction = connection.begin().await?;
     on!(Transaction, &mut transaction, t => query(RETIRE).bind(id.to_string()).execute(&mut **t).await)?;
     transaction.commit().await
 }
@@ -84,7 +84,9 @@ impl Store {
         let mut closed = Vec::new();
         let mut dead = Vec::new();
         for instance in instances {
-            let path = self.locks.join(&instance);
+            // Parsed, because a row must not be able to name any other file.
+            let id: Uuid = instance.parse().map_err(StoreError::unreadable("instance", &instance))?;
+            let path = self.locks.join(id.to_string());
             if lives(&path)? {
                 continue;
             }

@@ -56,6 +56,14 @@ pub(crate) fn issuer_and_serial_number(certificate: &Certificate) -> IssuerAndSe
     }
 }
 
+/// Issuer and serial number of a certificate as ESS writes them (RFC 5035, section 5).
+pub(crate) fn issuer_serial(certificate: &Certificate) -> IssuerSerial {
+    IssuerSerial {
+        issuer: vec![GeneralName::DirectoryName(certificate.fields().issuer().clone())],
+        serial_number: certificate.fields().serial_number().clone(),
+    }
+}
+
 #[derive(Sequence)]
 struct SigningCertificateV2 {
     certs: Vec<EssCertIdV2>,
@@ -70,8 +78,9 @@ struct EssCertIdV2 {
     issuer_serial: Option<IssuerSerial>,
 }
 
+/// `IssuerSerial` (RFC 5035, section 5), which XAdES carries too.
 #[derive(Sequence)]
-struct IssuerSerial {
+pub(crate) struct IssuerSerial {
     issuer: GeneralNames,
     serial_number: SerialNumber,
 }
@@ -85,17 +94,13 @@ struct AlgorithmProtection {
 }
 
 fn signing_certificate(certificate: &Certificate, digest: DigestAlgorithm) -> der::Result<SigningCertificateV2> {
-    let name = certificate.fields().issuer().clone();
     Ok(SigningCertificateV2 {
         certs: vec![EssCertIdV2 {
             // RFC 5035, section 4: SHA-256 is the DEFAULT, which DER must leave out.
             hash_algorithm: (digest != DigestAlgorithm::Sha256).then(|| digest.identifier()),
             // RFC 5035, section 4: the hash covers the whole certificate, so it must be the DER as issued.
             cert_hash: OctetString::new(digest.digest(certificate.der()))?,
-            issuer_serial: Some(IssuerSerial {
-                issuer: vec![GeneralName::DirectoryName(name)],
-                serial_number: certificate.fields().serial_number().clone(),
-            }),
+            issuer_serial: Some(issuer_serial(certificate)),
         }],
     })
 }

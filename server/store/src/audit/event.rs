@@ -22,7 +22,14 @@ pub enum AuditEvent {
         signature_sha256: String,
     },
     /// No signature was made.
-    SigningFailed(SigningFailed),
+    SigningFailed {
+        /// The attempt of the intent.
+        attempt: Uuid,
+        /// The request of the intent.
+        request_id: Uuid,
+        /// What the token or its library said.
+        reason: String,
+    },
     /// Whether a signature was made is not known: the token did not answer in time, or the process died.
     OutcomeUnknown {
         /// The attempt of the intent.
@@ -122,28 +129,15 @@ pub struct SigningIntended {
 }
 
 /// Why a key is used.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum KeyUse {
     /// For a caller; the credential must be active.
-    #[default]
     Request,
     /// To see that key and token work, before a certificate exists too.
     SelfTest,
     /// To prove possession in a certification request (PKCS#10).
     CertificationRequest,
-}
-
-/// No signature was made for this attempt.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct SigningFailed {
-    /// The attempt of the intent.
-    pub attempt: Uuid,
-    /// The request of the intent.
-    pub request_id: Uuid,
-    /// What the token or its library said.
-    pub reason: String,
 }
 
 /// How a request ended.
@@ -204,8 +198,9 @@ impl AuditEvent {
     /// The attempt at a key whose outcome this event tells.
     pub(crate) const fn outcome_of(&self) -> Option<Uuid> {
         match self {
-            Self::SignatureCreated { attempt, .. } | Self::OutcomeUnknown { attempt, .. } => Some(*attempt),
-            Self::SigningFailed(failed) => Some(failed.attempt),
+            Self::SignatureCreated { attempt, .. }
+            | Self::SigningFailed { attempt, .. }
+            | Self::OutcomeUnknown { attempt, .. } => Some(*attempt),
             _ => None,
         }
     }

@@ -258,15 +258,21 @@ impl Writer {
         Ok(answers)
     }
 
-    async fn retire(self) {
-        if let Err(error) = instances::retire(&self.database, self.instance).await {
-            tracing::warn!(%error, "this process stays listed as one that signs; the next start removes it");
+    async fn retire(mut self) {
+        if let Err(error) = self.try_retire().await {
+            let error = &error as &dyn std::error::Error;
+            tracing::warn!(error, "this process stays listed as one that signs; the next start removes it");
         }
-        if let Some(connection) = self.connection
-            && let Err(error) = connection.close().await
-        {
-            tracing::warn!(%error, "the connection of the audit writer did not close in good order");
-        }
+    }
+
+    async fn try_retire(&mut self) -> Result<(), StoreError> {
+        // Not a connection of the pool: that one would go back to it by a task of a runtime that ends here.
+        let mut connection = match self.connection.take() {
+            Some(connection) => connection,
+            None => self.database.connect().await?,
+        };
+        instances::retire(&mut connection, self.instance).await?;
+        connection.close().await
     }
 }
 

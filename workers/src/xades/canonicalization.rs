@@ -1,0 +1,421 @@
+//! Canonical XML 1.0 and 1.1 and Exclusive XML Canonicalization 1.0, each with and without comments, in one pass.
+//!
+//! A [`Canonicalizer`] is fed the events of an [`XmlReader`]: of the whole document, or from the start tag of one element
+//! to its end. Several can listen to one reader, so that a document is parsed once for all its digests. The node sets are
+//! those of signatures (a document or subtree, less whole elements); XPath in general is not needed and not here.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use super::document::XmlDocument;
+use super::reader::{Attribute, Element, EndTag, Event, XmlReader};
+use super::xml_error::XmlError;
+
+mod base_uri;
+mod escape;
+
+/// One of the canonicalization algorithms that XML signatures use.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Method {
+    /// Which namespaces and inherited attributes are written.
+    pub(crate) algorithm: Algorithm,
+    /// Whether comments are part of the canonical form.
+    pub(crate) comments: bool,
+}
+
+/// Canonical XML 1.0, 1.1, or exclusive.
+#[cfg_attr(not(test), expect(dead_code, reason = "for verifying what others signed; held to xmllint and xmlsec1 now"))]
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Algorithm {
+    /// <http://www.w3.org/TR/2001/REC-xml-c14n-20010315>
+    Inclusive,
+    /// <http://www.w3.org/2006/12/xml-c14n11>
+    Inclusive11,
+    /// <http://www.w3.org/2001/10/xml-exc-c14n#>, with the prefixes of `InclusiveNamespaces/@PrefixList`
+    /// (the empty one for `#default`).
+    Exclusive {
+        /// Prefixes treated as the inclusive algorithm does.
+        inclusive_prefixes: Vec<String>,
+    },
+}
+
+/// Exclusive without comments and without prefix list: what Sigillo writes.
+pub(crate) static EXCLUSIVE: Method =
+    Method { algorithm: Algorithm::Exclusive { inclusive_prefixes: Vec::new() }, comments: false };
+
+impl Method {
+    /// The identifier in `ds:CanonicalizationMethod` and `ds:Transform`.
+    pub(crate) fn uri(&self) -> &'static str {
+        match (&self.algorithm, self.comments) {
+            (Algorithm::Inclusive, false) => "http://www.w3.org/TR/2001/REC-xml-c14n-20010315",
+            (Algorithm::Inclusive, true) => "http://www.w3.org/TR/2001/REC-xml-c14n-20010315#WithComments",
+            (Algorithm::Inclusive11, false) => "http://www.w3.org/2006/12/xml-c14n11",
+            (Algorithm::Inclusive11, true) => "http://www.w3.org/2006/12/xml-c14n11#WithComments",
+            (Algorithm::Exclusive { .. }, false) => "http://www.w3.org/2001/10/xml-exc-c14n#",
+            (Algorithm::Exclusive { .. }, true) => "http://www.w3.org/2001/10/xml-exc-c14n#WithComments",
+        }
+    }
+}
+
+/// The part of a document that is canonicalised.
+#[cfg_attr(not(test), expect(dead_code, reason = "for verifying what others signed; held to xmllint and xmlsec1 now"))]
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Part<'a> {
+    /// All of it, with comments and instructions beside the root element.
+    Document,
+    /// The element whose start tag begins at this octet of the decoded text.
+    ElementAt(usize),
+    /// The first element with this value in an attribute `Id`, `ID` or `id` without namespace, or `xml:id`.
+    ElementWithId(&'a str),
+}
+
+/// Elements left out with all they contain.
+#[cfg_attr(not(test), expect(dead_code, reason = "for verifying what others signed; held to xmllint and xmlsec1 now"))]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Omission {
+    /// None.
+    Nothing,
+    /// Every `ds:Signature` (XPath Filter 2.0, subtract `/descendant::ds:Signature`).
+    Signatures,
+    /// The element whose start tag begins at this octet of the text (the enveloped-signature transform).
+    ElementAt(usize),
+}
+
+/// Where canonical octets go: into memory, or into a digest.
+pub(crate) trait Sink {
+    /// Takes the next octets.
+    fn take(&mut self, octets: &[u8]);
+}
+
+impl Sink for Vec<u8> {
+    fn take(&mut self, octets: &[u8]) {
+        self.extend_from_slice(octets);
+    }
+}
+
+/// Writes the canonical form of a part of a document to `sink` and gives it back; `None` when the part is not there.
+///
+/// # Errors
+/// When the document, to its end, is not well-formed or breaks a bound.
+pub(crate) fn canonicalize<S: Sink>(
+    document: &XmlDocument<'_>,
+    part: Part<'_>,
+    omission: Omission,
+    method: &Method,
+    sink: S,
+) -> Result<Option<S>, XmlError> {
+    let mut reader = XmlReader::new(document);
+    let mut waiting = Some(sink);
+    let mut canonicalizer = None;
+    let mut result = None;
+    if matches!(part, Part::Document) {
+        canonicalizer = waiting.take().map(|sink| Canonicalizer::document(method, omission, sink));
+    }
+    while let Some(event) = reader.next()? {
+        if matches!(&event, Event::Start(element) if part.begins_with(element))
+            && let Some(sink) = waiting.take()
+        {
+            canonicalizer = Some(Canonicalizer::subtree(method, omission, sink, &reader));
+        }
+        if let Some(canonicalizer) = &mut canonicalizer {
+            canonicalizer.take(&event, &reader);
+        }
+        if canonicalizer.as_ref().is_some_and(Canonicalizer::is_complete) {
+            result = canonicalizer.take().map(Canonicalizer::finish);
+        }
+    }
+    Ok(canonicalizer.map(Canonicalizer::finish).or(result))
+}
+
+impl Part<'_> {
+    fn begins_with(&self, element: &Element<'_>) -> bool {
+        match *self {
+            Part::Document => false,
+            Part::ElementAt(offset) => element.offset == offset,
+            Part::ElementWithId(id) => element.attributes.iter().any(|each| each.is_id() && each.value == id),
+        }
+    }
+}
+
+impl Attribute<'_> {
+    /// Whether verifiers without a schema take this attribute for an identifier.
+    pub(crate) fn is_id(&self) -> bool {
+        matches!((self.prefix, self.local), ("", "Id" | "ID" | "id") | ("xml", "id"))
+    }
+}
+
+/// Writes the canonical form of the events it is fed.
+pub(crate) struct Canonicalizer<'t, 'm, S> {
+    method: &'m Method,
+    omission: Omission,
+    sink: S,
+    buffer: Vec<u8>,
+    /// Elements written and not closed.
+    depth: usize,
+    /// Elements open inside one that is left out, itself included.
+    omitted: usize,
+    root_written: bool,
+    is_subtree: bool,
+    /// What the apex of a subtree takes over.
+    inherited: Vec<Attribute<'t>>,
+    rendered: Rendered<'t>,
+}
+
+impl<'t, 'm, S: Sink> Canonicalizer<'t, 'm, S> {
+    /// A canonicalizer for all events of a document.
+    pub(crate) fn document(method: &'m Method, omission: Omission, sink: S) -> Self {
+        Self {
+            method,
+            omission,
+            sink,
+            buffer: Vec::with_capacity(BLOCK),
+            depth: 0,
+            omitted: 0,
+            root_written: false,
+            is_subtree: false,
+            inherited: Vec::new(),
+            rendered: Rendered::default(),
+        }
+    }
+
+    /// A canonicalizer for the element whose start tag `reader` has just returned, beginning with that event.
+    pub(crate) fn subtree(method: &'m Method, omission: Omission, sink: S, reader: &XmlReader<'t>) -> Self {
+        let inherited = reader.inherited_xml_attributes().to_vec();
+        Self { is_subtree: true, inherited, ..Self::document(method, omission, sink) }
+    }
+
+    /// Whether the element of a subtree has ended.
+    pub(crate) const fn is_complete(&self) -> bool {
+        self.is_subtree && self.root_written && self.depth == 0
+    }
+
+    /// Takes the event that `reader` has just returned.
+    pub(crate) fn take(&mut self, event: &Event<'t>, reader: &XmlReader<'t>) {
+        if self.omitted > 0 {
+            match event {
+                Event::Start(_) => self.omitted += 1,
+                Event::End(_) => self.omitted -= 1,
+                Event::Text(_) | Event::Comment(_) | Event::Instruction { .. } => {}
+            }
+            return;
+        }
+        match event {
+            Event::Start(element) if self.leaves_out(element) => self.omitted = 1,
+            Event::Start(element) => self.start(element, reader),
+            Event::End(tag) => self.end(tag),
+            Event::Text(text) => self.text(text),
+            Event::Comment(_) if !self.method.comments => {}
+            Event::Comment(comment) => self.beside_root(&["<!--", comment, "-->"]),
+            Event::Instruction { target, data } if data.is_empty() => self.beside_root(&["<?", target, "?>"]),
+            Event::Instruction { target, data } => self.beside_root(&["<?", target, " ", data, "?>"]),
+        }
+        if self.buffer.len() >= BLOCK {
+            self.flush();
+        }
+    }
+
+    /// Hands the last octets to the sink and gives it back.
+    pub(crate) fn finish(mut self) -> S {
+        self.flush();
+        self.sink
+    }
+
+    fn flush(&mut self) {
+        self.sink.take(&self.buffer);
+        self.buffer.clear();
+    }
+
+    fn leaves_out(&self, element: &Element<'_>) -> bool {
+        match self.omission {
+            Omission::Nothing => false,
+            Omission::Signatures => element.is(SIGNATURE_NAMESPACE, "Signature"),
+            Omission::ElementAt(offset) => element.offset == offset,
+        }
+    }
+
+    fn write(&mut self, pieces: &[&str]) {
+        for piece in pieces {
+            self.buffer.extend_from_slice(piece.as_bytes());
+        }
+    }
+
+    /// Canonical XML, section 2.3: a line feed keeps what stands beside the root element apart from it.
+    fn beside_root(&mut self, pieces: &[&str]) {
+        let outside = self.depth == 0;
+        if outside && self.root_written {
+            self.write(&["\n"]);
+        }
+        self.write(pieces);
+        if outside && !self.root_written {
+            self.write(&["\n"]);
+        }
+    }
+
+    fn start(&mut self, element: &Element<'t>, reader: &XmlReader<'t>) {
+        let inherited = std::mem::take(&mut self.inherited);
+        let is_apex = !self.root_written;
+        self.rendered.enter();
+        let namespaces = self.namespaces_to_write(element, reader, is_apex);
+        self.write(&["<", element.qualified]);
+        for (prefix, uri) in namespaces {
+            let separator = if prefix.is_empty() { "" } else { ":" };
+            self.write(&[" xmlns", separator, prefix, "=\""]);
+            escape::attribute(&mut self.buffer, &uri);
+            self.write(&["\""]);
+        }
+        let attributes = if inherited.is_empty() {
+            Cow::Borrowed(&element.attributes)
+        } else {
+            Cow::Owned(self.with_inherited(element, &inherited))
+        };
+        for attribute in attributes.iter() {
+            self.attribute(attribute.qualified, &attribute.value);
+        }
+        self.write(&[">"]);
+        self.depth += 1;
+        self.root_written = true;
+    }
+
+    fn text(&mut self, text: &str) {
+        for piece in text.as_bytes().chunks(BLOCK) {
+            escape::text(&mut self.buffer, piece);
+            if self.buffer.len() >= BLOCK {
+                self.flush();
+            }
+        }
+    }
+
+    fn attribute(&mut self, qualified: &str, value: &str) {
+        self.write(&[" ", qualified, "=\""]);
+        escape::attribute(&mut self.buffer, value);
+        self.write(&["\""]);
+    }
+
+    fn end(&mut self, tag: &EndTag<'t>) {
+        self.write(&["</", tag.qualified, ">"]);
+        self.rendered.leave();
+        self.depth = self.depth.saturating_sub(1);
+    }
+
+    /// The namespace declarations of this element's canonical start tag, in order of prefix.
+    fn namespaces_to_write(
+        &mut self,
+        element: &Element<'t>,
+        reader: &XmlReader<'t>,
+        is_apex: bool,
+    ) -> Vec<(&'t str, Rc<str>)> {
+        let namespaces = reader.namespaces();
+        let mut candidates: Vec<&'t str> = match &self.method.algorithm {
+            Algorithm::Inclusive | Algorithm::Inclusive11 if is_apex => {
+                namespaces.in_scope().map(|(prefix, _)| prefix).collect()
+            }
+            Algorithm::Inclusive | Algorithm::Inclusive11 => element.declared.clone(),
+            Algorithm::Exclusive { inclusive_prefixes } => {
+                // Exclusive C14N, section 3: the prefixes that the tag's own names use, and the listed ones.
+                let used = element.attributes.iter().map(|attribute| attribute.prefix);
+                let mut candidates: Vec<&'t str> = used.filter(|prefix| !prefix.is_empty()).collect();
+                candidates.push(element.prefix);
+                let listed = |prefix: &&'t str| inclusive_prefixes.iter().any(|listed| listed == prefix);
+                if is_apex {
+                    candidates.extend(namespaces.in_scope().map(|(prefix, _)| prefix).filter(listed));
+                } else {
+                    candidates.extend(element.declared.iter().copied().filter(listed));
+                }
+                candidates
+            }
+        };
+        candidates.sort_unstable();
+        candidates.dedup();
+        let mut written = Vec::new();
+        for prefix in candidates {
+            // `xml` is never declared; an undeclared prefix cannot come out of the reader.
+            let Some(uri) = namespaces.resolve(prefix).filter(|_| prefix != "xml") else { continue };
+            if self.rendered.changes(prefix, uri) {
+                self.rendered.render(prefix, uri.clone());
+                written.push((prefix, uri.clone()));
+            }
+        }
+        written
+    }
+
+    /// The attributes of a subtree's apex with what it takes over from the elements around it
+    /// (Canonical XML 1.0, section 2.4; 1.1, section 2.4; nothing in Exclusive C14N).
+    fn with_inherited(&self, element: &Element<'t>, inherited: &[Attribute<'t>]) -> Vec<Attribute<'t>> {
+        let mut attributes = element.attributes.clone();
+        let own = |local: &str| element.attributes.iter().find(|each| each.prefix == "xml" && each.local == local);
+        let mut taken: HashMap<&str, &Attribute<'t>> = HashMap::new();
+        // Outermost first: the nearest one wins.
+        for attribute in inherited.iter().filter(|each| own(each.local).is_none()) {
+            taken.insert(attribute.local, attribute);
+        }
+        match self.method.algorithm {
+            Algorithm::Exclusive { .. } => return attributes,
+            Algorithm::Inclusive => {}
+            Algorithm::Inclusive11 => {
+                taken.retain(|&local, _| matches!(local, "lang" | "space"));
+                let around = inherited.iter().filter(|each| each.local == "base");
+                let bases: Vec<&Attribute<'t>> = around.chain(own("base")).collect();
+                if let (Some(&nearest), true) = (bases.last(), inherited.iter().any(|each| each.local == "base")) {
+                    attributes.retain(|each| !(each.prefix == "xml" && each.local == "base"));
+                    let joined = base_uri::join_all(bases.iter().map(|each| &*each.value));
+                    if !joined.is_empty() {
+                        attributes.push(Attribute { value: Cow::Owned(joined), ..nearest.clone() });
+                    }
+                }
+            }
+        }
+        attributes.extend(taken.into_values().cloned());
+        attributes.sort_by(|one, other| (&one.namespace, one.local).cmp(&(&other.namespace, other.local)));
+        attributes
+    }
+}
+
+/// The namespace declarations that the written elements around a place carry.
+#[derive(Default)]
+struct Rendered<'t> {
+    bindings: HashMap<&'t str, Vec<Rc<str>>>,
+    written: Vec<&'t str>,
+    open: Vec<usize>,
+}
+
+impl<'t> Rendered<'t> {
+    fn enter(&mut self) {
+        self.open.push(self.written.len());
+    }
+
+    /// Whether a declaration is needed for `prefix` to mean `uri` here.
+    fn changes(&self, prefix: &str, uri: &str) -> bool {
+        match self.bindings.get(prefix).and_then(|bindings| bindings.last()) {
+            Some(rendered) => **rendered != *uri,
+            // `xmlns=""` where no default namespace was written says nothing.
+            None => !uri.is_empty(),
+        }
+    }
+
+    fn render(&mut self, prefix: &'t str, uri: Rc<str>) {
+        self.bindings.entry(prefix).or_default().push(uri);
+        self.written.push(prefix);
+    }
+
+    fn leave(&mut self) {
+        let before = self.open.pop().unwrap_or(0);
+        for prefix in self.written.drain(before..) {
+            if let Some(bindings) = self.bindings.get_mut(prefix) {
+                bindings.pop();
+                if bindings.is_empty() {
+                    self.bindings.remove(prefix);
+                }
+            }
+        }
+    }
+}
+
+/// Namespace of XML signatures.
+pub(crate) const SIGNATURE_NAMESPACE: &str = "http://www.w3.org/2000/09/xmldsig#";
+
+/// Canonical octets are handed on in pieces of about this size: digests are slow on single tags.
+const BLOCK: usize = 16 * 1024;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,155 @@
+//! Signatures that are already in the document: what they cover, and whether one more would break them (promise 4).
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+use super::canonicalization::SIGNATURE_NAMESPACE;
+use super::element::{ElementTree, TreeBuilder};
+use super::reader::{Element, Event, XmlReader, is_ncname};
+use super::signature::FILTER2;
+use super::xml_error::{XmlError, XmlFault, shortened};
+
+/// Identifiers and earlier references of a document, gathered while it is read.
+#[derive(Default)]
+pub(super) struct Survey<'t> {
+    /// Each identifier with the place of its second element, if there is one.
+    ids: HashMap<Cow<'t, str>, Option<usize>>,
+    root_ids: Vec<Cow<'t, str>>,
+    references: Vec<Reference>,
+    builder: Option<TreeBuilder>,
+}
+
+/// What matters of a `ds:Reference`.
+struct Reference {
+    uri: String,
+    leaves_signatures_out: bool,
+    offset: usize,
+}
+
+impl<'t> Survey<'t> {
+    /// Takes the event that `reader` has just returned.
+    ///
+    /// # Errors
+    /// When the root is a signature or an `xml:id` comes twice.
+    pub(super) fn take(&mut self, event: &Event<'t>, reader: &XmlReader<'t>) -> Result<(), XmlError> {
+        if let Event::Start(element) = event {
+            self.identifiers(element, reader)?;
+            // A manifest's references are not checked by every verifier, but they are the signer's word all the same.
+            let refers = ["SignedInfo", "Manifest"].iter().any(|name| element.is(SIGNATURE_NAMESPACE, name));
+            if self.builder.is_none() && refers {
+                self.builder = Some(TreeBuilder::default());
+            }
+        }
+        if let Some(list) = self.builder.as_mut().and_then(|builder| builder.take(event)) {
+            self.builder = None;
+            self.references.extend(list.all(SIGNATURE_NAMESPACE, "Reference").filter_map(Reference::of));
+        }
+        Ok(())
+    }
+
+    fn identifiers(&mut self, element: &Element<'t>, reader: &XmlReader<'t>) -> Result<(), XmlError> {
+        let is_root = reader.depth() == 1;
+        if is_root && element.is(SIGNATURE_NAMESPACE, "Signature") {
+            return Err(reader.error(element.offset, XmlFault::RootIsSignature));
+        }
+        for attribute in element.attributes.iter().filter(|attribute| attribute.is_id()) {
+            if is_root {
+                self.root_ids.push(attribute.value.clone());
+            }
+            let known = self.ids.contains_key(&attribute.value);
+            if known && attribute.prefix == "xml" {
+                return Err(ambiguous(reader, element.offset, &attribute.value));
+            }
+            let second = self.ids.entry(attribute.value.clone()).or_insert(None);
+            if known && second.is_none() {
+                *second = Some(element.offset);
+            }
+        }
+        Ok(())
+    }
+
+    /// Judges what was gathered, once the document has been read.
+    ///
+    /// # Errors
+    /// When an earlier signature refers to an identifier that two elements have, or would not survive another signature.
+    pub(super) fn judge(&self, reader: &XmlReader<'t>) -> Result<(), XmlError> {
+        for reference in &self.references {
+            let target = reference.target();
+            if let Some((id, Some(second))) = target.and_then(|id| self.ids.get_key_value(id)) {
+                return Err(ambiguous(reader, *second, id));
+            }
+            let covers_root = match target {
+                Some(id) => self.root_ids.iter().any(|root| root == id),
+                None => matches!(reference.uri.as_str(), "" | "#xpointer(/)"),
+            };
+            if covers_root && !reference.leaves_signatures_out {
+                return Err(reader.error(reference.offset, XmlFault::CoveredByEarlierSignature));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether an element of the document has this identifier.
+    pub(super) fn has_id(&self, id: &str) -> bool {
+        self.ids.contains_key(id)
+    }
+}
+
+impl Reference {
+    /// `None` without `URI`: what such a reference covers is known to its application only.
+    fn of(tree: &ElementTree) -> Option<Self> {
+        let transforms = tree.only(SIGNATURE_NAMESPACE, "Transforms");
+        let mut transforms = transforms.into_iter().flat_map(|each| each.all(SIGNATURE_NAMESPACE, "Transform"));
+        Some(Self {
+            uri: tree.attribute("URI")?.to_owned(),
+            leaves_signatures_out: transforms.any(leaves_signatures_out),
+            offset: tree.offset,
+        })
+    }
+
+    /// The identifier it refers to, where it does.
+    fn target(&self) -> Option<&str> {
+        let fragment = self.uri.strip_prefix('#')?;
+        let pointer = fragment.strip_prefix("xpointer(id(").and_then(|rest| rest.strip_suffix("))"));
+        match pointer {
+            Some(quoted) => Some(quoted.trim_matches(['\'', '"'])),
+            None => (!fragment.starts_with("xpointer(")).then_some(fragment),
+        }
+    }
+}
+
+/// Whether a transform takes out every signature in the root element, not only the one it belongs to. Expressions are
+/// compared as they are usually written; one that cannot be recognised counts as covering the place of the new signature.
+fn leaves_signatures_out(transform: &ElementTree) -> bool {
+    let recognised = |xpath: &ElementTree, frames: &[(&str, &str)]| {
+        let expression: String = xpath.text.split_whitespace().collect();
+        let framed = |&(before, after): &(&str, &str)| expression.strip_prefix(before)?.strip_suffix(after);
+        frames.iter().filter_map(framed).any(names_signature)
+    };
+    match transform.attribute("Algorithm") {
+        Some(FILTER2) => transform
+            .all(FILTER2, "XPath")
+            .any(|xpath| xpath.attribute("Filter") == Some("subtract") && recognised(xpath, SUBTRACTIONS)),
+        Some(XPATH) => transform.all(SIGNATURE_NAMESPACE, "XPath").any(|xpath| recognised(xpath, EXCLUSIONS)),
+        _ => false,
+    }
+}
+
+/// `ds:Signature` with whatever prefix; or by the name that Sigillo gives its own.
+fn names_signature(name: &str) -> bool {
+    let prefixed = name.split_once(':').is_some_and(|(prefix, local)| is_ncname(prefix) && local == "Signature");
+    prefixed || matches!(name, "*[name()='ds:Signature']" | "*[local-name()='Signature']")
+}
+
+/// What stands before and after the name in a filter that subtracts signatures.
+const SUBTRACTIONS: &[(&str, &str)] = &[("/descendant::", ""), ("//", ""), ("/*/", "")];
+
+/// The same in an XPath transform that keeps everything else.
+const EXCLUSIONS: &[(&str, &str)] = &[("not(ancestor-or-self::", ")")];
+
+fn ambiguous(reader: &XmlReader<'_>, offset: usize, id: &str) -> XmlError {
+    reader.error(offset, XmlFault::AmbiguousId { id: shortened(id) })
+}
+
+/// The XPath transform of XML Signature 1.1, section 6.6.3.
+const XPATH: &str = "http://www.w3.org/TR/1999/REC-xpath-19991116";

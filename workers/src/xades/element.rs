@@ -1,0 +1,73 @@
+//! A small tree of what a signature says. Documents are never held this way, only signatures and their references.
+
+use super::reader::Event;
+
+/// An element with its attributes, children and text; comments and instructions are dropped.
+#[derive(Debug, Default)]
+pub(super) struct ElementTree {
+    pub(super) namespace: String,
+    pub(super) local: String,
+    /// Local name and value of the attributes without namespace.
+    pub(super) attributes: Vec<(String, String)>,
+    pub(super) children: Vec<ElementTree>,
+    /// Text directly inside.
+    pub(super) text: String,
+    /// Where the start tag begins in the text of the document.
+    pub(super) offset: usize,
+}
+
+impl ElementTree {
+    /// The children of that name.
+    pub(super) fn all<'a>(&'a self, namespace: &'a str, local: &'a str) -> impl Iterator<Item = &'a Self> {
+        self.children.iter().filter(move |child| child.namespace == namespace && child.local == local)
+    }
+
+    /// The child of that name, when there is exactly one.
+    pub(super) fn only(&self, namespace: &str, local: &str) -> Option<&Self> {
+        let mut found = self.children.iter().filter(|child| child.namespace == namespace && child.local == local);
+        found.next().filter(|_| found.next().is_none())
+    }
+
+    /// The value of an attribute without namespace.
+    pub(super) fn attribute(&self, local: &str) -> Option<&str> {
+        self.attributes.iter().find(|(name, _)| name == local).map(|(_, value)| value.as_str())
+    }
+}
+
+/// Builds one tree from the events of its element.
+#[derive(Debug, Default)]
+pub(super) struct TreeBuilder {
+    open: Vec<ElementTree>,
+}
+
+impl TreeBuilder {
+    /// Takes the next event, beginning with the element's start tag; gives the tree with the element's end.
+    pub(super) fn take(&mut self, event: &Event<'_>) -> Option<ElementTree> {
+        match event {
+            Event::Start(element) => {
+                let plain = element.attributes.iter().filter(|attribute| attribute.prefix.is_empty());
+                self.open.push(ElementTree {
+                    namespace: element.namespace.to_string(),
+                    local: element.local.to_owned(),
+                    attributes: plain.map(|each| (each.local.to_owned(), each.value.to_string())).collect(),
+                    offset: element.offset,
+                    ..ElementTree::default()
+                });
+            }
+            Event::End(_) => {
+                let closed = self.open.pop()?;
+                match self.open.last_mut() {
+                    Some(parent) => parent.children.push(closed),
+                    None => return Some(closed),
+                }
+            }
+            Event::Text(text) => {
+                if let Some(open) = self.open.last_mut() {
+                    open.text.push_str(text);
+                }
+            }
+            Event::Comment(_) | Event::Instruction { .. } => {}
+        }
+        None
+    }
+}

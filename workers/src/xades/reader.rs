@@ -1,0 +1,364 @@
+//! Read a document as Canonical XML sees it: the events of a strict, namespace-aware parser without DTD.
+//!
+//! `quick-xml` finds where each piece of markup begins and ends; whether it is well-formed, what it is called and what
+//! it says is decided here. Text, comments and instructions come with line ends and references resolved.
+
+use std::borrow::Cow;
+use std::collections::HashSet;
+use std::rc::Rc;
+
+use quick_xml::events::Event as Token;
+
+use super::document::XmlDocument;
+use super::xml_error::{XmlError, XmlFault, shortened};
+
+mod attributes;
+mod characters;
+mod namespaces;
+
+pub(crate) use characters::is_ncname;
+pub(crate) use namespaces::Namespaces;
+
+use characters::{BLANK, normalize_line_ends, resolve_reference, split_qname};
+
+/// What a document consists of. Offsets are octets of its decoded text.
+#[derive(Debug)]
+pub(crate) enum Event<'t> {
+    /// A start tag, or the first half of an empty-element tag.
+    Start(Element<'t>),
+    /// The end of the innermost open element.
+    End(EndTag<'t>),
+    /// A piece of character data; one text node may come in several.
+    Text(Cow<'t, str>),
+    /// A comment, inside or outside the root element.
+    Comment(Cow<'t, str>),
+    /// A processing instruction, inside or outside the root element.
+    Instruction {
+        /// Its target.
+        target: &'t str,
+        /// What follows the target, without the blanks between; may be empty.
+        data: Cow<'t, str>,
+    },
+}
+
+/// An element with its namespaces resolved.
+#[derive(Debug)]
+pub(crate) struct Element<'t> {
+    /// Name as written.
+    pub(crate) qualified: &'t str,
+    /// Prefix of the name, empty without.
+    pub(crate) prefix: &'t str,
+    /// Name without prefix.
+    pub(crate) local: &'t str,
+    /// Namespace, empty for none.
+    pub(crate) namespace: Rc<str>,
+    /// Attributes other than namespace declarations, ordered by namespace and local name as Canonical XML wants them.
+    pub(crate) attributes: Vec<Attribute<'t>>,
+    /// Prefixes declared in this tag (the empty one for the default namespace).
+    pub(crate) declared: Vec<&'t str>,
+    /// Where its `<` stands.
+    pub(crate) offset: usize,
+}
+
+impl Element<'_> {
+    /// Whether this is the element of that namespace and local name.
+    pub(crate) fn is(&self, namespace: &str, local: &str) -> bool {
+        self.local == local && *self.namespace == *namespace
+    }
+}
+
+/// An attribute with its namespace resolved and its value normalised.
+#[derive(Debug, Clone)]
+pub(crate) struct Attribute<'t> {
+    /// Name as written.
+    pub(crate) qualified: &'t str,
+    /// Prefix of the name, empty without.
+    pub(crate) prefix: &'t str,
+    /// Name without prefix.
+    pub(crate) local: &'t str,
+    /// Namespace, empty for none.
+    pub(crate) namespace: Rc<str>,
+    /// Normalised value.
+    pub(crate) value: Cow<'t, str>,
+}
+
+/// How and where an element ends.
+#[derive(Debug)]
+pub(crate) struct EndTag<'t> {
+    /// Name as written in the start tag.
+    pub(crate) qualified: &'t str,
+    /// Where `</` stands, or `/>` of an empty-element tag.
+    pub(crate) offset: usize,
+    /// Whether it is an empty-element tag.
+    pub(crate) self_closing: bool,
+}
+
+/// Pull parser over a decoded document.
+pub(crate) struct XmlReader<'t> {
+    text: &'t str,
+    start: usize,
+    tokens: quick_xml::Reader<&'t [u8]>,
+    open: Vec<Open<'t>>,
+    pending: Option<EndTag<'t>>,
+    root_seen: bool,
+    namespaces: Namespaces<'t>,
+    xml_attributes: Vec<Attribute<'t>>,
+}
+
+struct Open<'t> {
+    qualified: &'t str,
+    namespaces: usize,
+    xml_attributes: usize,
+}
+
+impl<'t> XmlReader<'t> {
+    /// A parser at the start of the document.
+    pub(crate) fn new(document: &'t XmlDocument<'_>) -> Self {
+        let text = document.text();
+        let start = document.content_offset();
+        let mut tokens = quick_xml::Reader::from_str(text.get(start..).unwrap_or_default());
+        let config = tokens.config_mut();
+        // End tags are matched here, where a mismatch can be reported with both names.
+        config.check_end_names = false;
+        config.allow_unmatched_ends = true;
+        Self {
+            text,
+            start,
+            tokens,
+            open: Vec::new(),
+            pending: None,
+            root_seen: false,
+            namespaces: Namespaces::new(),
+            xml_attributes: Vec::new(),
+        }
+    }
+
+    /// The next event; `None` after the end of a well-formed document.
+    ///
+    /// # Errors
+    /// At the first place that is not well-formed or breaks a bound; the parser must not be used afterwards.
+    pub(crate) fn next(&mut self) -> Result<Option<Event<'t>>, XmlError> {
+        if let Some(end) = self.pending.take() {
+            self.close();
+            return Ok(Some(Event::End(end)));
+        }
+        loop {
+            let from = self.offset();
+            let token = self.tokens.read_event();
+            let to = self.offset();
+            let raw = self.text.get(from..to).unwrap_or_default();
+            let token = token.map_err(|_| self.error(from, XmlFault::Markup))?;
+            let event = match token {
+                Token::Start(_) => self.open(raw, from, false).map(Some),
+                Token::Empty(_) => self.open(raw, from, true).map(Some),
+                Token::End(_) => self.end(raw, from).map(Some),
+                Token::Text(_) => self.text(raw, from),
+                Token::GeneralRef(_) => self.reference(raw, from).map(Some),
+                Token::CData(_) => self.cdata(raw, from),
+                Token::Comment(_) => self.comment(raw, from).map(Some),
+                Token::PI(_) | Token::Decl(_) => self.instruction(raw, from).map(Some),
+                Token::DocType(_) => Err(self.error(from, XmlFault::DocumentType)),
+                Token::Eof => return self.finish(from),
+            }?;
+            if event.is_some() {
+                return Ok(event);
+            }
+        }
+    }
+
+    /// Namespaces in scope at the event last returned (for an end tag: around the element that ended).
+    pub(crate) fn namespaces(&self) -> &Namespaces<'t> {
+        &self.namespaces
+    }
+
+    /// The attributes `xml:…` of the elements around the start tag last returned, outermost first, its own excluded.
+    pub(crate) fn inherited_xml_attributes(&self) -> &[Attribute<'t>] {
+        let own = self.open.last().map_or(0, |open| open.xml_attributes);
+        self.xml_attributes.get(..own).unwrap_or_default()
+    }
+
+    /// How many elements are open after the event last returned; the root's start tag makes it 1.
+    pub(crate) fn depth(&self) -> usize {
+        self.open.len()
+    }
+
+    /// Octets of text read so far.
+    pub(crate) fn offset(&self) -> usize {
+        self.start + usize::try_from(self.tokens.buffer_position()).unwrap_or(usize::MAX)
+    }
+
+    /// The fault at this octet of the text.
+    pub(crate) fn error(&self, offset: usize, fault: XmlFault) -> XmlError {
+        XmlError::at(self.text, offset, fault)
+    }
+
+    fn open(&mut self, raw: &'t str, offset: usize, self_closing: bool) -> Result<Event<'t>, XmlError> {
+        if self.open.is_empty() && self.root_seen {
+            return Err(self.error(offset, XmlFault::SecondRoot));
+        }
+        if self.open.len() >= MAX_DEPTH {
+            let fault = XmlFault::Limit { limit: MAX_DEPTH, what: "elements inside each other" };
+            return Err(self.error(offset, fault));
+        }
+        let closing = if self_closing { "/>" } else { ">" };
+        let inside = raw
+            .strip_prefix('<')
+            .and_then(|raw| raw.strip_suffix(closing))
+            .ok_or_else(|| self.error(offset, XmlFault::Markup))?;
+        let qualified = inside.split(BLANK).next().unwrap_or_default();
+        let (prefix, local) =
+            split_qname(qualified).ok_or_else(|| self.error(offset, XmlFault::Name { name: shortened(qualified) }))?;
+        let raw_attributes = attributes::split(inside, qualified.len())
+            .map_err(|(within, fault)| self.error(offset + 1 + within, fault))?;
+
+        let open = Open { qualified, namespaces: self.namespaces.depth(), xml_attributes: self.xml_attributes.len() };
+        self.open.push(open);
+        self.root_seen = true;
+
+        let mut declared: Vec<&'t str> = Vec::new();
+        let mut seen = HashSet::new();
+        let mut others = Vec::new();
+        for raw in raw_attributes {
+            let at = offset + 1 + raw.offset;
+            let prefix = match (raw.prefix, raw.local) {
+                ("xmlns", prefix) => prefix,
+                ("", "xmlns") => "",
+                _ => {
+                    others.push((raw, at));
+                    continue;
+                }
+            };
+            if !seen.insert(prefix) {
+                return Err(self.error(at, XmlFault::DuplicateAttribute { name: shortened(raw.qualified) }));
+            }
+            if self.namespaces.declare(prefix, &raw.value).map_err(|fault| self.error(at, fault))? {
+                declared.push(prefix);
+            }
+        }
+        let namespace = self.resolve(prefix, offset)?;
+        let attributes = self.resolve_attributes(others)?;
+        self.xml_attributes.extend(attributes.iter().filter(|each| each.prefix == "xml").cloned());
+        if self_closing {
+            self.pending = Some(EndTag { qualified, offset: offset + raw.len() - closing.len(), self_closing });
+        }
+        Ok(Event::Start(Element { qualified, prefix, local, namespace, attributes, declared, offset }))
+    }
+
+    fn resolve_attributes(
+        &self,
+        raw: Vec<(attributes::RawAttribute<'t>, usize)>,
+    ) -> Result<Vec<Attribute<'t>>, XmlError> {
+        let mut resolved = Vec::with_capacity(raw.len());
+        for (attributes::RawAttribute { qualified, prefix, local, value, .. }, at) in raw {
+            // Namespaces in XML 1.0, section 6.2: the default namespace does not apply to attributes.
+            let namespace = if prefix.is_empty() { Rc::from("") } else { self.resolve(prefix, at)? };
+            resolved.push((Attribute { qualified, prefix, local, namespace, value }, at));
+        }
+        resolved.sort_by(|(one, _), (other, _)| (&one.namespace, one.local).cmp(&(&other.namespace, other.local)));
+        for pair in resolved.windows(2) {
+            if let [(one, _), (other, at)] = pair
+                && (&one.namespace, one.local) == (&other.namespace, other.local)
+            {
+                return Err(self.error(*at, XmlFault::DuplicateAttribute { name: shortened(other.qualified) }));
+            }
+        }
+        Ok(resolved.into_iter().map(|(attribute, _)| attribute).collect())
+    }
+
+    fn resolve(&self, prefix: &'t str, at: usize) -> Result<Rc<str>, XmlError> {
+        self.namespaces
+            .resolve(prefix)
+            .cloned()
+            .ok_or_else(|| self.error(at, XmlFault::UndeclaredPrefix { prefix: shortened(prefix) }))
+    }
+
+    fn end(&mut self, raw: &'t str, offset: usize) -> Result<Event<'t>, XmlError> {
+        let name = raw.strip_prefix("</").and_then(|raw| raw.strip_suffix('>')).unwrap_or_default();
+        let name = name.trim_end_matches(BLANK);
+        match self.open.last() {
+            Some(open) if open.qualified == name => {
+                let qualified = open.qualified;
+                self.close();
+                Ok(Event::End(EndTag { qualified, offset, self_closing: false }))
+            }
+            _ => Err(self.error(offset, XmlFault::MismatchedEnd { found: shortened(name) })),
+        }
+    }
+
+    fn close(&mut self) {
+        if let Some(open) = self.open.pop() {
+            self.namespaces.leave(open.namespaces);
+            self.xml_attributes.truncate(open.xml_attributes);
+        }
+    }
+
+    fn text(&self, raw: &'t str, offset: usize) -> Result<Option<Event<'t>>, XmlError> {
+        if self.open.is_empty() {
+            return match raw.find(|each| !BLANK.contains(&each)) {
+                None => Ok(None),
+                Some(position) => Err(self.error(offset + position, XmlFault::TextOutsideRoot)),
+            };
+        }
+        match raw.find("]]>") {
+            Some(position) => Err(self.error(offset + position, XmlFault::CdataEndInText)),
+            None if raw.is_empty() => Ok(None),
+            None => Ok(Some(Event::Text(normalize_line_ends(raw)))),
+        }
+    }
+
+    fn reference(&self, raw: &'t str, offset: usize) -> Result<Event<'t>, XmlError> {
+        if self.open.is_empty() {
+            return Err(self.error(offset, XmlFault::TextOutsideRoot));
+        }
+        let reference = raw.strip_prefix('&').and_then(|raw| raw.strip_suffix(';')).unwrap_or_default();
+        match resolve_reference(reference) {
+            Some(character) => Ok(Event::Text(Cow::Owned(character.into()))),
+            None => Err(self.error(offset, XmlFault::Reference { reference: shortened(reference) })),
+        }
+    }
+
+    fn cdata(&self, raw: &'t str, offset: usize) -> Result<Option<Event<'t>>, XmlError> {
+        if self.open.is_empty() {
+            return Err(self.error(offset, XmlFault::TextOutsideRoot));
+        }
+        let data = raw.strip_prefix("<![CDATA[").and_then(|raw| raw.strip_suffix("]]>"));
+        match data {
+            None => Err(self.error(offset, XmlFault::Markup)),
+            Some("") => Ok(None),
+            Some(data) => Ok(Some(Event::Text(normalize_line_ends(data)))),
+        }
+    }
+
+    fn comment(&self, raw: &'t str, offset: usize) -> Result<Event<'t>, XmlError> {
+        raw.strip_prefix("<!--")
+            .and_then(|raw| raw.strip_suffix("-->"))
+            .filter(|comment| !comment.contains("--") && !comment.ends_with('-'))
+            .map(|comment| Event::Comment(normalize_line_ends(comment)))
+            .ok_or_else(|| self.error(offset, XmlFault::Comment))
+    }
+
+    fn instruction(&self, raw: &'t str, offset: usize) -> Result<Event<'t>, XmlError> {
+        let inside = raw.strip_prefix("<?").and_then(|raw| raw.strip_suffix("?>")).unwrap_or_default();
+        let target = inside.split(BLANK).next().unwrap_or_default();
+        // Section 2.6 reserves `xml` in any case; a declaration that is not at the very start lands here too.
+        if !is_ncname(target) || target.eq_ignore_ascii_case("xml") {
+            return Err(self.error(offset, XmlFault::Instruction));
+        }
+        let data = inside.get(target.len()..).unwrap_or_default().trim_start_matches(BLANK);
+        Ok(Event::Instruction { target, data: normalize_line_ends(data) })
+    }
+
+    fn finish(&self, offset: usize) -> Result<Option<Event<'t>>, XmlError> {
+        match self.open.last() {
+            Some(open) => Err(self.error(offset, XmlFault::Unclosed { name: shortened(open.qualified) })),
+            None if !self.root_seen => Err(self.error(offset, XmlFault::NoRoot)),
+            None => Ok(None),
+        }
+    }
+}
+
+/// What libxml2 takes before it must be told that the document is huge. Bounds recursion in the verifiers, not here.
+pub(crate) const MAX_DEPTH: usize = 256;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,83 @@
+//! The attributes of one start tag (XML 1.0, sections 3.1 and 3.3.3).
+
+use std::borrow::Cow;
+
+use super::characters::{BLANK, resolve_reference, split_qname};
+use crate::xades::xml_error::{XmlFault, shortened};
+
+/// An attribute as it stands in the tag, namespace declarations included.
+pub(super) struct RawAttribute<'t> {
+    pub(super) qualified: &'t str,
+    pub(super) prefix: &'t str,
+    pub(super) local: &'t str,
+    /// Normalised as for an attribute of type CDATA: without DTD there is no other.
+    pub(super) value: Cow<'t, str>,
+    /// Where the name begins, counted from the start of the tag's inside.
+    pub(super) offset: usize,
+}
+
+/// Splits what follows the element's name in a start tag. The error names the place it was found at.
+pub(super) fn split<'t>(inside: &'t str, start: usize) -> Result<Vec<RawAttribute<'t>>, (usize, XmlFault)> {
+    let mut attributes = Vec::new();
+    let mut rest = inside.get(start..).unwrap_or_default();
+    loop {
+        let trimmed = rest.trim_start_matches(BLANK);
+        let offset = inside.len() - trimmed.len();
+        if trimmed.is_empty() {
+            return Ok(attributes);
+        }
+        let at = |fault| (offset, fault);
+        if trimmed.len() == rest.len() {
+            return Err(at(XmlFault::Attribute));
+        }
+        if attributes.len() >= MAX_ATTRIBUTES {
+            return Err(at(XmlFault::Limit { limit: MAX_ATTRIBUTES, what: "attributes in one element" }));
+        }
+        let (name, after) = trimmed.split_once('=').ok_or_else(|| at(XmlFault::Attribute))?;
+        let qualified = name.trim_end_matches(BLANK);
+        let (prefix, local) =
+            split_qname(qualified).ok_or_else(|| at(XmlFault::Name { name: shortened(qualified) }))?;
+        let quoted = after.trim_start_matches(BLANK);
+        let quote = quoted.chars().next().filter(|quote| matches!(quote, '"' | '\''));
+        let (value, remaining) =
+            quote.and_then(|quote| quoted.get(1..)?.split_once(quote)).ok_or_else(|| at(XmlFault::Attribute))?;
+        let value = normalize(value).map_err(at)?;
+        attributes.push(RawAttribute { qualified, prefix, local, value, offset });
+        rest = remaining;
+    }
+}
+
+/// Section 3.3.3: literal white space becomes blanks, referenced white space stays.
+fn normalize(value: &str) -> Result<Cow<'_, str>, XmlFault> {
+    if value.contains('<') {
+        return Err(XmlFault::LessThanInAttribute);
+    }
+    if value.len() > MAX_ATTRIBUTE_VALUE {
+        return Err(XmlFault::Limit { limit: MAX_ATTRIBUTE_VALUE, what: "octets in an attribute value" });
+    }
+    if !value.contains(['&', '\t', '\r', '\n']) {
+        return Ok(Cow::Borrowed(value));
+    }
+    let mut normalized = String::with_capacity(value.len());
+    let mut rest = value;
+    while let Some(position) = rest.find(['&', '\t', '\r', '\n']) {
+        let (before, special) = rest.split_at(position);
+        normalized.push_str(before);
+        rest = if let Some(reference) = special.strip_prefix('&') {
+            let undefined = |text| XmlFault::Reference { reference: shortened(text) };
+            let (reference, after) = reference.split_once(';').ok_or_else(|| undefined(reference))?;
+            normalized.push(resolve_reference(reference).ok_or_else(|| undefined(reference))?);
+            after
+        } else {
+            normalized.push(' ');
+            special.strip_prefix("\r\n").or_else(|| special.get(1..)).unwrap_or_default()
+        };
+    }
+    normalized.push_str(rest);
+    Ok(Cow::Owned(normalized))
+}
+
+/// Far above what documents have; keeps a hostile tag from taking many times its size in memory.
+const MAX_ATTRIBUTES: usize = 1024;
+/// What libxml2 reads without being told to read huge documents.
+const MAX_ATTRIBUTE_VALUE: usize = 10_000_000;

@@ -1,0 +1,207 @@
+//! Why a document is not XML that every verifier reads the same way, and where.
+
+use std::fmt;
+
+/// A refusal of the caller's document; sending it again cannot help.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{position}: {fault}")]
+pub struct XmlError {
+    /// Where the fault was seen.
+    pub position: Position,
+    /// What is wrong there.
+    pub fault: XmlFault,
+}
+
+impl XmlError {
+    /// The fault at byte `offset` of the decoded `text`.
+    pub(crate) fn at(text: &str, offset: usize, fault: XmlFault) -> Self {
+        Self { position: Position::of(text, offset), fault }
+    }
+
+    /// A fault of the document as a whole, found before its first character.
+    pub(crate) fn at_start(fault: XmlFault) -> Self {
+        Self { position: Position { line: 1, column: 1 }, fault }
+    }
+}
+
+/// A place in a document, both counted from 1; columns count characters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Position {
+    /// Lines end at a line feed, a carriage return, or both together.
+    pub line: usize,
+    /// Characters from the start of the line.
+    pub column: usize,
+}
+
+impl Position {
+    fn of(text: &str, offset: usize) -> Self {
+        let before = text.get(..offset).unwrap_or(text);
+        let mut position = Self { line: 1, column: 1 };
+        let mut characters = before.chars().peekable();
+        while let Some(character) = characters.next() {
+            let ends_line = character == '\n' || (character == '\r' && characters.peek() != Some(&'\n'));
+            if ends_line {
+                position = Self { line: position.line + 1, column: 1 };
+            } else {
+                position.column += 1;
+            }
+        }
+        position
+    }
+}
+
+impl fmt::Display for Position {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "line {}, column {}", self.line, self.column)
+    }
+}
+
+/// What is wrong. Anything a strict parser refuses is refused here: a signature over XML that others cannot parse,
+/// or parse differently, is worthless.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum XmlFault {
+    /// Undecodable octets.
+    #[error("the document is not valid {encoding}")]
+    Undecodable {
+        /// Name of the encoding that was announced or detected.
+        encoding: &'static str,
+    },
+    /// An encoding this service does not read.
+    #[error("the encoding {declared:?} is not supported; convert the document to UTF-8")]
+    UnsupportedEncoding {
+        /// The name in the XML declaration.
+        declared: String,
+    },
+    /// Byte order mark and declaration disagree.
+    #[error("the declaration says encoding {declared:?}, but the document is {detected}")]
+    ConflictingEncoding {
+        /// The name in the XML declaration.
+        declared: String,
+        /// What the first octets are.
+        detected: &'static str,
+    },
+    /// Not `<?xml version="1.0" …?>` as XML 1.0, section 2.8 has it.
+    #[error("the XML declaration is malformed")]
+    Declaration,
+    /// Canonical XML is defined for XML 1.0 only.
+    #[error("XML version {version:?} is not supported, only \"1.0\" is")]
+    Version {
+        /// The version in the XML declaration.
+        version: String,
+    },
+    /// A character outside XML 1.0, production 2.
+    #[error("the character U+{code:04X} is not allowed in XML")]
+    Character {
+        /// Its code point.
+        code: u32,
+    },
+    /// Document type declarations are not signed: entities and defaulted attributes would change what is signed.
+    #[error("a document type declaration (DOCTYPE) is not accepted")]
+    DocumentType,
+    /// The tokenizer found no end of a tag, comment or the like.
+    #[error("malformed markup")]
+    Markup,
+    /// Not a name of XML 1.0, production 5, or not a qualified name of Namespaces in XML.
+    #[error("{name:?} is not a valid name")]
+    Name {
+        /// As it stands in the document, shortened.
+        name: String,
+    },
+    /// Text beside the root element.
+    #[error("text outside the root element")]
+    TextOutsideRoot,
+    /// A second root element.
+    #[error("more than one root element")]
+    SecondRoot,
+    /// No root element.
+    #[error("there is no root element")]
+    NoRoot,
+    /// The document ends inside an element.
+    #[error("the element {name:?} is not closed")]
+    Unclosed {
+        /// The element's name.
+        name: String,
+    },
+    /// An end tag that closes nothing or something else.
+    #[error("the end tag {found:?} does not match")]
+    MismatchedEnd {
+        /// The name in the end tag.
+        found: String,
+    },
+    /// XML 1.0, section 2.4.
+    #[error("\"]]>\" is not allowed in text")]
+    CdataEndInText,
+    /// XML 1.0, section 2.5.
+    #[error("\"--\" is not allowed in a comment")]
+    Comment,
+    /// XML 1.0, section 2.6.
+    #[error("malformed processing instruction")]
+    Instruction,
+    /// Neither a predefined entity nor a reference to a legal character.
+    #[error("the reference \"&{reference};\" is not defined")]
+    Reference {
+        /// Text between `&` and `;`, shortened.
+        reference: String,
+    },
+    /// Missing blank, equals sign, quote or value.
+    #[error("malformed attribute")]
+    Attribute,
+    /// XML 1.0, section 3.1.
+    #[error("\"<\" is not allowed in an attribute value")]
+    LessThanInAttribute,
+    /// The same attribute, or the same namespace and local name, twice in one tag.
+    #[error("the attribute {name:?} appears twice")]
+    DuplicateAttribute {
+        /// The attribute's name.
+        name: String,
+    },
+    /// Namespaces in XML 1.0, section 5.
+    #[error("the namespace prefix {prefix:?} is not declared")]
+    UndeclaredPrefix {
+        /// The prefix.
+        prefix: String,
+    },
+    /// `xml` and `xmlns` cannot be rebound, no prefix can be undeclared (Namespaces in XML 1.0, section 3).
+    #[error("the namespace declaration of {prefix:?} is not allowed")]
+    NamespaceDeclaration {
+        /// The declared prefix, empty for the default namespace.
+        prefix: String,
+    },
+    /// Canonical XML 1.0, section 1.3: documents with relative namespace URIs have no canonical form.
+    #[error("the namespace name {uri:?} is not an absolute URI; such documents cannot be canonicalised")]
+    RelativeNamespace {
+        /// The namespace name, shortened.
+        uri: String,
+    },
+    /// Canonicalisers in use disagree about how to write it.
+    #[error("the namespace name {uri:?} contains an ampersand, which verifiers canonicalise differently")]
+    AmpersandInNamespace {
+        /// The namespace name, shortened.
+        uri: String,
+    },
+    /// A signature inside a signature would be excluded from itself.
+    #[error("the root element is a signature; there is no document around it to sign")]
+    RootIsSignature,
+    /// An identifier that a signature refers to, or an `xml:id`, stands in two places.
+    #[error("the identifier {id:?} is given to two elements")]
+    AmbiguousId {
+        /// The identifier, shortened.
+        id: String,
+    },
+    /// The reference of an earlier signature covers the place of a new one, or may.
+    #[error("an earlier signature covers the whole document in a way that another signature inside would break")]
+    CoveredByEarlierSignature,
+    /// A bound that keeps time and memory in proportion.
+    #[error("more than {limit} {what}")]
+    Limit {
+        /// The bound.
+        limit: usize,
+        /// What is counted.
+        what: &'static str,
+    },
+}
+
+/// The first characters of something foreign, for a message.
+pub(crate) fn shortened(text: &str) -> String {
+    text.chars().take(60).collect()
+}
