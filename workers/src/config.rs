@@ -222,6 +222,10 @@ impl WorkerConfig {
                 key: "signature_scheme",
                 reason: "a xades worker signs with rsa-pkcs1, rsa-pss or ecdsa; few verifiers of XML know eddsa".into(),
             }),
+            (WorkerKind::Pades, Some(SignatureScheme::Eddsa)) => Err(ConfigError::Value {
+                key: "signature_scheme",
+                reason: "a pades worker signs with rsa-pkcs1, rsa-pss or ecdsa; few readers of PDF know eddsa".into(),
+            }),
             _ => Ok(()),
         }
     }
