@@ -41,7 +41,7 @@ fn no_tracked_file_names_a_path_of_a_machine_or_a_registry_host() {
 
 // `$folder/work/` and `ca/root/` are no paths from the root of a machine.
 fn begins_a_path(line: &str, at: usize) -> bool {
-    line[..at].chars().next_back().is_none_or(|before| !before.is_alphanumeric() && !"}\"'_-.)/*$".contains(before))
+    line[..at].chars().next_back().is_none_or(|before| !before.is_alphanumeric() && !"}_-.)/*$".contains(before))
 }
 
 #[test]
