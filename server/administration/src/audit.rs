@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use store::audit::{AuditFilter, AuditRecord, ChainVerification};
+pub use store::audit::{AuditFilter, AuditRecord, ChainVerification, ChainVerified};
 
 use crate::{AdministrationError, Items, Node};
 

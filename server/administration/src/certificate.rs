@@ -9,6 +9,7 @@ use serde_json::json;
 use store::{CredentialRecord, KeyUse, SigningContext};
 use time::OffsetDateTime;
 
+use crate::error::causes;
 use crate::key::{by_location, default_algorithm, signer};
 use crate::{Actor, AdministrationError, Node};
 
@@ -132,7 +133,9 @@ fn write_to_token(node: &Node, credential: &CredentialRecord, leaf: &Certificate
         let outcome = node.token(&location.token).and_then(|token| Ok(token.store_certificate(location, leaf.der())?));
         match outcome {
             Ok(stored) => written |= stored,
-            Err(error) => warnings.push(format!("the certificate is not on token \"{}\": {error}", location.token)),
+            Err(error) => {
+                warnings.push(format!("the certificate is not on token \"{}\": {}", location.token, causes(&error)))
+            }
         }
     }
     written

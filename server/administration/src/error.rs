@@ -1,4 +1,4 @@
-//! Why an administrative verb did not do what was asked.
+//! Why an administrative verb did not do what was asked. Messages leave their causes to [`causes`], so that each is said once.
 
 use cryptotoken::lifecycle::{ImportRefusal, RequestError, SelfTestFailure};
 use cryptotoken_api::certificate::CertificateError;
@@ -23,40 +23,28 @@ pub enum AdministrationError {
     #[error(transparent)]
     Token(#[from] TokenError),
     /// The key did not sign.
-    #[error("the key did not sign: {0}")]
+    #[error("the key did not sign")]
     Signer(#[from] SignerError),
     /// The key's self-test failed.
-    #[error("{error}{}", source_text(error))]
-    SelfTest {
-        /// What failed.
-        #[from]
-        error: SelfTestFailure,
-    },
+    #[error(transparent)]
+    SelfTest(#[from] SelfTestFailure),
     /// There is no certification request.
-    #[error("{error}{}", source_text(error))]
-    Request {
-        /// What failed.
-        #[from]
-        error: RequestError,
-    },
+    #[error(transparent)]
+    Request(#[from] RequestError),
     /// The certificate was not imported.
-    #[error("the certificate was not imported: {0}")]
+    #[error("the certificate was not imported")]
     Import(#[from] ImportRefusal),
     /// A certificate cannot be read.
     #[error(transparent)]
     Certificate(#[from] CertificateError),
     /// A worker's definition is not accepted.
-    #[error("{0}")]
+    #[error(transparent)]
     Definition(#[from] workers::ConfigError),
     /// A worker refused or failed.
-    #[error("{error}{}", source_text(error))]
-    Worker {
-        /// What failed.
-        #[from]
-        error: workers::WorkerError,
-    },
+    #[error(transparent)]
+    Worker(#[from] workers::WorkerError),
     /// A file cannot be read or written.
-    #[error("{path}: {source}")]
+    #[error("{path} cannot be read or written")]
     File {
         /// The file.
         path: String,
@@ -77,6 +65,22 @@ pub enum Consequence {
 }
 
 impl AdministrationError {
+    /// Name of the problem type, as in problem documents: `urn:sigillo:problem:NAME`.
+    #[must_use]
+    pub fn problem(&self) -> &'static str {
+        match (self, self.consequence()) {
+            (Self::Configuration(_), _) => "configuration",
+            (Self::Definition(_), _) => "definition",
+            (Self::Certificate(_) | Self::Import(_), _) => "certificate",
+            (Self::Store(StoreError::NotFound { .. }), _) => "not-found",
+            (Self::Store(StoreError::AlreadyExists { .. }), _) => "already-exists",
+            (Self::Store(_), Consequence::Unavailable) => "database-unavailable",
+            (_, Consequence::Unavailable) => "token-unavailable",
+            (_, Consequence::Refused) => "refused",
+            (_, Consequence::Failed) => "failed",
+        }
+    }
+
     /// What follows.
     #[must_use]
     pub fn consequence(&self) -> Consequence {
@@ -99,14 +103,14 @@ impl AdministrationError {
                 TokenError::Configuration(_) | TokenError::Device { .. } => Consequence::Failed,
             },
             Self::Signer(error)
-            | Self::SelfTest { error: SelfTestFailure::Signer(error) }
-            | Self::Request { error: RequestError::Signer(error) }
-            | Self::Worker { error: workers::WorkerError::Signer(error) } => signer_consequence(error),
-            Self::Worker { error } => match error.fault() {
+            | Self::SelfTest(SelfTestFailure::Signer(error))
+            | Self::Request(RequestError::Signer(error))
+            | Self::Worker(workers::WorkerError::Signer(error)) => signer_consequence(error),
+            Self::Worker(error) => match error.fault() {
                 workers::Fault::Withheld | workers::Fault::Service => Consequence::Failed,
                 _ => Consequence::Refused,
             },
-            Self::SelfTest { .. } | Self::Request { .. } => Consequence::Failed,
+            Self::SelfTest(_) | Self::Request(_) => Consequence::Failed,
         }
     }
 }
@@ -122,6 +126,12 @@ const fn signer_consequence(error: &SignerError) -> Consequence {
     }
 }
 
-fn source_text(error: &impl std::error::Error) -> String {
-    error.source().map(|source| format!(": {source}")).unwrap_or_default()
+/// An error with all its causes, for people.
+#[must_use]
+pub fn causes(error: &dyn std::error::Error) -> String {
+    std::iter::successors(error.source(), |cause| cause.source()).fold(error.to_string(), |text, cause| {
+        let cause = cause.to_string();
+        // Foreign errors often repeat their cause in their own message.
+        if text.ends_with(&cause) { text } else { format!("{text}: {cause}") }
+    })
 }

@@ -1,7 +1,7 @@
 //! Grants: what `sigillo grant` does.
 
 use serde::Serialize;
-use store::{Grant, Role};
+pub use store::{Grant, Role};
 use time::OffsetDateTime;
 
 use crate::{Actor, AdministrationError, Items, Node};

@@ -150,6 +150,19 @@ pub fn test(node: &Node, actor: &Actor, token_name: &str, alias: &KeyAlias) -> R
     Ok(view(token_name, Some(&key), Some(&credential)))
 }
 
+/// Authorises a key where the device wants that before its first use (EN 419 221-5). No profile of this version has such a step.
+///
+/// # Errors
+/// Refused, always; a key that does not exist is said first.
+pub fn authorize(node: &Node, token_name: &str, alias: &KeyAlias) -> Result<KeyView, AdministrationError> {
+    let key = show(node, token_name, alias)?;
+    let profile = node.token(token_name)?.status().profile;
+    Err(AdministrationError::Refused(format!(
+        "key \"{}\" needs no authorisation: profile {profile} of token \"{token_name}\" knows none",
+        key.alias
+    )))
+}
+
 /// The keys of a token, and those that the store knows there.
 ///
 /// # Errors

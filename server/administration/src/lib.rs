@@ -16,6 +16,7 @@ pub mod init;
 pub mod key;
 pub mod node;
 pub mod qualified;
+pub mod status;
 pub mod token;
 pub mod worker;
 

@@ -11,6 +11,7 @@ use tokio::runtime::Handle;
 
 use crate::AdministrationError;
 use crate::configuration::Configuration;
+use crate::error::causes;
 
 /// An opened node. Its functions block; none may be called on a thread that drives async tasks.
 pub struct Node {
@@ -86,7 +87,7 @@ impl Node {
             let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
             AdministrationError::Refused(format!("there is no token \"{name}\" in sigillo.toml; it has: {known}"))
         })?;
-        let opened = token.opened.get_or_init(|| self.open_token(&token.config).map_err(|error| error.to_string()));
+        let opened = token.opened.get_or_init(|| self.open_token(&token.config).map_err(|error| causes(&error)));
         opened.as_ref().map_err(|error| TokenError::Configuration(error.clone()).into())
     }
 

@@ -7,6 +7,7 @@ use cryptotoken_api::{Certificate, CryptoToken, KeyAttributes, TokenState, Token
 use store::{CredentialRecord, KeyEvidence};
 
 use crate::Node;
+use crate::error::causes;
 
 /// What this credential lacks for EU qualified electronic seals, in words; empty when nothing.
 #[must_use]
@@ -26,7 +27,7 @@ pub fn missing_for_eseal(node: &Node, credential: &CredentialRecord) -> Vec<Stri
     for location in &credential.locations {
         match node.token(&location.token) {
             Ok(token) => missing.extend(device(&token.status(), credential.evidence.as_ref())),
-            Err(error) => missing.push(error.to_string()),
+            Err(error) => missing.push(causes(&error)),
         }
     }
     missing.extend(key(&credential.attributes, credential.evidence.as_ref()));

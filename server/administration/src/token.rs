@@ -1,17 +1,23 @@
 //! Tokens: what `sigillo token` does.
 
+use cryptotoken::TokenConfig;
 use cryptotoken_api::{CryptoToken, TokenState, TokenStatus};
 use secrecy::SecretString;
 use serde::Serialize;
+use serde_json::json;
+use store::AuditEvent;
 
+use crate::error::causes;
 use crate::{Actor, AdministrationError, Items, Node};
 
-/// Every token of `sigillo.toml` with its status.
-///
-/// # Errors
-/// [`AdministrationError::Token`] when one is configured wrongly.
-pub fn list(node: &Node) -> Result<Items<TokenStatus>, AdministrationError> {
-    node.token_names().map(|name| Ok(node.token(name)?.status())).collect::<Result<_, _>>().map(|items| Items { items })
+/// Every token of `sigillo.toml` with its status. One that is configured wrongly says so and hides no other.
+#[must_use]
+pub fn list(node: &Node) -> Items<TokenStatus> {
+    let tokens = &node.configuration().tokens;
+    tokens
+        .iter()
+        .map(|config| node.token(&config.name).map_or_else(|error| misconfigured(config, &error), |t| t.status()))
+        .collect()
 }
 
 /// One token with its status.
@@ -34,8 +40,13 @@ pub fn init(
     user_pin: &SecretString,
 ) -> Result<TokenStatus, AdministrationError> {
     let token = node.token(name)?;
+    let record = |phase| {
+        let act = actor.act("token init", name).with(json!({ "phase": phase }));
+        node.wait(node.store().record(&[AuditEvent::Administration(act)]))
+    };
+    record("begin")?;
     token.initialize(so_pin, user_pin)?;
-    node.wait(node.store().record(&[store::AuditEvent::Administration(actor.act("token init", name))]))?;
+    record("end")?;
     if let Err(error) = token.reconnect() {
         tracing::debug!("token \"{name}\" is initialised and not ready yet: {error}");
     }
@@ -104,4 +115,19 @@ pub fn unlock(
 pub fn needs_pin(node: &Node, name: &str) -> Result<bool, AdministrationError> {
     let token = node.token(name)?;
     Ok(token.config().pin == cryptotoken::PinSource::Manual && token.status().state != TokenState::Ready)
+}
+
+fn misconfigured(config: &TokenConfig, error: &AdministrationError) -> TokenStatus {
+    TokenStatus {
+        name: config.name.clone(),
+        profile: config.profile.clone(),
+        state: TokenState::Unavailable,
+        reason: causes(error),
+        label: None,
+        serial: None,
+        device: None,
+        qscd: false,
+        overridden: !config.overrides.is_empty(),
+        sessions: (0, 0),
+    }
 }

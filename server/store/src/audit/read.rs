@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use serde::Serialize;
-use sqlx::{FromRow, query_as};
+use sqlx::{FromRow, query_as, query_scalar};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -20,6 +20,8 @@ const LIST: &str = "SELECT seq, at, instance, event, previous, hash FROM audit_r
     AND at >= $7 AND at < $8 AND seq < $9 ORDER BY seq DESC LIMIT $10";
 pub(super) const PAGE: &str = "SELECT seq, at, instance, event, previous, hash FROM audit_record \
     WHERE seq > $1 ORDER BY seq LIMIT $2";
+
+const COUNT_OPEN_INTENTS: &str = "SELECT COUNT(*) FROM open_intent";
 
 /// Records in one page of an export or a verification.
 pub(super) const PAGE_SIZE: i64 = 1000;
@@ -115,6 +117,15 @@ impl Store {
             .fetch_all(pool)
             .await)?;
         rows.into_iter().map(AuditRecord::try_from).collect()
+    }
+
+    /// How many uses of a key have no outcome on record: being made now, or left by a process that died.
+    ///
+    /// # Errors
+    /// [`StoreError::Busy`], [`StoreError::Database`].
+    pub async fn open_intents(&self) -> Result<u64, StoreError> {
+        let count: i64 = on!(Database, &self.database, pool => query_scalar(COUNT_OPEN_INTENTS).fetch_one(pool).await)?;
+        Ok(count.unsigned_abs())
     }
 
     /// Writes all records after record `after` as JSON lines and returns how many; `docs/audit.md` says how to recompute them.

@@ -1,0 +1,43 @@
+//! What `sigillo status` shows: the node at one glance.
+
+use std::collections::BTreeMap;
+
+use cryptotoken_api::{CredentialState, TokenStatus};
+use serde::Serialize;
+
+use crate::{AdministrationError, Items, Node, token};
+
+/// The node at one glance.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Status {
+    /// The tokens of `sigillo.toml`.
+    pub tokens: Items<TokenStatus>,
+    /// How many credentials are in each state; states without any are left out.
+    pub credentials: BTreeMap<&'static str, usize>,
+    /// How many workers there are.
+    pub workers: usize,
+    /// How many clients may call.
+    pub clients: usize,
+    /// Uses of a key whose outcome is not on record: being made now, or left by a process that died.
+    pub open_intents: u64,
+}
+
+/// Looks at tokens and database.
+///
+/// # Errors
+/// [`AdministrationError::Store`]; a token that is away is told by its state.
+pub fn status(node: &Node) -> Result<Status, AdministrationError> {
+    let mut credentials = BTreeMap::new();
+    for credential in node.wait(node.store().credentials())? {
+        *credentials.entry(CredentialState::name(credential.state)).or_default() += 1;
+    }
+    let clients = node.wait(node.store().clients())?;
+    Ok(Status {
+        tokens: token::list(node),
+        credentials,
+        workers: node.wait(node.store().workers())?.len(),
+        clients: clients.iter().filter(|client| client.revoked_at.is_none()).count(),
+        open_intents: node.wait(node.store().open_intents())?,
+    })
+}
