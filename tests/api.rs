@@ -11,3 +11,7 @@
 mod native;
 #[path = "api/refusals.rs"]
 mod refusals;
+#[path = "api/sdk.rs"]
+mod sdk;
+#[path = "api/tls.rs"]
+mod tls;
