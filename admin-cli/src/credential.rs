@@ -1,0 +1,112 @@
+//! `sigillo credential`.
+
+use administration::credential::{self, CredentialView};
+use clap::Subcommand;
+use serde_json::json;
+
+use crate::certificate;
+use crate::context::Context;
+use crate::failure::Failure;
+use crate::output::moment;
+use crate::prompt;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// All credentials.
+    List,
+    /// One credential.
+    Show {
+        /// Its name.
+        credential: String,
+    },
+    /// Put an active credential aside.
+    Suspend {
+        /// Its name.
+        credential: String,
+    },
+    /// Take a suspended or disabled credential back.
+    Activate {
+        /// Its name.
+        credential: String,
+    },
+    /// Switch a credential off.
+    Disable {
+        /// Its name.
+        credential: String,
+    },
+    /// Forget a credential whose key is destroyed; its audit records stay.
+    Remove {
+        /// Its name.
+        credential: String,
+        /// Do it without asking.
+        #[arg(long)]
+        yes: bool,
+    },
+}
+
+pub(crate) fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
+    let (node, actor, output) = (context.node()?, &context.actor, context.output);
+    let shown = match verb {
+        Verb::List => return output.list(&credential::list(&node)?, &COLUMNS, row),
+        Verb::Remove { credential: name, yes } => {
+            credential::show(&node, &name)?;
+            prompt::confirm(yes, &format!("forget credential \"{name}\""), &name)?;
+            credential::remove(&node, actor, &name)?;
+            return output.done(&format!("credential \"{name}\" is forgotten"), &json!({ "name": name }));
+        }
+        Verb::Show { credential } => credential::show(&node, &credential)?,
+        Verb::Suspend { credential } => credential::suspend(&node, actor, &credential)?,
+        Verb::Activate { credential } => credential::activate(&node, actor, &credential)?,
+        Verb::Disable { credential } => credential::disable(&node, actor, &credential)?,
+    };
+    output.one(&shown, &properties(&shown))
+}
+
+const COLUMNS: [&str; 6] = ["credential", "state", "purpose", "spec", "uses", "valid until"];
+
+fn row(credential: &CredentialView) -> Vec<String> {
+    vec![
+        credential.name.clone(),
+        credential.state.to_string(),
+        credential.purpose.to_string(),
+        credential.spec.to_string(),
+        uses(credential),
+        credential.chain.first().map(|leaf| moment(leaf.not_after)).unwrap_or_default(),
+    ]
+}
+
+fn properties(credential: &CredentialView) -> Vec<(&'static str, String)> {
+    let keys: Vec<String> = credential
+        .locations
+        .iter()
+        .map(|location| format!("{} on token {} ({})", location.alias, location.token, location.id))
+        .collect();
+    let evidence = credential.evidence.as_ref().map(|evidence| {
+        format!(
+            "approved by {}, device {}, {}",
+            evidence.approved_by,
+            evidence.device_serial,
+            moment(evidence.recorded_at)
+        )
+    });
+    let mut properties = vec![
+        ("credential", credential.name.clone()),
+        ("state", credential.state.to_string()),
+        ("purpose", credential.purpose.to_string()),
+        ("spec", credential.spec.to_string()),
+        ("owner", credential.owner.clone()),
+        ("keys", keys.join("; ")),
+        ("uses", uses(credential)),
+        ("evidence", evidence.unwrap_or_default()),
+        ("certificates", credential.chain.len().to_string()),
+    ];
+    properties.extend(credential.chain.first().map(certificate::properties).unwrap_or_default());
+    properties
+}
+
+fn uses(credential: &CredentialView) -> String {
+    match credential.use_limit {
+        Some(limit) => format!("{} of {limit}", credential.uses),
+        None => credential.uses.to_string(),
+    }
+}

@@ -1,0 +1,191 @@
+//! `sigillo key`.
+
+use std::path::PathBuf;
+
+use administration::key::{self, Ceremony, KeyView};
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::{Args, Subcommand};
+use cryptotoken_api::{KeyAlias, KeyAttributes, KeySpec, Purpose};
+
+use crate::context::Context;
+use crate::failure::Failure;
+use crate::output::short;
+use crate::prompt;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Generate a key in the device and make its credential, named as the alias.
+    Generate {
+        #[command(flatten)]
+        key: Key,
+        /// Kind of key.
+        #[arg(long, value_parser = spec())]
+        spec: KeySpec,
+        #[command(flatten)]
+        intake: Intake,
+    },
+    /// The keys of a token, and those that the database knows there.
+    List {
+        /// Token in sigillo.toml.
+        #[arg(long)]
+        token: String,
+    },
+    /// One key.
+    Show(Key),
+    /// Sign random data with a key and verify the signature.
+    Test(Key),
+    /// Make the credential of a key that is on the token already.
+    Adopt {
+        #[command(flatten)]
+        key: Key,
+        #[command(flatten)]
+        intake: Intake,
+    },
+    /// Authorise a key where the device wants that before its first use.
+    Authorize(Key),
+    /// Destroy a key for good and retire its credential.
+    Destroy {
+        #[command(flatten)]
+        key: Key,
+        /// Do it without asking.
+        #[arg(long)]
+        yes: bool,
+    },
+}
+
+/// Which key.
+#[derive(Debug, Args)]
+pub(crate) struct Key {
+    /// Token in sigillo.toml.
+    #[arg(long)]
+    token: String,
+    /// Name of the key: 1 to 64 of the characters A-Z a-z 0-9 . _ -
+    #[arg(long)]
+    alias: KeyAlias,
+}
+
+/// What is said of a key when it becomes a credential.
+#[derive(Debug, Args)]
+pub(crate) struct Intake {
+    /// What it may sign, for good: document = AdES, blind = bytes or digests that callers choose, timestamp = RFC 3161.
+    #[arg(long, value_parser = purpose(), default_value = "document")]
+    purpose: Purpose,
+    /// Record of the key ceremony, of any format; its digest is kept as evidence for qualified seals.
+    #[arg(long, value_name = "FILE", requires = "approved_by")]
+    evidence: Option<PathBuf>,
+    /// Who approved the key.
+    #[arg(long, value_name = "NAME", requires = "evidence")]
+    approved_by: Option<String>,
+}
+
+pub(crate) fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
+    let (node, actor, output) = (context.node()?, &context.actor, context.output);
+    match verb {
+        Verb::Generate { key: Key { token, alias }, spec, intake } => {
+            let record = intake.record()?;
+            let ceremony = intake.ceremony(record.as_deref());
+            let made = key::generate(&node, actor, &token, &alias, spec, intake.purpose, ceremony.as_ref())?;
+            output.one(&made, &properties(&made))?;
+            output.next(&request_command(&made))
+        }
+        Verb::Adopt { key: Key { token, alias }, intake } => {
+            let record = intake.record()?;
+            let ceremony = intake.ceremony(record.as_deref());
+            let adopted = key::adopt(&node, actor, &token, &alias, intake.purpose, ceremony.as_ref())?;
+            output.one(&adopted, &properties(&adopted))?;
+            output.next(&request_command(&adopted))
+        }
+        Verb::List { token } => output.list(&key::list(&node, &token)?, &COLUMNS, row),
+        Verb::Show(Key { token, alias }) => {
+            let shown = key::show(&node, &token, &alias)?;
+            output.one(&shown, &properties(&shown))
+        }
+        Verb::Test(Key { token, alias }) => {
+            let tested = key::test(&node, actor, &token, &alias)?;
+            output.done(&format!("key \"{alias}\" on token \"{token}\" signs, and its signature verifies"), &tested)
+        }
+        Verb::Authorize(Key { token, alias }) => {
+            let authorized = key::authorize(&node, &token, &alias)?;
+            output.one(&authorized, &properties(&authorized))
+        }
+        Verb::Destroy { key: Key { token, alias }, yes } => {
+            key::show(&node, &token, &alias)?;
+            prompt::confirm(yes, &format!("destroy key \"{alias}\" on token \"{token}\" for good"), alias.as_str())?;
+            let destroyed = key::destroy(&node, actor, &token, &alias)?;
+            output.done(&format!("key \"{alias}\" on token \"{token}\" is destroyed"), &destroyed)
+        }
+    }
+}
+
+impl Intake {
+    fn record(&self) -> Result<Option<Vec<u8>>, Failure> {
+        self.evidence.as_deref().map(|path| std::fs::read(path).map_err(Failure::file(path))).transpose()
+    }
+
+    fn ceremony<'a>(&self, record: Option<&'a [u8]>) -> Option<Ceremony<'a>> {
+        let (record, approved_by) = (record?, self.approved_by.clone()?);
+        Some(Ceremony { record, approved_by })
+    }
+}
+
+fn spec() -> impl TypedValueParser<Value = KeySpec> {
+    PossibleValuesParser::new(KeySpec::ALL.map(KeySpec::name)).try_map(|name| name.parse::<KeySpec>())
+}
+
+fn purpose() -> impl TypedValueParser<Value = Purpose> {
+    let all = [Purpose::Document, Purpose::Blind, Purpose::Timestamp];
+    PossibleValuesParser::new(all.map(Purpose::name)).try_map(|name| name.parse::<Purpose>())
+}
+
+fn request_command(key: &KeyView) -> String {
+    format!(
+        "sigillo csr create --token {0} --key {1} --subject \"C=…, O=…, organizationIdentifier=…, CN=…\" --out {1}.csr",
+        key.token, key.alias
+    )
+}
+
+const COLUMNS: [&str; 6] = ["alias", "spec", "place", "purpose", "state", "public key"];
+
+fn row(key: &KeyView) -> Vec<String> {
+    vec![
+        key.alias.clone(),
+        key.spec.map(|spec| spec.to_string()).unwrap_or_default(),
+        key.place.to_owned(),
+        key.purpose.map(|purpose| purpose.to_string()).unwrap_or_default(),
+        key.state.map(|state| state.to_string()).unwrap_or_default(),
+        key.public_key_sha256.as_deref().map(short).unwrap_or_default(),
+    ]
+}
+
+fn properties(key: &KeyView) -> Vec<(&'static str, String)> {
+    vec![
+        ("alias", key.alias.clone()),
+        ("token", key.token.clone()),
+        ("id", key.id.clone()),
+        ("spec", key.spec.map(|spec| spec.to_string()).unwrap_or_default()),
+        ("public key SHA-256", key.public_key_sha256.clone().unwrap_or_default()),
+        ("place", key.place.to_owned()),
+        ("credential", key.credential.clone().unwrap_or_default()),
+        ("purpose", key.purpose.map(|purpose| purpose.to_string()).unwrap_or_default()),
+        ("state", key.state.map(|state| state.to_string()).unwrap_or_default()),
+        ("attributes", key.attributes.map(attributes).unwrap_or_default()),
+    ]
+}
+
+// What the device says, in its own words; what it does not know is left out.
+fn attributes(attributes: KeyAttributes) -> String {
+    let all = [
+        ("sensitive", attributes.sensitive),
+        ("always sensitive", attributes.always_sensitive),
+        ("extractable", attributes.extractable),
+        ("never extractable", attributes.never_extractable),
+        ("local", attributes.local),
+        ("sign", attributes.sign),
+        ("decrypt", attributes.decrypt),
+        ("unwrap", attributes.unwrap),
+        ("derive", attributes.derive),
+    ];
+    let said =
+        all.into_iter().filter_map(|(name, value)| Some(if value? { name.to_owned() } else { format!("not {name}") }));
+    said.collect::<Vec<_>>().join(", ")
+}

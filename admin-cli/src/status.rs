@@ -1,0 +1,30 @@
+//! `sigillo status`.
+
+use administration::status;
+
+use crate::context::Context;
+use crate::failure::Failure;
+use crate::output::OutputFormat;
+use crate::token;
+
+pub(crate) fn run(context: &Context) -> Result<(), Failure> {
+    let output = context.output;
+    let status = status::status(&context.node()?)?;
+    let credentials: Vec<String> = status.credentials.iter().map(|(state, count)| format!("{count} {state}")).collect();
+    let credentials = if credentials.is_empty() { "none".to_owned() } else { credentials.join(", ") };
+    output.one(
+        &status,
+        &[
+            ("credentials", credentials),
+            ("workers", status.workers.to_string()),
+            ("clients", status.clients.to_string()),
+            ("open intents", status.open_intents.to_string()),
+            ("tokens", status.tokens.items.len().to_string()),
+        ],
+    )?;
+    if output == OutputFormat::Table && !status.tokens.items.is_empty() {
+        output.text("\n")?;
+        output.list(&status.tokens, &token::COLUMNS, token::row)?;
+    }
+    Ok(())
+}
