@@ -16,14 +16,14 @@ with sdk.ApiClient(sdk.Configuration(host=url, access_token=key)) as client:
     workers = sdk.WorkersApi(client).list_workers().items
     assert [worker.name for worker in workers] == ['pdf'], workers
     signing = sdk.SigningApi(client)
-    document = base64.b64encode(open(source, 'rb').read())
+    document = base64.b64encode(open(source, 'rb').read()).decode()
     request = sdk.SignRequest(document=document, mediaType='application/pdf', parameters={'reason': 'SDK'})
     answer = signing.sign_document('pdf', request)
     assert answer.level == 'B-B' and len(answer.certificate_chain) == 2, answer
     signed = answer.signed_document
     open(target, 'wb').write(base64.b64decode(signed))
     try:
-        signing.sign_document('pdf', sdk.SignRequest(document=base64.b64encode(b'no PDF'), parameters={}))
+        signing.sign_document('pdf', sdk.SignRequest(document=base64.b64encode(b'no PDF').decode(), parameters={}))
         raise SystemExit('a document that is no PDF was signed')
     except sdk.ApiException as error:
         assert error.status == 422 and 'document-unacceptable' in error.body, error

@@ -22,7 +22,7 @@ pub(crate) const FORMATS: [(&str, &str, &str, &str); 5] = [
     ("cades-encapsulated", "cades", "", "binary/64k.bin"),
     ("cades-detached", "cades", "packaging = \"detached\"", "binary/crlf.txt"),
     ("pades", "pades", "", "pdf/report.pdf"),
-    ("xades", "xades", "", "xml/invoice.xml"),
+    ("xades", "xades", "", "xml/order.xml"),
 ];
 
 /// The service with its client. Shared, because making its keys takes longer than all that is done with them.

@@ -2,7 +2,12 @@
 //!
 //! Everything is made by the programs an operator uses (`sigillo`, `sigillo-server`, `softhsm2-util`, `openssl`), in a temporary
 //! folder, on a free port of loopback. Nothing here is skipped when a program is missing: it fails and says how to install it.
-#![expect(clippy::expect_used, clippy::panic, reason = "a test that cannot set itself up has failed")]
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that cannot set itself up has failed"
+)]
 
 pub mod http;
 pub mod pki;

@@ -14,6 +14,8 @@ mod pades;
 mod pades_corpus;
 #[path = "formats/pades_hostile.rs"]
 mod pades_hostile;
+#[path = "formats/pades_verifiers.rs"]
+mod pades_verifiers;
 #[path = "formats/pdf.rs"]
 mod pdf;
 #[path = "formats/plain.rs"]

@@ -14,7 +14,7 @@ use crate::software_key::{SoftwareKey, run};
 const PADES: &str = "kind = \"pades\"";
 
 /// The same small document in every outer form that writers give it.
-fn forms() -> Vec<(&'static str, Vec<u8>)> {
+pub(crate) fn forms() -> Vec<(&'static str, Vec<u8>)> {
     let plain = document("", &[]);
     let mut no_final_newline = plain.clone();
     no_final_newline.pop();

@@ -31,6 +31,7 @@ fn poppler_rejects_no_seal_on_any_pdf_of_the_corpus() {
     for path in paths.iter().filter(|path| path.extension().is_some_and(|extension| extension == "pdf")) {
         let name = path.file_name().unwrap().to_string_lossy();
         let document = std::fs::read(path).unwrap();
+        let mut reason = String::new();
         let outcome = match key.sign("kind = \"pades\"", &document) {
             Ok(signed) => {
                 std::fs::write(&file, signed.contiguous()).unwrap();
@@ -45,11 +46,12 @@ fn poppler_rejects_no_seal_on_any_pdf_of_the_corpus() {
                 }
             }
             Err(WorkerError::Pdf(refusal)) => {
-                println!("{name:70} refused: {refusal}");
+                reason = refusal.to_string();
                 "refused"
             }
             Err(error) => panic!("{name}: {error}"),
         };
+        println!("{name:70} {outcome:10} {reason}");
         *outcomes.entry(outcome).or_default() += 1;
         if outcome.starts_with("REJECTED") {
             rejected.push(format!("{name}: {outcome}"));
