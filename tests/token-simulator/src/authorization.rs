@@ -64,15 +64,15 @@ impl Default for KeyAuthorization {
     }
 }
 
-/// Whether big-endian numbers begin with a zero octet.
+/// Whether the big-endian numbers of a KAK are written as signed ones, which begin with a zero octet where the first bit is set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum LeadingZero {
-    /// With or without.
+    /// As one likes.
     Any,
-    /// With; without it is `CKR_MECHANISM_PARAM_INVALID`.
+    /// They must be; else `CKR_MECHANISM_PARAM_INVALID`.
     Required,
-    /// Without; with it is `CKR_MECHANISM_PARAM_INVALID`.
+    /// They must not begin with zero; else `CKR_MECHANISM_PARAM_INVALID`.
     Forbidden,
 }
 

@@ -22,11 +22,12 @@ pub(super) const PKCS1_SHA256: u8 = 0x02;
 /// `CKR_MECHANISM_PARAM_INVALID` for what is no such key, or not written as the device wants it.
 pub(super) fn from_numbers(rules: &KeyAuthorization, modulus: &[u8], exponent: &[u8]) -> Result<String, CK_RV> {
     for number in [modulus, exponent] {
-        let has_zero = number.first() == Some(&0);
+        let first = number.first().ok_or(CKR_MECHANISM_PARAM_INVALID)?;
         let wrong = match rules.leading_zero {
-            LeadingZero::Any => number.is_empty(),
-            LeadingZero::Required => !has_zero,
-            LeadingZero::Forbidden => has_zero || number.is_empty(),
+            LeadingZero::Any => false,
+            // 65537 has none either way: only a first bit that is set needs one.
+            LeadingZero::Required => *first >= 0x80,
+            LeadingZero::Forbidden => *first == 0,
         };
         if wrong {
             return Err(CKR_MECHANISM_PARAM_INVALID);
