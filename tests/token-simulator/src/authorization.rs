@@ -10,10 +10,8 @@ mod memory;
 use cryptoki_sys::*;
 use serde::Deserialize;
 
-pub use cp5::{
-    CP5_BackupObject, CP5_KeyAuthorization, CP5_KeyAuthorizationInit, CP5_RestoreObject, CP5_UnblockKey,
-};
 pub(crate) use cp5::Challenge;
+pub use cp5::{CP5_BackupObject, CP5_KeyAuthorization, CP5_KeyAuthorizationInit, CP5_RestoreObject, CP5_UnblockKey};
 pub(crate) use memory::KeyName;
 
 use crate::gate::{Call, real};
@@ -114,11 +112,7 @@ impl Default for Codes {
 }
 
 /// The name of a key that needs authorisation to sign; `None` where it needs none.
-pub(crate) fn needed(
-    call: &Call,
-    session: CK_SESSION_HANDLE,
-    key: CK_OBJECT_HANDLE,
-) -> Result<Option<KeyName>, CK_RV> {
+pub(crate) fn needed(call: &Call, session: CK_SESSION_HANDLE, key: CK_OBJECT_HANDLE) -> Result<Option<KeyName>, CK_RV> {
     if call.configuration.key_authorization.is_none() || !is_private(call, session, key)? {
         return Ok(None);
     }
@@ -234,8 +228,8 @@ fn name(call: &Call, session: CK_SESSION_HANDLE, key: CK_OBJECT_HANDLE) -> Resul
     Ok(KeyName(format!("{serial}/{}", hex::encode(value(call, session, key, CKA_ID)?))))
 }
 
-/// An attribute of the real module.
-fn value(
+/// An attribute as the real module has it, of at most 256 octets.
+pub(crate) fn value(
     call: &Call,
     session: CK_SESSION_HANDLE,
     object: CK_OBJECT_HANDLE,

@@ -13,6 +13,7 @@ use serde::Deserialize;
 use crate::authorization::KeyAuthorization;
 use crate::device::Device;
 use crate::ec::Ec;
+use crate::eddsa::Eddsa;
 use crate::faults::Fault;
 use crate::identity::Identity;
 use crate::login::Login;
@@ -30,7 +31,7 @@ pub const VARIABLE: &str = "SIGILLO_SIMULATOR_CONF";
 pub(crate) struct Configuration {
     /// The real PKCS#11 module. It is loaded once in a process, whatever this says later.
     pub(crate) module: PathBuf,
-    /// A file to which each call is appended, for [`crate::calls`]. Relative paths are from the folder of the configuration.
+    /// A file to which each call is appended, for [`crate::calls()`]. Relative paths are from the folder of the configuration.
     pub(crate) call_log: Option<PathBuf>,
     /// A folder for what the device remembers, shared by all processes. Needed for `key_authorization`.
     pub(crate) state: Option<PathBuf>,
@@ -50,6 +51,8 @@ pub(crate) struct Configuration {
     pub(crate) naming: Naming,
     #[serde(default)]
     pub(crate) ec: Ec,
+    #[serde(default)]
+    pub(crate) eddsa: Eddsa,
     pub(crate) key_authorization: Option<KeyAuthorization>,
     #[serde(default, rename = "fault")]
     pub(crate) faults: Vec<Fault>,

@@ -59,7 +59,9 @@ impl EcPoint {
 /// What is inside a DER OCTET STRING of less than 256 octets.
 fn point(octets: &[u8]) -> Option<&[u8]> {
     match octets {
-        [0x04, 0x81, length, point @ ..] | [0x04, length @ 0..=127, point @ ..] if point.len() == usize::from(*length) => {
+        [0x04, 0x81, length, point @ ..] | [0x04, length @ 0..=127, point @ ..]
+            if point.len() == usize::from(*length) =>
+        {
             Some(point)
         }
         _ => None,

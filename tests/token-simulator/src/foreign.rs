@@ -17,7 +17,7 @@ pub(crate) unsafe fn slice<'a, T>(pointer: *const T, length: CK_ULONG) -> &'a [T
 /// The same to write to.
 ///
 /// # Safety
-/// As for [`slice`], and nobody else may use the memory meanwhile.
+/// As for [`slice()`], and nobody else may use the memory meanwhile.
 pub(crate) unsafe fn slice_mut<'a, T>(pointer: *mut T, length: CK_ULONG) -> &'a mut [T] {
     match usize::try_from(length) {
         // SAFETY: by the contract of this function.
@@ -29,7 +29,7 @@ pub(crate) unsafe fn slice_mut<'a, T>(pointer: *mut T, length: CK_ULONG) -> &'a 
 /// The value of an attribute.
 ///
 /// # Safety
-/// As for [`slice`].
+/// As for [`slice()`].
 pub(crate) unsafe fn value(attribute: &CK_ATTRIBUTE) -> &[u8] {
     // SAFETY: by the contract of this function.
     unsafe { slice(attribute.pValue.cast::<u8>(), attribute.ulValueLen) }
@@ -54,7 +54,7 @@ pub(crate) fn number(value: &[u8]) -> Option<CK_ULONG> {
 /// Gives `output` to the application by the rules for output of unknown length (PKCS#11 3.0, section 5.2).
 ///
 /// # Safety
-/// As for [`slice`]: `buffer` has `length` octets, or is null.
+/// As for [`slice()`]: `buffer` has `length` octets, or is null.
 pub(crate) unsafe fn give(output: &[u8], buffer: *mut CK_BYTE, length: *mut CK_ULONG) -> CK_RV {
     // SAFETY: by the contract of this function.
     let Some(length) = (unsafe { length.as_mut() }) else { return CKR_ARGUMENTS_BAD };

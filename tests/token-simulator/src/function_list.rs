@@ -5,7 +5,7 @@ use std::ffi::c_void;
 use cryptoki_sys::*;
 
 use crate::gate::{Incoming, pass, real};
-use crate::{authorization, device, ec, identity, login, mechanisms, sessions, signing, templates};
+use crate::{authorization, device, ec, identity, login, mechanisms, reading, sessions, signing, templates};
 
 macro_rules! act {
     ($call:ident, $name:ident, ($($argument:ident),*)) => { real!($call, $name($($argument),*)) };
@@ -74,7 +74,7 @@ functions! {
     C_CopyObject(session: Session, object: Object, template: Template, count: Length, copy: *mut Object) in session => templates::copy;
     C_DestroyObject(session: Session, object: Object) in session => authorization::destroy;
     C_GetObjectSize(session: Session, object: Object, size: OutLength) in session;
-    C_GetAttributeValue(session: Session, object: Object, template: Template, count: Length) in session => templates::read;
+    C_GetAttributeValue(session: Session, object: Object, template: Template, count: Length) in session => reading::read;
     C_SetAttributeValue(session: Session, object: Object, template: Template, count: Length) in session => templates::change;
     C_FindObjectsInit(session: Session, template: Template, count: Length) in session;
     C_FindObjects(session: Session, objects: *mut Object, room: Length, count: OutLength) in session;

@@ -7,7 +7,7 @@ use cryptoki_sys::*;
 
 use crate::configuration::{self, Configuration};
 use crate::device::{self, Unreachable};
-use crate::{calls, faults, library, sessions};
+use crate::{calls, faults, library, sessions, signing};
 
 /// A call that has reached the device.
 pub(crate) struct Call {
@@ -54,15 +54,9 @@ fn try_pass(incoming: &Incoming, act: impl FnOnce(&Call) -> CK_RV) -> Result<CK_
         faults::next(&configuration, function)
     };
     let configuration = fate.wait(configuration)?;
-    if let Some(code) = fate.refused {
+    if let Some(code) = fate.refused.or_else(|| unreachable(&configuration, function)) {
+        signing::failed(incoming);
         return Err(code);
-    }
-    match device::reach(&configuration) {
-        Ok(()) => {}
-        Err(Unreachable::Code(code)) => return Err(code),
-        Err(Unreachable::NoSlots(_)) if function == "C_GetInfo" => {}
-        Err(Unreachable::NoSlots(_)) if function == "C_GetSlotList" => {}
-        Err(Unreachable::NoSlots(code)) => return Err(code),
     }
     let real = library::functions().ok_or(CKR_CRYPTOKI_NOT_INITIALIZED)?;
     let call = Call { configuration, real };
@@ -71,6 +65,14 @@ fn try_pass(incoming: &Incoming, act: impl FnOnce(&Call) -> CK_RV) -> Result<CK_
     }
     let code = act(&call);
     Ok(if code == CKR_OK { fate.lost.unwrap_or(CKR_OK) } else { code })
+}
+
+fn unreachable(configuration: &Configuration, function: &str) -> Option<CK_RV> {
+    match device::reach(configuration) {
+        Ok(()) => None,
+        Err(Unreachable::NoSlots(_)) if ["C_GetInfo", "C_GetSlotList"].contains(&function) => None,
+        Err(Unreachable::Code(code) | Unreachable::NoSlots(code)) => Some(code),
+    }
 }
 
 /// How many calls have come in and not returned.

@@ -72,12 +72,7 @@ pub(crate) unsafe fn info(call: &Call, info: *mut CK_INFO) -> CK_RV {
     code
 }
 
-pub(crate) unsafe fn slot_list(
-    call: &Call,
-    present: CK_BBOOL,
-    slots: *mut CK_SLOT_ID,
-    count: *mut CK_ULONG,
-) -> CK_RV {
+pub(crate) unsafe fn slot_list(call: &Call, present: CK_BBOOL, slots: *mut CK_SLOT_ID, count: *mut CK_ULONG) -> CK_RV {
     let hide = call.configuration.identity.hide_uninitialized;
     if !hide && !device::without_slots() {
         return real!(call, C_GetSlotList(present, slots, count));

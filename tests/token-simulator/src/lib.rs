@@ -5,13 +5,14 @@
 //! service by writing it again. Whatever is not simulated goes straight to the real module.
 //!
 //! The order of a call: `function_list` (every function) → `gate` (configuration, record, faults, device, session) → the module of the
-//! subject (`identity`, `sessions`, `login`, `mechanisms`, `templates`, `naming`, `ec`, `signing`, `authorization`) → `library`.
+//! subject (`identity`, `sessions`, `login`, `mechanisms`, `templates`, `naming`, `reading`, `ec`, `eddsa`, `signing`, `authorization`) → `library`.
 
 mod authorization;
 mod calls;
 mod configuration;
 mod device;
 mod ec;
+mod eddsa;
 mod faults;
 mod foreign;
 mod function_list;
@@ -22,6 +23,7 @@ mod login;
 mod mechanisms;
 mod names;
 mod naming;
+mod reading;
 mod sessions;
 mod signing;
 mod templates;

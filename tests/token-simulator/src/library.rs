@@ -1,8 +1,7 @@
 //! The real module: loaded once, never unloaded.
 
 use std::path::Path;
-use std::sync::Mutex;
-use std::sync::{OnceLock, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use cryptoki_sys::*;
 use libloading::{Library, Symbol};

@@ -42,12 +42,7 @@ pub(crate) unsafe fn check(call: &Call, mechanism: *const CK_MECHANISM) -> Resul
 }
 
 /// `C_GetMechanismList`.
-pub(crate) unsafe fn list(
-    call: &Call,
-    slot: CK_SLOT_ID,
-    list: *mut CK_MECHANISM_TYPE,
-    count: *mut CK_ULONG,
-) -> CK_RV {
+pub(crate) unsafe fn list(call: &Call, slot: CK_SLOT_ID, list: *mut CK_MECHANISM_TYPE, count: *mut CK_ULONG) -> CK_RV {
     let mut known = 0;
     let code = real!(call, C_GetMechanismList(slot, std::ptr::null_mut(), &raw mut known));
     if code != CKR_OK {
@@ -59,6 +54,7 @@ pub(crate) unsafe fn list(
         return code;
     }
     mechanisms.truncate(usize::try_from(known).unwrap_or_default());
+    call.configuration.eddsa.list(&mut mechanisms);
     let rules = &call.configuration.mechanisms;
     mechanisms.retain(|mechanism| rules.is_listed(*mechanism));
     let missing = rules.pretended.iter().map(|name| name.0).filter(|name| !mechanisms.contains(name));

@@ -133,8 +133,7 @@ pub(crate) unsafe fn open(
     table.opening = table.opening.saturating_sub(1);
     // SAFETY: the real module has filled it.
     if let Some(handle) = unsafe { handle.as_ref() }.filter(|_| code == CKR_OK) {
-        let session =
-            Session { slot, used: Instant::now(), calls: 0, signing: None, verifying: None, challenge: None };
+        let session = Session { slot, used: Instant::now(), calls: 0, signing: None, verifying: None, challenge: None };
         table.open.insert(*handle, session);
     }
     code

@@ -3,8 +3,8 @@
 use cryptoki_sys::*;
 
 use crate::authorization::{self, KeyName, RefusesAt};
-use crate::gate::{Call, real};
-use crate::{ec, foreign, mechanisms, sessions};
+use crate::gate::{Call, Incoming, real};
+use crate::{ec, foreign, library, mechanisms, sessions};
 
 /// A signature that has been begun.
 #[derive(Clone)]
@@ -23,6 +23,7 @@ pub(crate) unsafe fn init(
 ) -> CK_RV {
     // SAFETY: the application gave the pointer.
     let begun = unsafe { mechanisms::check(call, mechanism) }.and_then(|mechanism| {
+        let mechanism = call.configuration.eddsa.sign(call, session, mechanism, key)?;
         let key = authorization::needed(call, session, key)?;
         if let (Some(rules), Some(key)) = (&call.configuration.key_authorization, &key)
             && rules.refuses_at == RefusesAt::SignInit
@@ -35,7 +36,10 @@ pub(crate) unsafe fn init(
         Ok(operation) => operation,
         Err(code) => return code,
     };
-    let code = real!(call, C_SignInit(session, mechanism, key));
+    // SAFETY: it has been checked that this is a mechanism.
+    let mut mechanism = unsafe { *mechanism };
+    mechanism.mechanism = operation.mechanism;
+    let code = real!(call, C_SignInit(session, &raw mut mechanism, key));
     if code == CKR_OK {
         sessions::set_signing(session, Some(operation));
     }
@@ -66,6 +70,21 @@ pub(crate) unsafe fn sign_final(
     let real = |out, out_length| real!(call, C_SignFinal(session, out, out_length));
     // SAFETY: the application gave buffer and length.
     unsafe { finish(call, session, out, out_length, &real) }
+}
+
+/// Ends the signature of a session after its call failed without reaching the real module: whatever the reason, it is over (PKCS#11 3.0,
+/// section 5.13.2), and the next `C_SignInit` must not find it.
+pub(crate) fn failed(incoming: &Incoming) {
+    let signs = ["C_Sign", "C_SignUpdate", "C_SignFinal"].contains(&incoming.function) && !incoming.asks_length;
+    let (Some(session), Some(sign)) = (incoming.session, library::functions().and_then(|real| real.C_Sign)) else {
+        return;
+    };
+    if signs && sessions::signing(session).is_some() {
+        let (mut data, mut discarded) = ([0], [0; LONGEST]);
+        // SAFETY: the buffers are ours; any number may be given as a handle. What is signed here stays here.
+        unsafe { sign(session, data.as_mut_ptr(), 1, discarded.as_mut_ptr(), &mut foreign::length(LONGEST)) };
+        sessions::set_signing(session, None);
+    }
 }
 
 type Sign<'a> = &'a dyn Fn(*mut CK_BYTE, *mut CK_ULONG) -> CK_RV;

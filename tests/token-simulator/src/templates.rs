@@ -1,11 +1,10 @@
-//! What objects may be made of, and what of it can be read again.
+//! What objects may be made of.
 
 use std::collections::BTreeMap;
 
 use cryptoki_sys::*;
 use serde::Deserialize;
 
-use crate::ec::EcPoint;
 use crate::gate::{Call, real};
 use crate::names::{self, AttributeName, ClassName, Code};
 use crate::{authorization, foreign, mechanisms, naming};
@@ -19,7 +18,7 @@ pub(crate) struct Templates {
     /// How such a template is refused.
     code: Code,
     /// Attributes that cannot be read: `CKR_ATTRIBUTE_TYPE_INVALID`, as of an object that does not have them.
-    unreadable: Vec<AttributeName>,
+    pub(crate) unreadable: Vec<AttributeName>,
     /// Classes that `C_CreateObject` refuses with `code`.
     refused_classes: Vec<ClassName>,
     /// How an object with `CKA_TOKEN` false is refused. Absent: it is made.
@@ -223,15 +222,21 @@ pub(crate) unsafe fn generate_pair(
     };
     let (mut private_template, mut public_template) = (Template::new(private), Template::new(public));
     // SAFETY: the application gave the pointer.
-    let prepared =
-        unsafe { mechanisms::check(call, mechanism) }.and_then(|_| check(call, public)).and_then(|()| {
-            check(call, private)?;
-            private_template.flags(&call.configuration.templates);
-            naming::settle(call, session, CKO_PRIVATE_KEY, &mut [&mut private_template, &mut public_template])
-        });
-    if let Err(code) = prepared {
-        return code;
-    }
+    let prepared = unsafe { mechanisms::check(call, mechanism) }.and_then(|asked| {
+        check(call, public)?;
+        check(call, private)?;
+        private_template.flags(&call.configuration.templates);
+        naming::settle(call, session, CKO_PRIVATE_KEY, &mut [&mut private_template, &mut public_template])?;
+        // SAFETY: it has been checked that this is a mechanism.
+        let mechanism = unsafe { *mechanism };
+        let generating = call.configuration.eddsa.generate(asked, &mut public_template)?;
+        Ok(CK_MECHANISM { mechanism: generating, ..mechanism })
+    });
+    let mut mechanism = match prepared {
+        Ok(mechanism) => mechanism,
+        Err(code) => return code,
+    };
+    let mechanism = &raw mut mechanism;
     let (public, public_count) = public_template.parts();
     let (private, private_count) = private_template.parts();
     let code = real!(
@@ -244,50 +249,3 @@ pub(crate) unsafe fn generate_pair(
         _ => code,
     }
 }
-
-/// `C_GetAttributeValue`.
-pub(crate) unsafe fn read(
-    call: &Call,
-    session: CK_SESSION_HANDLE,
-    object: CK_OBJECT_HANDLE,
-    template: *mut CK_ATTRIBUTE,
-    count: CK_ULONG,
-) -> CK_RV {
-    let coding = call.configuration.ec.point;
-    let unreadable = &call.configuration.templates.unreadable;
-    // SAFETY: the application gave both.
-    let theirs = unsafe { foreign::slice_mut(template, count) };
-    let mut point = [0u8; LONGEST_POINT];
-    let mut ours: Vec<CK_ATTRIBUTE> = theirs.to_vec();
-    for attribute in &mut ours {
-        if unreadable.iter().any(|name| name.0 == attribute.type_) {
-            // Asked for its length only, the value stays inside.
-            attribute.pValue = std::ptr::null_mut();
-        } else if attribute.type_ == CKA_EC_POINT && coding != EcPoint::OctetString {
-            *attribute = foreign::attribute(CKA_EC_POINT, &point);
-            attribute.pValue = point.as_mut_ptr().cast();
-        }
-    }
-    let mut code = real!(call, C_GetAttributeValue(session, object, ours.as_mut_ptr(), count));
-    for (their, our) in theirs.iter_mut().zip(&ours) {
-        if unreadable.iter().any(|name| name.0 == their.type_) {
-            their.ulValueLen = CK_UNAVAILABLE_INFORMATION;
-            code = if code == CKR_OK { CKR_ATTRIBUTE_TYPE_INVALID } else { code };
-        } else if our.pValue == their.pValue || our.ulValueLen == CK_UNAVAILABLE_INFORMATION {
-            their.ulValueLen = our.ulValueLen;
-        } else {
-            // SAFETY: `our` is our own buffer; the application gave `their`.
-            let given = unsafe {
-                foreign::give(&coding.recode(foreign::value(our)), their.pValue.cast(), &raw mut their.ulValueLen)
-            };
-            if given != CKR_OK {
-                their.ulValueLen = CK_UNAVAILABLE_INFORMATION;
-                code = given;
-            }
-        }
-    }
-    code
-}
-
-/// More than the longest curve needs: 2 × 66 octets and their coding.
-const LONGEST_POINT: usize = 256;

@@ -168,10 +168,11 @@ fn through(
     act: impl FnOnce(&Call, &KeyAuthorization) -> Result<(), CK_RV>,
 ) -> CK_RV {
     pass(&Incoming { function, session: Some(session), asks_length }, |call| {
-        let result = call.configuration.key_authorization.as_ref().ok_or(CKR_FUNCTION_NOT_SUPPORTED).and_then(|rules| {
-            check_session(call, rules, session)?;
-            act(call, rules)
-        });
+        let result =
+            call.configuration.key_authorization.as_ref().ok_or(CKR_FUNCTION_NOT_SUPPORTED).and_then(|rules| {
+                check_session(call, rules, session)?;
+                act(call, rules)
+            });
         result.err().unwrap_or(CKR_OK)
     })
 }
@@ -179,7 +180,7 @@ fn through(
 /// The functions want a read-write session in which a user is logged in.
 fn check_session(call: &Call, rules: &KeyAuthorization, session: CK_SESSION_HANDLE) -> Result<(), CK_RV> {
     let state = sessions::real_info(call, session)?.state;
-    let right_user = rules.user_type.is_none_or(|user| login::is_logged_in_as(user));
+    let right_user = rules.user_type.is_none_or(login::is_logged_in_as);
     match state {
         CKS_RW_USER_FUNCTIONS if right_user => Ok(()),
         CKS_RO_USER_FUNCTIONS | CKS_RO_PUBLIC_SESSION => Err(CKR_SESSION_READ_ONLY),
@@ -193,7 +194,8 @@ fn check_session(call: &Call, rules: &KeyAuthorization, session: CK_SESSION_HAND
 /// The parameter is of the mechanism, and its pointers belong to the lengths beside them.
 unsafe fn request(rules: &KeyAuthorization, mechanism: &CK_MECHANISM) -> Result<Request, CK_RV> {
     let (number, length) = (mechanism.mechanism, mechanism.ulParameterLen);
-    let is_change = rules.change == Some(number) && (number != rules.authorize || length == size_of_ck::<ChangeParams>());
+    let is_change =
+        rules.change == Some(number) && (number != rules.authorize || length == size_of_ck::<ChangeParams>());
     // SAFETY: by the contract of this function.
     unsafe {
         if number == rules.initialize {

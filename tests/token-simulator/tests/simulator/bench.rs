@@ -7,7 +7,7 @@ use std::process::Command;
 use cryptoki::context::{CInitializeArgs, CInitializeFlags, Pkcs11};
 use cryptoki::error::{Error, RvError};
 use cryptoki::mechanism::Mechanism;
-use cryptoki::object::{Attribute, ObjectHandle};
+use cryptoki::object::{Attribute, ObjectClass, ObjectHandle};
 use cryptoki::session::{Session, UserType};
 use cryptoki::slot::Slot;
 use cryptoki::types::AuthPin;
@@ -157,6 +157,13 @@ pub(crate) fn private_template(label: &str, id: &[u8]) -> Vec<Attribute> {
 pub(crate) fn generate(session: &Session, label: &str, id: &[u8]) -> Result<(ObjectHandle, ObjectHandle), Error> {
     let public = [public_template(label, id), vec![Attribute::EcParams(P256.to_vec())]].concat();
     session.generate_key_pair(&Mechanism::EccKeyPairGen, &public, &private_template(label, id))
+}
+
+/// The one private key of the token. SoftHSM gives other handles after each login.
+pub(crate) fn private_key(session: &Session) -> ObjectHandle {
+    let found = session.find_objects(&[Attribute::Class(ObjectClass::PRIVATE_KEY)]).unwrap();
+    assert_eq!(found.len(), 1);
+    found[0]
 }
 
 /// A signature with a key of [`generate`].

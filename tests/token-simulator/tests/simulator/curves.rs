@@ -1,15 +1,18 @@
 //! Elliptic curves in the codings of other vendors, judged by OpenSSL.
 
 use cryptoki::error::RvError;
-use cryptoki::mechanism::Mechanism;
+use cryptoki::mechanism::eddsa::{EddsaParams, EddsaSignatureScheme};
+use cryptoki::mechanism::{Mechanism, MechanismType};
 use cryptoki::object::{Attribute, AttributeType, ObjectHandle};
 use cryptoki::session::Session;
 use openssl::bn::BigNumContext;
 use openssl::ec::{EcGroup, EcKey, EcPoint};
 use openssl::ecdsa::EcdsaSig;
 use openssl::nid::Nid;
+use openssl::pkey::{Id, PKey};
+use openssl::sign::Verifier;
 
-use crate::bench::{Bench, code, generate, private_template, public_template, sign, simulator_test};
+use crate::bench::{Bench, code, generate, private_template, public_template, sign, simulator_test, slot};
 
 const P521: [u8; 7] = [0x06, 0x05, 0x2b, 0x81, 0x04, 0x00, 0x23];
 
@@ -65,4 +68,34 @@ simulator_test!(signatures_are_raw_or_x962_and_the_device_verifies_its_own, |ben
             assert_eq!(code(session.verify(&Mechanism::Ecdsa, public, &[8; 32], &der)), RvError::SignatureInvalid);
         }
     }
+});
+
+simulator_test!(ed25519_goes_by_the_names_and_mechanisms_of_the_vendor, |bench: &Bench| {
+    let (module, session) = bench.logged_in();
+    let nshield = ("parameters = 'printable:curve25519'", &b"\x13\x0acurve25519"[..]);
+    let utimaco =
+        ("parameters = 'raw:edwards25519'\ngenerate = 'CKM_EC_KEY_PAIR_GEN'\nsign = 'CKM_ECDSA'", &b"edwards25519"[..]);
+    let eddsa = Mechanism::Eddsa(EddsaParams::new(EddsaSignatureScheme::Ed25519));
+    for ((more, name), generating, signing) in
+        [(nshield, Mechanism::EccEdwardsKeyPairGen, eddsa), (utimaco, Mechanism::EccKeyPairGen, Mechanism::Ecdsa)]
+    {
+        bench.configure(&format!("[eddsa]\n{more}\n[ec]\npoint = 'raw'"));
+        let make = |mechanism: &Mechanism<'_>, parameters: &[u8]| {
+            let public = [public_template("edwards", &[5]), vec![Attribute::EcParams(parameters.to_vec())]].concat();
+            session.generate_key_pair(mechanism, &public, &private_template("edwards", &[5]))
+        };
+        make(&Mechanism::EccEdwardsKeyPairGen, &[0x06, 0x03, 0x2b, 0x65, 0x70]).unwrap_err();
+        let (public, private) = make(&generating, name).unwrap();
+        let parameters = session.get_attributes(public, &[AttributeType::EcParams]).unwrap();
+        assert_eq!(parameters, [Attribute::EcParams(name.to_vec())]);
+        let key = PKey::public_key_from_raw_bytes(&point(&session, public), Id::ED25519).unwrap();
+        let signature = session.sign(&signing, private, b"data").unwrap();
+        assert!(Verifier::new_without_digest(&key).unwrap().verify_oneshot(&signature, b"data").unwrap());
+        // Other curves are as ever.
+        let (_, other) = generate(&session, "seal", &[6]).unwrap();
+        assert_eq!(sign(&session, other).unwrap().len(), 64);
+    }
+    let listed = module.get_mechanism_list(slot(&module)).unwrap();
+    assert!(!listed.contains(&MechanismType::EDDSA) && listed.contains(&MechanismType::ECDSA));
+    assert!(!listed.contains(&MechanismType::ECC_EDWARDS_KEY_PAIR_GEN));
 });

@@ -1,9 +1,8 @@
 //! The device vanishes, restarts and returns.
 
 use cryptoki::error::RvError;
-use cryptoki::session::Session;
 
-use crate::bench::{Bench, code, generate, initialize, log_in, sign, simulator_test, slot};
+use crate::bench::{Bench, code, generate, initialize, log_in, private_key, sign, simulator_test, slot};
 
 simulator_test!(a_connection_that_broke_stays_broken_until_the_library_is_initialised_anew, |bench| {
     let (module, session) = bench.logged_in();
@@ -26,7 +25,7 @@ simulator_test!(a_connection_that_broke_stays_broken_until_the_library_is_initia
     module.clone().finalize().unwrap();
     initialize(&module).unwrap();
     let session = log_in(&module);
-    sign(&session, key).unwrap();
+    sign(&session, private_key(&session)).unwrap();
     assert_eq!(bench.count("C_Finalize overlapping"), 0);
 });
 
@@ -70,12 +69,8 @@ simulator_test!(a_device_may_need_new_sessions_only_or_nothing_at_all, |bench| {
     back("sessions");
     assert_eq!(code(sign(&session, key)), RvError::SessionHandleInvalid);
     let session = log_in(&module);
-    sign(&session, find(&session)).unwrap();
+    sign(&session, private_key(&session)).unwrap();
 });
-
-fn find(session: &Session) -> cryptoki::object::ObjectHandle {
-    session.find_objects(&[cryptoki::object::Attribute::Class(cryptoki::object::ObjectClass::PRIVATE_KEY)]).unwrap()[0]
-}
 
 simulator_test!(a_call_before_initialisation_and_a_second_initialisation_are_refused, |bench: &Bench| {
     let module = bench.module();

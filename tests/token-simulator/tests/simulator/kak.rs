@@ -51,9 +51,8 @@ impl Cp5 {
         };
         let (mut hash, mut length) = ([0; 32], 32);
         // SAFETY: all pointers are to live values of the lengths given.
-        let code = unsafe {
-            begin(session.handle(), &raw mut mechanism, key.handle(), hash.as_mut_ptr(), &raw mut length)
-        };
+        let code =
+            unsafe { begin(session.handle(), &raw mut mechanism, key.handle(), hash.as_mut_ptr(), &raw mut length) };
         assert_eq!(length, 32);
         if code == CKR_OK { Ok(hash) } else { Err(code) }
     }
@@ -76,7 +75,7 @@ impl Cp5 {
     }
 
     pub(crate) fn authorize(&self, session: &Session, key: ObjectHandle, kak: &Kak, count: CK_ULONG) -> CK_RV {
-        self.perform(session, key, AUTHORIZE, &count.to_ne_bytes(), kak)
+        self.perform(session, key, AUTHORIZE, count.to_ne_bytes(), kak)
     }
 
     /// Both calls, with the KAK between them.

@@ -59,7 +59,9 @@ simulator_test!(an_attribute_can_be_unreadable, |bench| {
 });
 
 simulator_test!(a_device_may_make_other_keys_than_it_was_asked_for, |bench| {
-    bench.configure("[templates]\nprivate_defaults = { CKA_DECRYPT = true }\nprivate_forced = { CKA_EXTRACTABLE = true }");
+    bench.configure(
+        "[templates]\nprivate_defaults = { CKA_DECRYPT = true }\nprivate_forced = { CKA_EXTRACTABLE = true }",
+    );
     let (_, session) = bench.logged_in();
     let (_, key) = generate(&session, "seal", &[1]).unwrap();
     let read = session.get_attributes(key, &[AttributeType::Extractable, AttributeType::Decrypt]).unwrap();
@@ -72,7 +74,9 @@ simulator_test!(a_device_may_make_other_keys_than_it_was_asked_for, |bench| {
 });
 
 simulator_test!(a_second_key_with_the_same_id_or_label_is_refused_or_renamed, |bench| {
-    bench.configure("[naming]\nduplicate_id = 'CKR_ATTRIBUTE_VALUE_INVALID'\nduplicate_label = 'CKR_TEMPLATE_INCONSISTENT'");
+    bench.configure(
+        "[naming]\nduplicate_id = 'CKR_ATTRIBUTE_VALUE_INVALID'\nduplicate_label = 'CKR_TEMPLATE_INCONSISTENT'",
+    );
     let (_, session) = bench.logged_in();
     generate(&session, "seal", &[1]).unwrap();
     assert_eq!(code(generate(&session, "other", &[1])), RvError::AttributeValueInvalid);
