@@ -1,11 +1,12 @@
-//! What is simulated: the TOML file that `SIGILLO_SIMULATOR_CONF` names, read anew whenever it changes.
+//! What is simulated: the TOML file that `SIGILLO_SIMULATOR_CONF` names, read anew whenever it changes. A copy of the module with a file
+//! of its own name and `.toml` beside it takes that one instead, so that one process can have several devices.
 //!
 //! A changed file counts from the next call on, in every process that uses it; counters of faults then begin anew. A file that cannot
 //! be read makes every call fail, with the reason on standard error: a fault that silently stays away would let a test pass.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use cryptoki_sys::*;
 use serde::Deserialize;
@@ -63,7 +64,7 @@ pub(crate) struct Configuration {
 /// # Errors
 /// `CKR_GENERAL_ERROR` when it cannot be read; the reason is on standard error.
 pub(crate) fn current() -> Result<Arc<Configuration>, CK_RV> {
-    let Some(path) = std::env::var_os(VARIABLE).map(PathBuf::from) else {
+    let Some(path) = beside().or_else(|| std::env::var_os(VARIABLE).map(PathBuf::from)) else {
         eprintln!("token-simulator: {VARIABLE} is not set");
         return Err(CKR_GENERAL_ERROR);
     };
@@ -81,6 +82,28 @@ pub(crate) fn current() -> Result<Arc<Configuration>, CK_RV> {
     };
     *loaded = Some(Loaded { path, stamp, configuration: configuration.clone() });
     configuration.ok_or(CKR_GENERAL_ERROR)
+}
+
+/// The file beside this module, where there is one.
+fn beside() -> Option<PathBuf> {
+    static BESIDE: OnceLock<Option<PathBuf>> = OnceLock::new();
+    let found = BESIDE.get_or_init(|| {
+        let maps = std::fs::read_to_string("/proc/self/maps").ok()?;
+        let own_code = beside as fn() -> Option<PathBuf>;
+        let module = mapped_file(&maps, own_code as usize)?;
+        Some(module.with_extension("toml")).filter(|file| file.exists())
+    });
+    found.clone()
+}
+
+/// Which file is mapped at an address, by the lines `FROM-TO PERMISSIONS OFFSET DEVICE INODE FILE` (proc_pid_maps(5)).
+fn mapped_file(maps: &str, address: usize) -> Option<PathBuf> {
+    let line = maps.lines().find(|line| {
+        let range = line.split(' ').next().and_then(|range| range.split_once('-'));
+        let number = |hex| usize::from_str_radix(hex, 16).unwrap_or_default();
+        range.is_some_and(|(from, to)| (number(from)..number(to)).contains(&address))
+    })?;
+    line.find('/').and_then(|start| line.get(start..)).map(PathBuf::from)
 }
 
 static LOADED: Mutex<Option<Loaded>> = Mutex::new(None);
@@ -122,6 +145,7 @@ fn read(path: &Path) -> Result<Configuration, String> {
         return Err("key_authorization needs a state folder".to_owned());
     }
     let folder = path.parent().unwrap_or(Path::new("."));
+    configuration.module = folder.join(configuration.module);
     configuration.call_log = configuration.call_log.map(|log| folder.join(log));
     configuration.state = configuration.state.map(|state| folder.join(state));
     Ok(configuration)

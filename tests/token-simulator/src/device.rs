@@ -130,7 +130,11 @@ pub(crate) unsafe extern "C" fn initialize(arguments: *mut c_void) -> CK_RV {
     }
     let Some(initialize) = real.C_Initialize else { return CKR_FUNCTION_NOT_SUPPORTED };
     // SAFETY: the application's arguments go on as they came.
-    let code = unsafe { initialize(arguments) };
+    let code = match unsafe { initialize(arguments) } {
+        // Somebody else in this process uses it too, and this application has not initialised it twice.
+        CKR_CRYPTOKI_ALREADY_INITIALIZED => CKR_OK,
+        code => code,
+    };
     if code == CKR_OK {
         *connection = Connection {
             initialized: true,

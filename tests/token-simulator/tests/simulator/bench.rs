@@ -103,6 +103,23 @@ impl Bench {
         token_simulator::configure(&self.path("simulator.toml"), &text).unwrap();
     }
 
+    /// The same for a copy of [`Bench::copy`].
+    pub(crate) fn configure_copy(&self, name: &str, more: &str) {
+        let text = format!("module = \"{name}-softhsm.so\"\n{more}");
+        token_simulator::configure(&self.path(&format!("{name}.toml")), &text).unwrap();
+    }
+
+    /// A simulator of its own name and configuration, before a SoftHSM of its own, initialised.
+    pub(crate) fn copy(&self, name: &str, more: &str) -> Pkcs11 {
+        self.configure_copy(name, more);
+        std::fs::copy(softhsm(), self.path(&format!("{name}-softhsm.so"))).unwrap();
+        let copy = self.path(&format!("{name}.so"));
+        std::fs::copy(token_simulator::library().unwrap(), &copy).unwrap();
+        let module = Pkcs11::new(copy).unwrap();
+        initialize(&module).unwrap();
+        module
+    }
+
     pub(crate) fn calls(&self) -> BTreeMap<String, u64> {
         token_simulator::calls(&self.path("calls")).unwrap()
     }

@@ -86,3 +86,17 @@ simulator_test!(a_configuration_that_cannot_be_read_fails_every_call_until_it_is
     bench.configure("");
     module.get_all_slots().unwrap();
 });
+
+simulator_test!(one_process_can_have_two_devices_of_which_one_vanishes, |bench: &Bench| {
+    let (first, second) = (bench.copy("first", ""), bench.copy("second", "[identity]\nmodel = 'Second'"));
+    let models = [&first, &second].map(|module| module.get_token_info(slot(module)).unwrap().model().to_owned());
+    assert!(models[0].contains("SoftHSM") && models[1] == "Second", "{models:?}");
+    let (one, other) = (log_in(&first), log_in(&second));
+    bench.configure_copy("first", "[device]\npresent = false");
+    assert_eq!(code(one.get_session_info()), RvError::DeviceError);
+    other.get_session_info().unwrap();
+    drop(one);
+    first.clone().finalize().unwrap();
+    other.get_session_info().unwrap();
+    generate(&other, "seal", &[1]).unwrap();
+});
