@@ -118,10 +118,9 @@ impl Installation {
 
     /// Changes the database behind the back of `sigillo`.
     pub(crate) fn sql(&self, statement: &str) {
-        let program =
-            "import sqlite3,sys; c=sqlite3.connect('sigillo.db'); print(c.execute(sys.argv[1]).rowcount); c.commit()";
+        let program = "import sqlite3,sys; c=sqlite3.connect('sigillo.db'); c.execute(sys.argv[1]); c.commit()";
         let output = self.command(Path::new("python3")).args(["-c", program, statement]).output();
-        assert_eq!(run(output.expect("python3 is missing; run: scripts/install-tools")).ok(), "1\n");
+        run(output.expect("python3 is missing; run: scripts/install-tools")).ok();
     }
 
     /// A certification request in `NAME.csr`.

@@ -130,6 +130,7 @@ fn no_client_is_both_signer_and_administrator() {
 fn a_chain_that_was_tampered_with_does_not_verify_and_the_record_is_named() {
     let installation = Installation::initialized();
     installation.sigillo("audit verify").ok();
+    installation.sql("DROP TRIGGER audit_record_is_never_changed");
     installation.sql("UPDATE audit_record SET event = replace(event, 'client add', 'client sad') WHERE seq = 1");
     let problem = installation.sigillo("audit verify --output json").problem(1);
     assert_eq!(problem["type"], "urn:sigillo:problem:audit-chain-faulty");
