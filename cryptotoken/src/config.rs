@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use secrecy::SecretString;
 use serde::Deserialize;
+use zeroize::Zeroizing;
 
 /// A token as `sigillo.toml` describes it, read and not yet checked against its profile.
 #[derive(Clone, Debug, Deserialize)]
@@ -207,8 +208,9 @@ impl PinSource {
 }
 
 fn read_file(path: &Path) -> Result<SecretString, PinUnreadable> {
-    let mut text =
-        std::fs::read_to_string(path).map_err(|source| PinUnreadable::File { path: path.to_owned(), source })?;
+    let mut text = std::fs::read_to_string(path)
+        .map(Zeroizing::new)
+        .map_err(|source| PinUnreadable::File { path: path.to_owned(), source })?;
     // Editors and `echo` end a file with a newline that is no part of the PIN.
     if text.ends_with('\n') {
         text.pop();
@@ -216,12 +218,80 @@ fn read_file(path: &Path) -> Result<SecretString, PinUnreadable> {
             text.pop();
         }
     }
-    Ok(SecretString::from(text))
+    Ok(SecretString::from(text.as_str()))
 }
 
 fn warn_if_readable_by_others(path: &Path) {
     use std::os::unix::fs::PermissionsExt;
     if std::fs::metadata(path).is_ok_and(|metadata| metadata.permissions().mode() & 0o077 != 0) {
         tracing::warn!(pin.file = %path.display(), "the PIN file can be read by other users; run: chmod 600 {}", path.display());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use secrecy::ExposeSecret;
+
+    use super::*;
+
+    fn config(pin: &str, slot: &str) -> Result<TokenConfig, String> {
+        let text = format!("name = 'hsm'\nprofile = 'softhsm'\nslot = {slot}\npin = {pin}\n");
+        toml::from_str(&text).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn the_documented_example_is_read() {
+        let config: TokenConfig = toml::from_str(
+            r#"
+            name = "seal-hsm"
+            profile = "softhsm"
+            library = "/usr/lib/softhsm/libsofthsm2.so"
+            slot = { label = "sigillo" }
+            pin = { credential = "pin" }
+            sessions = 8
+            [override]
+            "session.idle_ping" = "600s"
+            "#,
+        )
+        .unwrap();
+        assert_eq!(config.slot, SlotSelector::Label("sigillo".into()));
+        assert_eq!(config.pin, PinSource::Credential("pin".into()));
+        let profile = crate::TokenProfile::load(&config.profile, &config.overrides).unwrap();
+        assert_eq!(profile.session.idle_ping, std::time::Duration::from_secs(600));
+    }
+
+    #[test]
+    fn slot_and_pin_are_named_exactly_once() {
+        let (pin, slot) = ("{ none = true }", "{ index = 0 }");
+        assert!(config(pin, slot).is_ok());
+        for bad in
+            ["{}", "{ file = 'a', env = 'B' }", "{ none = false }", "{ unlock = 'auto' }", "{ pin = '1234' }", "'1234'"]
+        {
+            assert!(config(bad, slot).is_err(), "{bad}");
+        }
+        for bad in ["{}", "{ label = 'a', serial = 'b' }", "{ first = true }", "0"] {
+            assert!(config(pin, bad).is_err(), "{bad}");
+        }
+        assert!(config("{ env = 'PIN' }", "{ label = 'a', id = 1 }").unwrap_err().contains("exactly one"));
+    }
+
+    #[test]
+    fn a_pin_file_is_read_without_its_newline_and_named_by_its_whole_path() {
+        let folder = tempfile::tempdir().unwrap();
+        for (content, pin) in [("12 34\n", "12 34"), ("1234\r\n", "1234"), ("1234", "1234"), ("1234\n\n", "1234\n")] {
+            std::fs::write(folder.path().join("pin"), content).unwrap();
+            let config = config("{ file = 'pin' }", "{ index = 0 }").unwrap().resolved(folder.path());
+            assert_eq!(config.pin.read().unwrap().unwrap().expose_secret(), pin);
+            assert_eq!(config.pin.source_name(), format!("file:{}", folder.path().join("pin").display()));
+        }
+        let missing = PinSource::File(folder.path().join("none"));
+        assert!(missing.read().is_err());
+    }
+
+    #[test]
+    fn no_pin_and_an_empty_pin_are_different() {
+        assert!(PinSource::NoLogin.read().unwrap().is_none());
+        assert_eq!(PinSource::Empty.read().unwrap().unwrap().expose_secret(), "");
+        assert!(PinSource::Env("SIGILLO_TEST_NO_SUCH_PIN".into()).read().is_err());
     }
 }

@@ -31,7 +31,7 @@ pub trait LoginMemory: Send + Sync {
     /// Remembers a rejection until an operator runs `sigillo token unlock`.
     ///
     /// # Errors
-    /// When it could not be kept; the token then stays rejected until this process ends.
+    /// When it could not be kept; the token stays rejected and it is tried again before any other attempt.
     fn remember_pin_rejection(&self, serial: &str, source: &str) -> Result<(), MemoryError>;
 
     /// Records an attempt at `C_Login` and its outcome.

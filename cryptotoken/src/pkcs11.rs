@@ -6,8 +6,8 @@ use std::time::Instant;
 
 use cryptoki::session::Session;
 use cryptotoken_api::{
-    Certificate, CryptoToken, KeyAlias, KeyId, KeyInfo, KeyLocation, KeySpec, SignatureAlgorithm, Signer, SignerError,
-    TokenError, TokenState, TokenStatus,
+    Certificate, CryptoToken, KeyAlias, KeyId, KeyInfo, KeyLocation, KeySpec, PublicKey, SignatureAlgorithm, Signer,
+    SignerError, TokenError, TokenState, TokenStatus,
 };
 use secrecy::SecretString;
 
@@ -15,10 +15,10 @@ use crate::config::TokenConfig;
 use crate::login::LoginMemory;
 use crate::pkcs11::connection::{Connection, Connector};
 use crate::pkcs11::error::{ErrorClass, classify, name};
-use crate::pkcs11::link::Link;
+use crate::pkcs11::link::{Link, Unready};
 use crate::pkcs11::session_pool::Failure;
 use crate::pkcs11::sign::Pkcs11Signer;
-use crate::profile::{CertStore, EddsaKeygen, TokenProfile};
+use crate::profile::{CertStore, TokenProfile};
 
 mod connection;
 mod error;
@@ -48,6 +48,27 @@ impl Pkcs11Token {
     /// # Errors
     /// [`TokenError::Configuration`] when `sigillo.toml` must be changed.
     pub fn open(config: TokenConfig, base_dir: &Path, memory: Arc<dyn LoginMemory>) -> Result<Self, TokenError> {
+        let token = Self::closed(config, base_dir, memory)?;
+        if let Err(Unready::NotReady(not_ready)) = token.link.unlock(None, Instant::now())
+            && not_ready.configuration
+        {
+            return Err(not_ready.into_token_error(token.name()));
+        }
+        Ok(token)
+    }
+
+    /// A token that an operator has locked: checked as [`Self::open`] does, but not logged in to until [`Self::unlock`] or
+    /// [`Self::reconnect`].
+    ///
+    /// # Errors
+    /// [`TokenError::Configuration`] when `sigillo.toml` must be changed.
+    pub fn open_locked(config: TokenConfig, base_dir: &Path, memory: Arc<dyn LoginMemory>) -> Result<Self, TokenError> {
+        let token = Self::closed(config, base_dir, memory)?;
+        token.lock();
+        Ok(token)
+    }
+
+    fn closed(config: TokenConfig, base_dir: &Path, memory: Arc<dyn LoginMemory>) -> Result<Self, TokenError> {
         let config = config.resolved(base_dir);
         let profile = TokenProfile::load(&config.profile, &config.overrides)
             .map_err(|error| TokenError::Configuration(format!("token \"{}\": {error}", config.name)))?;
@@ -55,12 +76,7 @@ impl Pkcs11Token {
             return Err(TokenError::Configuration(format!("token \"{}\": sessions must be at least 1", config.name)));
         }
         let profile = Arc::new(profile);
-        let link = Arc::new(Link::new(Connector { config, profile: Arc::clone(&profile), memory }));
-        if let Err(not_ready) = link.unlock(None)
-            && not_ready.configuration
-        {
-            return Err(not_ready.into_token_error(&link.connector().config.name));
-        }
+        let link = Arc::new(Link::new(Connector::new(config, Arc::clone(&profile), memory)));
         Ok(Self { link, profile })
     }
 
@@ -90,16 +106,31 @@ impl Pkcs11Token {
                 "the PIN of token \"{name}\" comes from {source}; it is not typed"
             )));
         }
-        self.link.unlock(Some(pin)).map_err(|not_ready| not_ready.into_token_error(self.name()))
+        self.link.unlock(Some(pin), self.deadline()).map_err(|unready| unready.into_token_error(self.name()))
     }
 
-    /// Tries to connect now: after `sigillo token unlock` made the memory forget a rejection, after an operator's lock, or to see
-    /// whether a lost device is back. Nothing happens where the token is ready.
+    /// Connects now, as an operator's act: after `sigillo token unlock` made the memory forget a rejection, or after a lock. It passes over
+    /// the pause after a failure, so timers rather [`Self::probe`]. Nothing happens where the token is ready.
     ///
     /// # Errors
     /// As [`CryptoToken::keys`]; a rejected PIN that the memory still knows is not tried.
     pub fn reconnect(&self) -> Result<(), TokenError> {
-        self.link.unlock(None).map_err(|not_ready| not_ready.into_token_error(self.name()))
+        self.link.unlock(None, self.deadline()).map_err(|unready| unready.into_token_error(self.name()))
+    }
+
+    /// Sees whether a token that is away is back, as any use of it would; for timers and readiness checks.
+    ///
+    /// # Errors
+    /// As [`CryptoToken::keys`].
+    pub fn probe(&self) -> Result<(), TokenError> {
+        self.connection().map(drop)
+    }
+
+    /// The serial number and the name of the PIN's source under which a [`LoginMemory`] keeps a rejection.
+    #[must_use]
+    pub fn rejection_key(&self) -> (String, String) {
+        let (_, _, facts, _) = self.link.snapshot();
+        self.link.connector().rejection_key(&facts)
     }
 
     /// Logs out and refuses everything until [`Self::unlock`] or [`Self::reconnect`].
@@ -108,7 +139,7 @@ impl Pkcs11Token {
     }
 
     fn deadline(&self) -> Instant {
-        manage::deadline(self.profile.session.wait)
+        Instant::now() + self.profile.session.wait
     }
 
     fn connection(&self) -> Result<Arc<Connection>, TokenError> {
@@ -120,37 +151,45 @@ impl Pkcs11Token {
         let mut retried = false;
         loop {
             let connection = self.connection()?;
-            match connection.pool.with(self.deadline(), &work) {
+            let checked = |session: &Session| connection.require_login(session).and_then(|()| work(session));
+            match connection.pool.with(self.deadline(), checked) {
                 Ok(value) => return Ok(value),
-                Err(failure) if !retried && self.may_pass(&connection, &failure) => retried = true,
+                Err(failure) if !retried && self.recover(&connection, &failure).is_some() => retried = true,
                 Err(failure) => return Err(self.report(what, failure)),
             }
         }
     }
 
-    /// Changes something, once: a change that may have happened is not repeated.
-    fn change<T>(
-        &self,
-        what: &'static str,
-        work: impl FnOnce(&Session) -> Result<T, Failure>,
-    ) -> Result<T, TokenError> {
-        let connection = self.connection()?;
-        connection.pool.with_read_write(self.deadline(), work).map_err(|failure| {
-            self.may_pass(&connection, &failure);
-            self.report(what, failure)
-        })
+    /// Changes something. Repeated only where the device refused for want of a login, so that nothing can have happened yet.
+    fn change<T>(&self, what: &'static str, work: impl Fn(&Session) -> Result<T, Failure>) -> Result<T, TokenError> {
+        let mut retried = false;
+        loop {
+            let connection = self.connection()?;
+            let checked = |session: &Session| connection.require_login(session).and_then(|()| work(session));
+            match connection.pool.with_read_write(self.deadline(), checked) {
+                Ok(value) => return Ok(value),
+                Err(failure) => {
+                    let login = self.recover(&connection, &failure) == Some(ErrorClass::Login);
+                    if retried || !login {
+                        return Err(self.report(what, failure));
+                    }
+                    retried = true;
+                }
+            }
+        }
     }
 
-    fn may_pass(&self, connection: &Arc<Connection>, failure: &Failure) -> bool {
-        let Failure::Pkcs11(error) = failure else { return false };
-        match classify(error, &self.profile.errors) {
-            ErrorClass::Login | ErrorClass::Device => {
-                self.link.lost(connection, error);
-                true
-            }
-            ErrorClass::Session | ErrorClass::Handle => true,
-            ErrorClass::Other => false,
+    /// Puts right what can be put right, and says what it was; `None` where trying again cannot help.
+    fn recover(&self, connection: &Arc<Connection>, failure: &Failure) -> Option<ErrorClass> {
+        let Failure::Pkcs11(error) = failure else { return None };
+        let class = classify(error, &self.profile.errors);
+        match class {
+            ErrorClass::Login | ErrorClass::Device => self.link.lost(connection, error),
+            ErrorClass::Session if !connection.is_alive() => self.link.lost(connection, error),
+            ErrorClass::Session | ErrorClass::Handle => {}
+            ErrorClass::Other => return None,
         }
+        Some(class)
     }
 
     fn report(&self, operation: &'static str, failure: Failure) -> TokenError {
@@ -209,7 +248,11 @@ impl CryptoToken for Pkcs11Token {
     }
 
     fn generate_key(&self, alias: &KeyAlias, id: &KeyId, spec: KeySpec) -> Result<KeyInfo, TokenError> {
-        if spec == KeySpec::Ed25519 && self.profile.keygen.eddsa == EddsaKeygen::Off {
+        let connection = self.connection()?;
+        let mechanism =
+            manage::keygen_mechanism(&self.profile.keygen, spec).map(|mechanism| mechanism.mechanism_type());
+        let offered = |wanted| connection.mechanisms.as_ref().is_none_or(|list| list.contains(&wanted));
+        if !mechanism.is_some_and(offered) {
             return Err(TokenError::Refused(format!("token \"{}\" makes no keys of kind {spec}", self.name())));
         }
         let generated = self.change("C_GenerateKeyPair", |session| {
@@ -229,13 +272,18 @@ impl CryptoToken for Pkcs11Token {
     fn destroy_key(&self, location: &KeyLocation) -> Result<(), TokenError> {
         let connection = self.connection()?;
         let destroyed = self.change("C_DestroyObject", |session| manage::destroy(session, location));
-        manage::forget(&connection, &location.id);
+        connection.forget(&location.id);
         if destroyed? {
             Ok(())
         } else {
             let (alias, id) = (&location.alias, &location.id);
             Err(TokenError::Refused(format!("token \"{}\" has no key \"{alias}\" with identifier {id}", self.name())))
         }
+    }
+
+    fn public_key(&self, location: &KeyLocation) -> Result<PublicKey, TokenError> {
+        let found = self.read("C_GetAttributeValue", |session| objects::public_key(session, &location.id))?;
+        found.ok_or_else(|| TokenError::Refused(format!("token \"{}\" has no public key {}", self.name(), location.id)))
     }
 
     fn store_certificate(&self, location: &KeyLocation, certificate_der: &[u8]) -> Result<bool, TokenError> {
@@ -257,9 +305,8 @@ impl CryptoToken for Pkcs11Token {
         let module = module::load(config.library.as_deref(), &self.profile.module)
             .map_err(|error| connection::NotReady::from(error).into_token_error(token))?;
         let candidates = slot::candidates(&module, self.profile.slot.retry).map_err(unavailable)?;
-        let (slot, label) = manage::slot_to_initialize(candidates, &config.slot).map_err(TokenError::Refused)?;
-        let label = if label.is_empty() { token } else { &label };
-        manage::initialize(&module, slot, label, so_pin, user_pin).map_err(|error| TokenError::Device {
+        let plan = manage::plan_initialization(candidates, &config.slot, token).map_err(TokenError::Refused)?;
+        manage::initialize(&module, &plan, so_pin, user_pin).map_err(|error| TokenError::Device {
             token: token.to_owned(),
             operation: "initialisation",
             code: name(&error),

@@ -457,3 +457,61 @@ const FREE_TABLE: &str = "module.env";
 const GENERIC: &str = include_str!("profile/generic.toml");
 
 const FILES: [(&str, &str); 2] = [("softhsm", include_str!("profile/softhsm.toml")), ("generic", GENERIC)];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(overrides: &str) -> Result<TokenProfile, String> {
+        TokenProfile::load("softhsm", &overrides.parse().unwrap()).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn every_profile_is_complete_and_says_nothing_unknown() {
+        for (name, _) in FILES {
+            let profile = TokenProfile::load(name, &Table::new()).unwrap();
+            assert!(!profile.overridden, "{name}");
+        }
+    }
+
+    #[test]
+    fn softhsm_is_never_a_qualified_device() {
+        let assurance = load("").unwrap().assurance;
+        assert!(!assurance.qscd && assurance.non_production);
+    }
+
+    #[test]
+    fn a_field_is_overridden_by_its_dotted_path_quoted_or_not() {
+        for text in ["'session.max' = 3", "session.max = 3", "session = { max = 3 }"] {
+            let profile = load(text).unwrap();
+            assert_eq!(profile.session.max, 3, "{text}");
+            assert!(profile.overridden);
+        }
+        let template = load("'keygen.private_template.CKA_MODIFIABLE' = false").unwrap().keygen.private_template;
+        assert_eq!(template.get(&TemplateAttribute::Modifiable), Some(&false));
+        assert_eq!(load("module.env = { A = 'b' }").unwrap().module.env.len(), 1);
+    }
+
+    #[test]
+    fn an_override_that_cannot_be_is_refused_with_the_way_out() {
+        for (text, reason) in [
+            ("'assurance.qscd' = true", "cannot be overridden"),
+            ("assurance = { non_production = false }", "cannot be overridden"),
+            ("'session.maxx' = 3", "did you mean \"session.max\""),
+            ("session = 3", "no field \"session\""),
+            ("'session.max' = 'many'", "\"session.max\""),
+            ("'session.idle_ping' = '10 minutes'", "is no duration"),
+            ("'sign.ecdsa' = 'maybe'", "\"sign.ecdsa\""),
+            ("'keygen.private_template.CKA_UNKNOWN' = true", "CKA_UNKNOWN"),
+        ] {
+            let error = load(text).unwrap_err();
+            assert!(error.contains(reason), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_profile_is_refused_with_the_nearest_one() {
+        let error = TokenProfile::load("softhms", &Table::new()).unwrap_err().to_string();
+        assert!(error.contains("did you mean \"softhsm\""), "{error}");
+    }
+}

@@ -59,7 +59,8 @@ impl Dispatcher {
         }))
     }
 
-    /// Signs every document of one request, or none is released.
+    /// Signs every document of one request, or none is released. `pending` is what the front end holds for the request, and
+    /// is kept for as long as it is worked on.
     ///
     /// # Errors
     /// [`ApiError`]; what was refused or failed after authentication is on record by then.
@@ -68,6 +69,7 @@ impl Dispatcher {
         grant: Grant,
         request_id: RequestId,
         requests: Vec<SigningRequest>,
+        pending: impl Send + 'static,
     ) -> Result<Completed, ApiError> {
         let deadline = Instant::now() + self.0.timeout;
         let (permit, credential) = match self.enter(&grant, deadline).await {
@@ -80,7 +82,7 @@ impl Dispatcher {
         // A task of its own: dropping this future, as a caller's hanging up does, does not stop it.
         let shared = Arc::clone(&self.0);
         let work = self.0.node.runtime().spawn_blocking(move || {
-            let _permit = permit;
+            let _held = (permit, pending);
             shared.process(&grant, request_id, credential, &requests, deadline)
         });
         work.await.map_err(|error| ApiError::Internal(format!("the worker's thread ended: {error}")))?

@@ -28,7 +28,8 @@ fn main() -> ExitCode {
         }
     };
     protect_memory();
-    let filter = EnvFilter::try_from_env("SIGILLO_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter = EnvFilter::try_from_env("SIGILLO_LOG")
+        .unwrap_or_else(|_| EnvFilter::new("info,actix_server=warn,cryptoki=off"));
     tracing_subscriber::fmt().json().flatten_event(true).with_env_filter(filter).with_writer(std::io::stderr).init();
     let outcome = Configuration::load(config.as_deref()).map_err(anyhow::Error::from).and_then(app::run);
     match outcome {

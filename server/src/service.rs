@@ -38,8 +38,8 @@ impl Service {
         &self.dispatcher
     }
 
-    pub(crate) const fn limits(&self) -> BodyLimits {
-        self.limits
+    pub(crate) const fn limits(&self) -> &BodyLimits {
+        &self.limits
     }
 
     /// Who is calling, and may they use this worker? Before a byte of the body is read.

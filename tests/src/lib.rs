@@ -1,1 +1,20 @@
-//! Placeholder.
+//! A whole service for tests: a SoftHSM token, a certification authority, a server process, clients, foreign verifiers.
+//!
+//! Everything is made by the programs an operator uses (`sigillo`, `sigillo-server`, `softhsm2-util`, `openssl`), in a temporary
+//! folder, on a free port of loopback. Nothing here is skipped when a program is missing: it fails and says how to install it.
+
+pub mod http;
+pub mod pki;
+pub mod programs;
+pub mod raw;
+pub mod server;
+pub mod service;
+pub mod token;
+pub mod verifiers;
+
+pub use http::{Answer, Client};
+pub use pki::TestPki;
+pub use raw::RawConnection;
+pub use service::{TestService, TestServiceBuilder};
+pub use token::TestToken;
+pub use verifiers::{Question, Verdict};

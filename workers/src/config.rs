@@ -12,6 +12,7 @@ use crate::cades::CadesConfig;
 use crate::error::WorkerError;
 use crate::kind::WorkerKind;
 use crate::level::SignatureLevel;
+use crate::pades::PadesConfig;
 use crate::plain::PlainConfig;
 use crate::worker::SigningParameters;
 use crate::xades::XadesConfig;
@@ -74,6 +75,8 @@ pub enum FormatConfig {
     Plain(PlainConfig),
     /// Options of `cades`.
     Cades(CadesConfig),
+    /// Options of `pades`.
+    Pades(PadesConfig),
     /// Options of `xades`.
     Xades(XadesConfig),
 }
@@ -98,10 +101,8 @@ impl FormatConfig {
         Ok(match kind {
             WorkerKind::Plain => Self::Plain(PlainConfig::parse(fields)?),
             WorkerKind::Cades => Self::Cades(CadesConfig::parse(fields)?),
+            WorkerKind::Pades => Self::Pades(PadesConfig::parse(fields)?),
             WorkerKind::Xades => Self::Xades(XadesConfig::parse(fields)?),
-            WorkerKind::Pades => {
-                return Err(ConfigError::Value { key: "kind", reason: format!("\"{kind}\" is not built yet") });
-            }
         })
     }
 
@@ -110,15 +111,16 @@ impl FormatConfig {
         match kind {
             WorkerKind::Plain => PlainConfig::KEYS,
             WorkerKind::Cades => CadesConfig::KEYS,
+            WorkerKind::Pades => PadesConfig::KEYS,
             WorkerKind::Xades => XadesConfig::KEYS,
-            WorkerKind::Pades => &[],
         }
     }
 
     /// What `caller_may_set` may name.
     const fn settable(kind: WorkerKind) -> &'static [&'static str] {
         match kind {
-            WorkerKind::Plain | WorkerKind::Cades | WorkerKind::Pades | WorkerKind::Xades => &[],
+            WorkerKind::Pades => PadesConfig::SETTABLE,
+            WorkerKind::Plain | WorkerKind::Cades | WorkerKind::Xades => &[],
         }
     }
 
@@ -126,6 +128,7 @@ impl FormatConfig {
         match self {
             Self::Plain(options) => serde_json::to_value(options),
             Self::Cades(options) => serde_json::to_value(options),
+            Self::Pades(options) => serde_json::to_value(options),
             Self::Xades(options) => serde_json::to_value(options),
         }
     }
@@ -214,10 +217,21 @@ impl WorkerConfig {
     }
 
     fn check_scheme(&self) -> Result<(), ConfigError> {
-        match (self.kind, self.signature_scheme) {
-            (WorkerKind::Xades, Some(SignatureScheme::Eddsa)) => Err(ConfigError::Value {
+        match self.signature_scheme {
+            Some(scheme) => self.check_format_knows(scheme),
+            None => Ok(()),
+        }
+    }
+
+    // Readers of PDF and verifiers of XML that know Ed25519 are few; a seal that nobody can verify is worse than none.
+    fn check_format_knows(&self, scheme: SignatureScheme) -> Result<(), ConfigError> {
+        match (self.kind, scheme) {
+            (WorkerKind::Pades | WorkerKind::Xades, SignatureScheme::Eddsa) => Err(ConfigError::Value {
                 key: "signature_scheme",
-                reason: "a xades worker signs with rsa-pkcs1, rsa-pss or ecdsa; few verifiers of XML know eddsa".into(),
+                reason: format!(
+                    "a {} worker signs with rsa-pkcs1, rsa-pss or ecdsa; name a credential with an RSA or EC key",
+                    self.kind
+                ),
             }),
             _ => Ok(()),
         }
@@ -287,12 +301,12 @@ impl WorkerConfig {
     /// The algorithm this worker signs with, given its credential's key.
     ///
     /// # Errors
-    /// When the definition asks for something the key cannot do.
-    pub fn algorithm(
-        &self,
-        key: KeySpec,
-    ) -> Result<SignatureAlgorithm, cryptotoken_api::algorithm::UnsuitableAlgorithm> {
-        SignatureAlgorithm::for_key(key, self.signature_scheme, self.digest)
+    /// [`ConfigError::Value`] when the definition asks for something that the key or the format cannot do.
+    pub fn algorithm(&self, key: KeySpec) -> Result<SignatureAlgorithm, ConfigError> {
+        let algorithm = SignatureAlgorithm::for_key(key, self.signature_scheme, self.digest)
+            .map_err(|error| ConfigError::Value { key: "signature_scheme", reason: error.to_string() })?;
+        self.check_format_knows(algorithm.scheme())?;
+        Ok(algorithm)
     }
 
     /// Name of the worker.
@@ -387,6 +401,15 @@ mod tests {
     fn a_level_that_cannot_be_made_is_refused_and_not_lowered() {
         let text = "name = \"a\"\nkind = \"cades\"\ncredential = \"c\"\nlevel = \"B-T\"";
         assert!(matches!(WorkerConfig::parse(text), Err(ConfigError::Value { key: "level", .. })));
+    }
+
+    #[test]
+    fn a_key_whose_signatures_the_format_does_not_have_is_refused() {
+        for (kind, fits) in [("plain", true), ("cades", true), ("pades", false), ("xades", false)] {
+            let text = format!("name = \"a\"\nkind = \"{kind}\"\ncredential = \"c\"");
+            let algorithm = WorkerConfig::parse(&text).unwrap().algorithm(KeySpec::Ed25519);
+            assert_eq!(algorithm.is_ok(), fits, "{kind}");
+        }
     }
 
     #[test]

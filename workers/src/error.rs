@@ -5,6 +5,7 @@ use cryptotoken_api::{CredentialState, Purpose, SignerError};
 use time::OffsetDateTime;
 
 use crate::kind::WorkerKind;
+use crate::pades::refusal::PdfRefusal;
 use crate::xades::XmlError;
 
 /// Why a worker produced no signed document. All but [`Self::Signer`] and [`Self::Withheld`] come before the key is used.
@@ -36,6 +37,9 @@ pub enum WorkerError {
         /// What is signed here.
         expected: &'static str,
     },
+    /// The document is no PDF that can be sealed.
+    #[error(transparent)]
+    Pdf(#[from] PdfRefusal),
     /// The document is not XML that can be signed; the source says what is wrong and where.
     #[error("the XML document cannot be signed: {0}")]
     Xml(#[from] XmlError),
@@ -163,9 +167,11 @@ impl WorkerError {
     #[must_use]
     pub const fn fault(&self) -> Fault {
         match self {
-            Self::DigestOnly | Self::DigestAlgorithm { .. } | Self::DigestNotAllowed { .. } | Self::Xml(_) => {
-                Fault::Document
-            }
+            Self::DigestOnly
+            | Self::DigestAlgorithm { .. }
+            | Self::DigestNotAllowed { .. }
+            | Self::Pdf(_)
+            | Self::Xml(_) => Fault::Document,
             Self::MediaType { .. } => Fault::MediaType,
             Self::Parameter { .. } => Fault::Parameters,
             Self::CredentialNotActive { .. }

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::cades::CadesWorker;
 use crate::config::{FormatConfig, WorkerConfig};
 use crate::error::WorkerError;
+use crate::pades::PadesWorker;
 use crate::plain::PlainWorker;
 use crate::worker::Worker;
 use crate::xades::XadesWorker;
@@ -84,6 +85,7 @@ pub fn build(config: WorkerConfig) -> Box<dyn Worker> {
     match config.format().clone() {
         FormatConfig::Plain(options) => Box::new(PlainWorker::new(config, options)),
         FormatConfig::Cades(options) => Box::new(CadesWorker::new(config, options)),
+        FormatConfig::Pades(options) => Box::new(PadesWorker::new(config, options)),
         FormatConfig::Xades(options) => Box::new(XadesWorker::new(config, options)),
     }
 }

@@ -19,6 +19,7 @@ pub mod create;
 pub mod error;
 pub mod kind;
 pub mod level;
+pub mod pades;
 pub mod plain;
 pub mod policy;
 pub mod worker;

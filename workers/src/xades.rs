@@ -1,6 +1,6 @@
 //! XAdES signatures (EN 319 132-1): XML documents with the signature as last child of the root element.
 //!
-//! Reading XML strictly and writing its canonical forms is here too ([`document`], [`reader`], [`canonicalization`]): what is
+//! Reading XML strictly and writing its canonical forms is here too (`document`, `reader`, `canonicalization`): what is
 //! signed is octets that every verifier must compute alike, so nothing ambiguous gets past the reader.
 //!
 //! Decided 2026-11-20: exclusive canonicalization everywhere, stated as a transform of every reference, so that nothing around

@@ -1,8 +1,23 @@
 //! Every format with software keys, judged by foreign tools.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot set itself up has failed")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that cannot set itself up has failed"
+)]
 
 #[path = "formats/cades.rs"]
 mod cades;
+#[path = "formats/pades.rs"]
+mod pades;
+#[path = "formats/pades_corpus.rs"]
+mod pades_corpus;
+#[path = "formats/pades_hostile.rs"]
+mod pades_hostile;
+#[path = "formats/pades_verifiers.rs"]
+mod pades_verifiers;
+#[path = "formats/pdf.rs"]
+mod pdf;
 #[path = "formats/plain.rs"]
 mod plain;
 #[path = "formats/software_key.rs"]

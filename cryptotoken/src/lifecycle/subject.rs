@@ -271,3 +271,84 @@ const KNOWN: [Known; 18] = [
     // RFC 5280, section 4.1.2.4: domain components are IA5String.
     known(&["DC", "domainComponent"], "0.9.2342.19200300.100.1.25", Encoding::Ia5, 63),
 ];
+
+#[cfg(test)]
+mod tests {
+    use x509_cert::name::Name;
+
+    use super::*;
+
+    fn pairs(text: &str) -> Vec<(String, Tag, String)> {
+        let name = Name::from_der(Subject::parse(text).unwrap().der()).unwrap();
+        let one = |attribute: &AttributeTypeAndValue| {
+            let value = String::from_utf8(attribute.value.value().to_vec()).unwrap();
+            (attribute.oid.to_string(), der::Tagged::tag(&attribute.value), value)
+        };
+        name.as_ref().iter().flat_map(|step| step.as_ref().iter().map(one)).collect()
+    }
+
+    fn value(text: &str) -> String {
+        pairs(text).remove(0).2
+    }
+
+    #[test]
+    fn the_order_typed_is_the_order_encoded() {
+        let order: Vec<_> = pairs("C=EE, O=Acme AS, organizationIdentifier=NTREE-12345678, cn=Acme e-Seal")
+            .into_iter()
+            .map(|(oid, _, _)| oid)
+            .collect();
+        assert_eq!(order, ["2.5.4.6", "2.5.4.10", "2.5.4.97", "2.5.4.3"]);
+    }
+
+    #[test]
+    fn escapes_and_quotes_are_those_of_rfc_4514() {
+        assert_eq!(value(r"CN=Smith\, Jones \+ Sons\; \#1 \\ \=x"), r"Smith, Jones + Sons; #1 \ =x");
+        assert_eq!(value(r"CN=Lu\C4\8Di\C4\87"), "Lučić");
+        assert_eq!(value(r#"CN="Acme, Inc. + Co""#), "Acme, Inc. + Co");
+        assert_eq!(value(r"CN=  spaced   "), "spaced");
+        assert_eq!(value(r"CN=\ kept\ "), " kept ");
+        assert_eq!(value("CN=a=b"), "a=b");
+    }
+
+    #[test]
+    fn dotted_identifiers_work_and_known_ones_keep_their_encoding() {
+        assert_eq!(pairs("2.5.4.6=EE")[0].1, Tag::PrintableString);
+        assert_eq!(pairs("1.3.6.1.4.1.99999.1=x")[0].1, Tag::Utf8String);
+        assert_eq!(
+            pairs("1.3.6.1.4.1.99999.1=#13024142")[0],
+            ("1.3.6.1.4.1.99999.1".into(), Tag::PrintableString, "AB".into())
+        );
+        assert_eq!(pairs("DC=example")[0].1, Tag::Ia5String);
+    }
+
+    #[test]
+    fn what_certificates_cannot_carry_is_refused_with_the_reason() {
+        let long = "x".repeat(65);
+        for (text, reason) in [
+            ("", "empty"),
+            ("  ", "empty"),
+            ("CN=", "CN is empty"),
+            ("CN", "no NAME=value"),
+            ("CN=a,", "no NAME=value"),
+            ("C=Estonia", "two capital letters"),
+            ("C=ee", "two capital letters"),
+            ("serialNumber=42*", "takes only"),
+            ("emailAddress=é@x", "ASCII"),
+            ("orgIdentifier=x", "did you mean \"organizationIdentifier\""),
+            ("CN=a+O=b", "plus sign"),
+            (r"CN=a\x", "backslash"),
+            (r"CN=a\", "backslash"),
+            (r"CN=\ff", "backslash"),
+            ("CN=\"open", "backslash"),
+            ("2.5.4.3=#zz", "backslash"),
+            ("2.5.4.3=#0c05ff", "backslash"),
+            (&format!("CN={long}"), "65 characters, certificates take 64"),
+            (&format!("O={long}"), "65 characters, certificates take 64"),
+            (&format!("C=EE, serialNumber={long}"), "65 characters"),
+        ] {
+            let error = Subject::parse(text).unwrap_err().to_string();
+            assert!(error.contains(reason), "{text}: {error}");
+        }
+        assert!(Subject::parse(&format!("CN={}", "ä".repeat(64))).is_ok(), "characters count, not octets");
+    }
+}

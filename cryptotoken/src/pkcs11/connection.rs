@@ -1,8 +1,9 @@
 //! A slot that is ready for use: found, logged in, its mechanisms known.
 
-use std::sync::Mutex;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use cryptoki::context::Pkcs11;
+use cryptoki::context::{Function, Pkcs11};
 use cryptoki::error::{Error, RvError};
 use cryptoki::mechanism::MechanismType;
 use cryptoki::object::{ObjectClass, ObjectHandle};
@@ -11,9 +12,9 @@ use cryptoki::slot::{Limit, TokenInfo};
 use cryptotoken_api::{KeyId, TokenState};
 use secrecy::SecretString;
 
-use crate::config::{PinSource, TokenConfig};
+use crate::config::{PinSource, SlotSelector, TokenConfig};
 use crate::login::{LoginMemory, LoginOutcome};
-use crate::pkcs11::error::{is_rejection, name};
+use crate::pkcs11::error::{is_rejection, is_unclear, name};
 use crate::pkcs11::module::{self, ModuleError};
 use crate::pkcs11::objects::{HandleCache, find_one};
 use crate::pkcs11::session_pool::{Failure, SessionPool, close};
@@ -26,6 +27,8 @@ pub(crate) struct Connection {
     /// `None` when the device would not tell.
     pub(crate) mechanisms: Option<Vec<MechanismType>>,
     handles: Option<HandleCache>,
+    /// Whether there was a login to be lost.
+    logs_in: bool,
     /// Never lent: the login lasts as long as the application has a session (PKCS#11 3.0, section 5.6.8).
     keeper: Mutex<Option<Session>>,
 }
@@ -45,13 +48,11 @@ pub(crate) struct NotReady {
     pub(crate) reason: String,
     /// Whether only a change of `sigillo.toml` helps.
     pub(crate) configuration: bool,
-    /// A rejection that could not be remembered, so that the memory must not be believed.
-    pub(crate) unremembered: bool,
 }
 
 impl NotReady {
     pub(crate) fn new(state: TokenState, reason: impl Into<String>) -> Self {
-        Self { state, reason: reason.into(), configuration: false, unremembered: false }
+        Self { state, reason: reason.into(), configuration: false }
     }
 
     pub(crate) fn unavailable(reason: impl Into<String>) -> Self {
@@ -71,16 +72,33 @@ impl From<ModuleError> for NotReady {
 /// What connecting needs.
 pub(crate) struct Connector {
     pub(crate) config: TokenConfig,
-    pub(crate) profile: std::sync::Arc<TokenProfile>,
-    pub(crate) memory: std::sync::Arc<dyn LoginMemory>,
+    pub(crate) profile: Arc<TokenProfile>,
+    pub(crate) memory: Arc<dyn LoginMemory>,
+    /// A rejection that the memory has yet to take; until it has, its answers are not believed.
+    unremembered: Mutex<Option<(String, String)>>,
+    /// Logins in a row that failed with a code that may hide a rejection.
+    unclear_logins: AtomicU32,
 }
 
 impl Connector {
+    /// Nothing is tried yet.
+    pub(crate) fn new(config: TokenConfig, profile: Arc<TokenProfile>, memory: Arc<dyn LoginMemory>) -> Self {
+        Self { config, profile, memory, unremembered: Mutex::new(None), unclear_logins: AtomicU32::new(0) }
+    }
+
     /// Finds the slot and logs in, at most once. `facts` is filled as far as one gets.
     pub(crate) fn connect(&self, manual: Option<&SecretString>, facts: &mut Facts) -> Result<Connection, NotReady> {
         let module = module::load(self.config.library.as_deref(), &self.profile.module)?;
         let candidates = slot::candidates(&module, self.profile.slot.retry).map_err(NotReady::unavailable)?;
-        let slot = slot::select(candidates, &self.config.slot).map_err(NotReady::unavailable)?;
+        let free = candidates.iter().any(slot::Candidate::is_free);
+        let slot = slot::select(candidates, &self.config.slot).map_err(|reason| match self.config.slot {
+            // A label comes into being with the token.
+            SlotSelector::Label(_) if free => {
+                let hint = format!("{reason}; to make it, run: sigillo token init {}", self.config.name);
+                NotReady::new(TokenState::Uninitialized, hint)
+            }
+            _ => NotReady::unavailable(reason),
+        })?;
         if let Some(info) = &slot.info {
             *facts = Facts::of(info);
             if !info.token_initialized() {
@@ -109,6 +127,7 @@ impl Connector {
             pool: self.pool(module, slot.slot, slot.info.as_ref()),
             mechanisms,
             handles: self.profile.session.handles_span_sessions.then(HandleCache::default),
+            logs_in: self.logs_in(),
             keeper: Mutex::new(Some(keeper)),
         })
     }
@@ -116,7 +135,7 @@ impl Connector {
     fn pool(&self, module: Pkcs11, slot: cryptoki::slot::Slot, info: Option<&TokenInfo>) -> SessionPool {
         let session = &self.profile.session;
         let wanted = self.config.sessions.unwrap_or(session.max);
-        // One session is the keeper's. (CK_EFFECTIVELY_INFINITE is 0 and the crate reports it as such.)
+        // One session is the keeper's.
         let limit = match info.map(TokenInfo::max_session_count) {
             Some(Limit::Max(max)) => wanted.min(usize::try_from(max).unwrap_or(usize::MAX).saturating_sub(1)),
             _ => wanted,
@@ -132,7 +151,7 @@ impl Connector {
         manual: Option<&SecretString>,
     ) -> Result<(), NotReady> {
         let source = &self.config.pin;
-        if self.profile.login.mode == LoginMode::None || *source == PinSource::NoLogin {
+        if !self.logs_in() {
             return Ok(());
         }
         // Login belongs to the application: another configured token on the same slot may have done it.
@@ -140,8 +159,7 @@ impl Connector {
         if matches!(state, Ok(SessionState::RoUser | SessionState::RwUser)) {
             return Ok(());
         }
-        let serial = facts.serial.clone().unwrap_or_else(|| format!("unknown ({})", self.config.slot));
-        let source_name = source.source_name();
+        let (serial, source_name) = self.rejection_key(facts);
         let pin = match (source, manual) {
             (PinSource::Manual, Some(pin)) => pin.clone(),
             (PinSource::Manual, None) => {
@@ -149,20 +167,13 @@ impl Connector {
                 return Err(NotReady::new(TokenState::Locked, reason));
             }
             _ => {
-                match self.memory.pin_rejected(&serial, &source_name) {
-                    Ok(false) => {}
-                    Ok(true) => return Err(self.rejected("was rejected before", false)),
-                    Err(error) => {
-                        let reason = format!("it is not known whether the PIN was rejected before: {error}");
-                        return Err(NotReady::unavailable(reason));
-                    }
-                }
+                self.refuse_rejected(&serial, &source_name)?;
                 let read = source.read().map_err(|error| NotReady::unavailable(with_cause(&error)))?;
                 read.unwrap_or_else(|| SecretString::from(""))
             }
         };
         if info.is_some_and(TokenInfo::user_pin_locked) {
-            return Err(self.rejected("is locked on the device", false));
+            return Err(self.rejected("is locked on the device"));
         }
         if info.is_some_and(TokenInfo::user_pin_final_try) {
             tracing::warn!("token \"{}\" allows one more try of its PIN", self.config.name);
@@ -170,29 +181,28 @@ impl Connector {
         let record = |outcome| self.memory.login_recorded(&self.config.name, &serial, outcome);
         match session.login(UserType::User, Some(&pin)) {
             Ok(()) => {
+                self.unclear_logins.store(0, Ordering::Relaxed);
                 record(LoginOutcome::LoggedIn);
                 Ok(())
             }
             Err(Error::Pkcs11(RvError::UserAlreadyLoggedIn, _)) if self.profile.login.already_logged_in_ok => Ok(()),
             Err(Error::Pkcs11(RvError::UserPinNotInitialized, _)) => {
                 record(LoginOutcome::Failed);
-                let reason = "the token has no user PIN yet; set one with the vendor's tool";
+                let reason = format!("the token has no user PIN yet; run: sigillo token init {}", self.config.name);
                 Err(NotReady::new(TokenState::Uninitialized, reason))
             }
-            Err(error) if is_rejection(&error, &self.profile.errors) => {
+            // Some devices say no more than this to a wrong PIN, so it is forgiven once and not until they lock.
+            Err(error)
+                if is_rejection(&error, &self.profile.errors)
+                    || (is_unclear(&error) && self.unclear_logins.fetch_add(1, Ordering::Relaxed) > 0) =>
+            {
                 record(LoginOutcome::Rejected);
                 // A person types the next PIN; nothing here would repeat this one.
-                let kept = match source {
-                    PinSource::Manual => Ok(()),
-                    _ => self.memory.remember_pin_rejection(&serial, &source_name),
-                };
-                if let Err(error) = &kept {
-                    tracing::error!(
-                        "the rejected PIN of token \"{}\" could not be remembered: {error}",
-                        self.config.name
-                    );
+                if *source != PinSource::Manual {
+                    *self.unremembered() = Some((serial.clone(), source_name));
+                    self.remember();
                 }
-                Err(self.rejected(&format!("was rejected ({})", name(&error)), kept.is_err()))
+                Err(self.rejected(&format!("was rejected ({})", name(&error))))
             }
             Err(error) => {
                 record(LoginOutcome::Failed);
@@ -201,23 +211,78 @@ impl Connector {
         }
     }
 
-    fn rejected(&self, what: &str, unremembered: bool) -> NotReady {
+    fn logs_in(&self) -> bool {
+        self.profile.login.mode == LoginMode::User && self.config.pin != PinSource::NoLogin
+    }
+
+    /// By what a rejection is remembered: serial number and the PIN's source.
+    pub(crate) fn rejection_key(&self, facts: &Facts) -> (String, String) {
+        let serial = facts.serial.clone().unwrap_or_else(|| format!("unknown ({})", self.config.slot));
+        (serial, self.config.pin.source_name())
+    }
+
+    /// A PIN that was rejected before is not tried, nor one of which that is not known.
+    fn refuse_rejected(&self, serial: &str, source_name: &str) -> Result<(), NotReady> {
+        if !self.remember() {
+            return Err(self.rejected("was rejected"));
+        }
+        match self.memory.pin_rejected(serial, source_name) {
+            Ok(false) => Ok(()),
+            Ok(true) => Err(self.rejected("was rejected before")),
+            Err(error) => {
+                Err(NotReady::unavailable(format!("it is not known whether the PIN was rejected before: {error}")))
+            }
+        }
+    }
+
+    /// Hands an open rejection to the memory; `false` while it does not take it.
+    fn remember(&self) -> bool {
+        let mut unremembered = self.unremembered();
+        if let Some((serial, source_name)) = unremembered.as_ref()
+            && let Err(error) = self.memory.remember_pin_rejection(serial, source_name)
+        {
+            tracing::error!("the rejected PIN of token \"{}\" could not be remembered: {error}", self.config.name);
+            return false;
+        }
+        *unremembered = None;
+        true
+    }
+
+    fn unremembered(&self) -> MutexGuard<'_, Option<(String, String)>> {
+        self.unremembered.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn rejected(&self, what: &str) -> NotReady {
         let reason = format!(
             "the PIN from {} {what}; correct it, then run: sigillo token unlock {}",
             self.config.pin.source_name(),
             self.config.name
         );
-        NotReady { unremembered, ..NotReady::new(TokenState::PinRejected, reason) }
+        NotReady::new(TokenState::PinRejected, reason)
     }
 }
 
 impl Connection {
     /// The private key with this identifier, from the cache where the profile allows one.
     pub(crate) fn private_key(&self, session: &Session, id: &KeyId) -> Result<ObjectHandle, Failure> {
-        match &self.handles {
-            Some(cache) => cache.private_key(session, id),
-            None => find_one(session, ObjectClass::PRIVATE_KEY, id),
+        if let Some(handle) = self.handles.as_ref().and_then(|cache| cache.get(id)) {
+            return Ok(handle);
         }
+        self.require_login(session)?;
+        let handle = find_one(session, ObjectClass::PRIVATE_KEY, id)?;
+        if let Some(cache) = &self.handles {
+            cache.insert(id, handle);
+        }
+        Ok(handle)
+    }
+
+    /// Whoever is not logged in sees no private objects (PKCS#11 3.0, section 5.7.7), which must not pass for keys that are missing.
+    pub(crate) fn require_login(&self, session: &Session) -> Result<(), Failure> {
+        let state = session.get_session_info()?.session_state();
+        if self.logs_in && !matches!(state, SessionState::RoUser | SessionState::RwUser) {
+            return Err(Error::Pkcs11(RvError::UserNotLoggedIn, Function::GetSessionInfo).into());
+        }
+        Ok(())
     }
 
     /// Forgets a stale handle.
@@ -227,9 +292,15 @@ impl Connection {
         }
     }
 
+    /// Whether the session that holds the login is still there.
+    pub(crate) fn is_alive(&self) -> bool {
+        let keeper = self.keeper.lock().unwrap_or_else(PoisonError::into_inner);
+        keeper.as_ref().is_some_and(|session| session.get_session_info().is_ok())
+    }
+
     /// Ends the login for the whole application.
     pub(crate) fn log_out(&self) {
-        let keeper = self.keeper.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let keeper = self.keeper.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(session) = keeper.as_ref()
             && let Err(error) = session.logout()
         {
@@ -240,9 +311,9 @@ impl Connection {
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        let keeper = self.keeper.get_mut().unwrap_or_else(std::sync::PoisonError::into_inner).take();
+        let keeper = self.keeper.get_mut().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(session) = keeper {
-            close(session, false);
+            self.pool.close(session, false);
         }
     }
 }

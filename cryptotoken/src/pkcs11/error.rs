@@ -35,10 +35,28 @@ pub(crate) fn classify(error: &Error, classes: &Errors) -> ErrorClass {
     }
 }
 
-/// Whether the device judged the PIN and refused it, or is about to. Every code that is not plainly one of the device or
-/// its sessions counts: trying a wrong PIN again can lock a token for good, and waiting for an operator cannot.
+/// Whether the device judged the PIN and refused it. Every code that does not plainly say something else counts: trying a
+/// wrong PIN again can lock a token for good, and waiting for an operator cannot.
 pub(crate) fn is_rejection(error: &Error, classes: &Errors) -> bool {
-    matches!(error, Error::Pkcs11(..)) && !matches!(classify(error, classes), ErrorClass::Device | ErrorClass::Session)
+    let unjudged = matches!(
+        error,
+        Error::Pkcs11(
+            RvError::UserAnotherAlreadyLoggedIn
+                | RvError::UserTooManyTypes
+                | RvError::UserTypeInvalid
+                | RvError::ArgumentsBad
+                | RvError::FunctionNotSupported,
+            _
+        )
+    );
+    matches!(error, Error::Pkcs11(..))
+        && !unjudged
+        && !matches!(classify(error, classes), ErrorClass::Device | ErrorClass::Session)
+}
+
+/// Whether the answer to a login leaves open whether the PIN was judged.
+pub(crate) fn is_unclear(error: &Error) -> bool {
+    matches!(error, Error::Pkcs11(RvError::GeneralError | RvError::FunctionFailed, _))
 }
 
 /// Whether the session is gone, so that its handle may belong to another one already and must not be closed.

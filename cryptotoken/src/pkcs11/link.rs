@@ -71,32 +71,32 @@ impl Link {
                 inner = self.changed.wait_timeout(inner, left).unwrap_or_else(PoisonError::into_inner).0;
                 continue;
             }
-            // A rejection that nobody could write down holds until an operator acts in this process.
-            if inner.locked || inner.down.unremembered || Instant::now() < inner.next_attempt {
+            if inner.locked || Instant::now() < inner.next_attempt {
                 return Err(Unready::NotReady(inner.down.clone()));
             }
-            drop(inner);
-            self.connect(None);
-            inner = self.lock();
-            if inner.up.is_none() && !inner.connecting {
+            inner = self.connect(inner, None);
+            if inner.up.is_none() {
                 return Err(Unready::NotReady(inner.down.clone()));
             }
         }
     }
 
-    /// Connects with the pause, the lock and any rejection of this process forgotten; what the memory says still counts.
-    pub(crate) fn unlock(&self, pin: Option<&SecretString>) -> Result<(), NotReady> {
-        {
-            let mut inner = self.lock();
-            inner.locked = false;
-            inner.failures = 0;
-            if inner.up.is_some() {
-                return Ok(());
+    /// Connects now, whatever pause or lock there is; a rejected PIN is not tried all the same.
+    pub(crate) fn unlock(&self, pin: Option<&SecretString>, deadline: Instant) -> Result<(), Unready> {
+        let mut inner = self.lock();
+        inner.locked = false;
+        inner.failures = 0;
+        while inner.connecting {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err(Unready::Deadline);
             }
+            inner = self.changed.wait_timeout(inner, left).unwrap_or_else(PoisonError::into_inner).0;
         }
-        self.connect(pin);
-        let inner = self.lock();
-        if inner.up.is_some() { Ok(()) } else { Err(inner.down.clone()) }
+        if inner.up.is_none() {
+            inner = self.connect(inner, pin);
+        }
+        if inner.up.is_some() { Ok(()) } else { Err(Unready::NotReady(inner.down.clone())) }
     }
 
     /// Logs out and stays so until unlocked.
@@ -111,6 +111,10 @@ impl Link {
 
     /// Gives up a connection on which the device failed; whoever needs one next makes it anew.
     pub(crate) fn lost(&self, connection: &Arc<Connection>, error: &Error) {
+        // Dropping sessions that the device forgot would close those of the next connection, which have the same handles.
+        if !connection.is_alive() {
+            connection.pool.abandon();
+        }
         let mut inner = self.lock();
         // Another thread may have noticed first and be connected again.
         if inner.up.as_ref().is_some_and(|up| Arc::ptr_eq(up, connection)) {
@@ -130,6 +134,7 @@ impl Link {
     pub(crate) fn disconnect(&self) {
         let mut inner = self.lock();
         inner.up = None;
+        inner.down = NotReady::unavailable("not connected yet");
         inner.failures = 0;
         inner.next_attempt = Instant::now();
     }
@@ -143,25 +148,19 @@ impl Link {
         }
     }
 
-    /// Connects without holding the lock, so that `snapshot` never waits for a device.
-    fn connect(&self, pin: Option<&SecretString>) {
-        {
-            let mut inner = self.lock();
-            while inner.connecting {
-                inner = self.changed.wait(inner).unwrap_or_else(PoisonError::into_inner);
-            }
-            if inner.up.is_some() {
-                return;
-            }
-            inner.connecting = true;
-        }
-        let mut facts = self.lock().facts.clone();
+    /// Connects without holding the lock, so that `snapshot` never waits for a device; `connecting` keeps others away meanwhile.
+    fn connect<'a>(&'a self, mut inner: MutexGuard<'a, Inner>, pin: Option<&SecretString>) -> MutexGuard<'a, Inner> {
+        inner.connecting = true;
+        let mut facts = inner.facts.clone();
+        drop(inner);
         let result = self.connector.connect(pin, &mut facts);
         let name = &self.connector.config.name;
         let mut inner = self.lock();
         inner.connecting = false;
         inner.facts = facts;
         match result {
+            // An operator locked the token meanwhile.
+            Ok(connection) if inner.locked => connection.log_out(),
             Ok(connection) => {
                 tracing::info!(token.name = name, "token \"{name}\" is ready");
                 inner.up = Some(Arc::new(connection));
@@ -176,8 +175,8 @@ impl Link {
                 inner.failures = inner.failures.saturating_add(1);
             }
         }
-        drop(inner);
         self.changed.notify_all();
+        inner
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {

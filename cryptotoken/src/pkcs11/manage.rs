@@ -1,6 +1,6 @@
-//! Objects and the token itself: generate, destroy, store a certificate, initialise. Only `lifecycle` calls these.
+//! Objects and the token itself: generate, destroy, store a certificate, initialise.
 
-use std::time::Instant;
+use std::collections::BTreeMap;
 
 use cryptoki::context::Pkcs11;
 use cryptoki::error::Error;
@@ -13,12 +13,11 @@ use der::Encode;
 use secrecy::SecretString;
 
 use crate::config::SlotSelector;
-use crate::pkcs11::connection::Connection;
 use crate::pkcs11::objects::{find, key_info};
-use crate::pkcs11::public_key::ec_params;
+use crate::pkcs11::public_key::{self, ec_params};
 use crate::pkcs11::session_pool::{Failure, close};
 use crate::pkcs11::slot::{Candidate, select};
-use crate::profile::{Keygen, TemplateAttribute};
+use crate::profile::{EcKeygen, EddsaKeygen, Keygen, RsaKeygen, TemplateAttribute};
 
 /// Whether an object of a key pair has this alias or this identifier already.
 pub(crate) fn is_taken(session: &Session, alias: &KeyAlias, id: &KeyId) -> Result<bool, Failure> {
@@ -30,6 +29,18 @@ pub(crate) fn is_taken(session: &Session, alias: &KeyAlias, id: &KeyId) -> Resul
         }
     }
     Ok(false)
+}
+
+/// The mechanism that makes keys of this kind; `None` where the profile has none.
+pub(crate) fn keygen_mechanism(keygen: &Keygen, spec: KeySpec) -> Option<Mechanism<'static>> {
+    match (spec, keygen.rsa, keygen.ec, keygen.eddsa) {
+        (KeySpec::Rsa2048 | KeySpec::Rsa3072 | KeySpec::Rsa4096, RsaKeygen::Pkcs, _, _) => {
+            Some(Mechanism::RsaPkcsKeyPairGen)
+        }
+        (KeySpec::EcP256 | KeySpec::EcP384 | KeySpec::EcP521, _, EcKeygen::Ec, _) => Some(Mechanism::EccKeyPairGen),
+        (KeySpec::Ed25519, _, _, EddsaKeygen::Edwards) => Some(Mechanism::EccEdwardsKeyPairGen),
+        (KeySpec::Ed25519, _, _, EddsaKeygen::Off) => None,
+    }
 }
 
 /// Generates a pair with the profile's templates and reads it back.
@@ -47,7 +58,7 @@ pub(crate) fn generate(
             Attribute::Id(id.as_bytes().to_vec()),
         ]
     };
-    let flags = |template: &std::collections::BTreeMap<TemplateAttribute, bool>| -> Vec<Attribute> {
+    let flags = |template: &BTreeMap<TemplateAttribute, bool>| -> Vec<Attribute> {
         template
             .iter()
             .filter(|(name, _)| !keygen.omit.contains(name))
@@ -58,19 +69,21 @@ pub(crate) fn generate(
     private.extend(flags(&keygen.private_template));
     let mut public = named(keygen.public_token);
     public.extend(flags(&keygen.public_template));
-    let mechanism = match spec.modulus_bits() {
+    match spec.modulus_bits() {
         Some(bits) => {
             public.push(Attribute::ModulusBits(u64::from(bits).into()));
             public.push(Attribute::PublicExponent(vec![1, 0, 1]));
-            Mechanism::RsaPkcsKeyPairGen
         }
-        None => {
-            public.push(Attribute::EcParams(ec_params(spec, keygen.eddsa_params).unwrap_or_default()));
-            if spec.is_ec() { Mechanism::EccKeyPairGen } else { Mechanism::EccEdwardsKeyPairGen }
-        }
-    };
-    let (_, handle) = session.generate_key_pair(&mechanism, &public, &private)?;
-    key_info(session, handle)
+        None => public.push(Attribute::EcParams(ec_params(spec, keygen.eddsa_params).unwrap_or_default())),
+    }
+    let mechanism = keygen_mechanism(keygen, spec).ok_or(Error::NotSupported)?;
+    let (public, private) = session.generate_key_pair(&mechanism, &public, &private)?;
+    let mut key = key_info(session, private)?;
+    if key.public_key.is_none() {
+        // Where the public half is no token object, this is the one chance to see it.
+        key.public_key = public_key::read(session, public)?;
+    }
+    Ok(key)
 }
 
 /// Destroys private key, public key and certificate of a location; `false` when there was no private key of that name.
@@ -120,48 +133,52 @@ pub(crate) fn store_certificate(
     Ok(())
 }
 
-/// The slot to initialise: never one that holds an initialised token.
+/// What is to be done with a slot to make its token usable.
+pub(crate) enum Initialization {
+    /// `C_InitToken` with this label, then the user's PIN.
+    Whole(Slot, String),
+    /// The user's PIN alone: an earlier attempt got no further.
+    UserPin(Slot),
+}
+
+/// What initialising means here: never anything for a token that has its user PIN.
 ///
 /// # Errors
-/// A sentence that says why there is none.
-pub(crate) fn slot_to_initialize(
+/// A sentence that says why there is nothing to do.
+pub(crate) fn plan_initialization(
     candidates: Vec<Candidate>,
     selector: &SlotSelector,
-) -> Result<(Slot, String), String> {
-    let is_initialized =
-        |candidate: &Candidate| candidate.info.as_ref().is_none_or(cryptoki::slot::TokenInfo::token_initialized);
-    match selector {
-        SlotSelector::Label(label) => {
-            let taken = candidates
-                .iter()
-                .filter_map(|candidate| candidate.info.as_ref())
-                .any(|info| info.token_initialized() && crate::pkcs11::slot::trimmed(info.label()) == label);
-            if taken {
-                return Err(format!("the token with {selector} is initialised already; nothing was changed"));
-            }
-            let free = candidates.iter().find(|candidate| !is_initialized(candidate));
-            free.map(|candidate| (candidate.slot, label.clone()))
-                .ok_or_else(|| "no slot has a token that waits to be initialised".to_owned())
+    label: &str,
+) -> Result<Initialization, String> {
+    let done = || format!("the token with {selector} is initialised already; nothing was changed");
+    let free = candidates.iter().find(|candidate| candidate.is_free()).map(|candidate| candidate.slot);
+    match (select(candidates, selector), selector) {
+        (Ok(candidate), _) if candidate.is_free() => Ok(Initialization::Whole(candidate.slot, label.to_owned())),
+        (Ok(Candidate { slot, info: Some(info) }), _) if !info.user_pin_initialized() => {
+            Ok(Initialization::UserPin(slot))
         }
-        _ => {
-            let candidate = select(candidates, selector)?;
-            if is_initialized(&candidate) {
-                return Err(format!("the token with {selector} is initialised already; nothing was changed"));
-            }
-            Ok((candidate.slot, String::new()))
+        (Ok(_), _) => Err(done()),
+        (Err(_), SlotSelector::Label(label)) if free.is_some() => {
+            free.map(|slot| Initialization::Whole(slot, label.clone())).ok_or_else(done)
         }
+        (Err(reason), _) => Err(reason),
     }
 }
 
-/// `C_InitToken`, then the user's PIN by the security officer.
+/// `C_InitToken` where needed, then the user's PIN by the security officer.
 pub(crate) fn initialize(
     module: &Pkcs11,
-    slot: Slot,
-    label: &str,
+    plan: &Initialization,
     so_pin: &SecretString,
     user_pin: &SecretString,
 ) -> Result<(), Error> {
-    module.init_token(slot, so_pin, label)?;
+    let slot = match plan {
+        Initialization::Whole(slot, label) => {
+            module.init_token(*slot, so_pin, label)?;
+            *slot
+        }
+        Initialization::UserPin(slot) => *slot,
+    };
     let session = module.open_rw_session_no_drop(slot)?;
     let result = session.login(UserType::So, Some(so_pin)).and_then(|()| {
         let set = session.init_pin(user_pin);
@@ -170,16 +187,6 @@ pub(crate) fn initialize(
     });
     close(session, false);
     result
-}
-
-/// The deadline of an operation that has none of its own.
-pub(crate) fn deadline(connection_wait: std::time::Duration) -> Instant {
-    Instant::now() + connection_wait
-}
-
-/// Drops what is remembered of a key that was destroyed.
-pub(crate) fn forget(connection: &Connection, id: &KeyId) {
-    connection.forget(id);
 }
 
 fn flag(name: TemplateAttribute, value: bool) -> Attribute {

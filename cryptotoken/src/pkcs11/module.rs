@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::{LazyLock, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use cryptoki::context::{CInitializeArgs, CInitializeFlags, Pkcs11};
 use cryptoki::error::{Error, RvError};
@@ -25,8 +25,10 @@ pub(crate) enum ModuleError {
 /// stays loaded until the process ends: finalising it under a token that still has sessions is undefined.
 pub(crate) fn load(configured: Option<&Path>, profile: &profile::Module) -> Result<Pkcs11, ModuleError> {
     let path = locate(configured, profile)?;
-    let mut loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(module) = loaded.get(&path) {
+    // A library that is slow to start must not keep the others waiting.
+    let entry = Arc::clone(LOADED.lock().unwrap_or_else(PoisonError::into_inner).entry(path.clone()).or_default());
+    let mut entry = entry.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(module) = entry.as_ref() {
         return Ok(module.clone());
     }
     check_environment(profile)?;
@@ -47,11 +49,14 @@ pub(crate) fn load(configured: Option<&Path>, profile: &profile::Module) -> Resu
             return Err(ModuleError::Unavailable(reason));
         }
     }
-    loaded.insert(path, module.clone());
+    *entry = Some(module.clone());
     Ok(module)
 }
 
-static LOADED: LazyLock<Mutex<HashMap<PathBuf, Pkcs11>>> = LazyLock::new(Mutex::default);
+/// Filled once the library is initialised.
+type Entry = Arc<Mutex<Option<Pkcs11>>>;
+
+static LOADED: LazyLock<Mutex<HashMap<PathBuf, Entry>>> = LazyLock::new(Mutex::default);
 
 fn locate(configured: Option<&Path>, profile: &profile::Module) -> Result<PathBuf, ModuleError> {
     // The canonical path, so that two names of one library are one library.

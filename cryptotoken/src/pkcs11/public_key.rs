@@ -18,17 +18,16 @@ use crate::profile::EddsaParams;
 /// The public half of a private key: from its public object, from what the private object itself says, or from a certificate beside
 /// it. `None` where the token has none of them, or a kind of key that is not supported.
 pub(crate) fn of(session: &Session, private: ObjectHandle, id: &KeyId) -> Result<Option<PublicKey>, Failure> {
-    if !id.as_bytes().is_empty() {
-        for public in find(session, ObjectClass::PUBLIC_KEY, id)? {
-            if let Some(key) = read(session, public)? {
-                return Ok(Some(key));
-            }
+    let named = !id.as_bytes().is_empty();
+    for public in if named { find(session, ObjectClass::PUBLIC_KEY, id)? } else { Vec::new() } {
+        if let Some(key) = read(session, public)? {
+            return Ok(Some(key));
         }
     }
     if let Some(key) = read(session, private)? {
         return Ok(Some(key));
     }
-    for certificate in find(session, ObjectClass::CERTIFICATE, id)? {
+    for certificate in if named { find(session, ObjectClass::CERTIFICATE, id)? } else { Vec::new() } {
         for attribute in session.get_attributes(certificate, &[AttributeType::Value])? {
             if let Attribute::Value(der) = attribute
                 && let Ok(certificate) = Certificate::from_der(&der)
@@ -40,7 +39,8 @@ pub(crate) fn of(session: &Session, private: ObjectHandle, id: &KeyId) -> Result
     Ok(None)
 }
 
-fn read(session: &Session, object: ObjectHandle) -> Result<Option<PublicKey>, Failure> {
+/// The public key that an object holds in its attributes.
+pub(crate) fn read(session: &Session, object: ObjectHandle) -> Result<Option<PublicKey>, Failure> {
     let mut parts = Parts::default();
     for attribute in session.get_attributes(object, &READ)? {
         match attribute {

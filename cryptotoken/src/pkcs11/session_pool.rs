@@ -2,6 +2,7 @@
 //!
 //! The caller's own thread uses the session, so there is no hop to another thread. A session on which anything failed is replaced.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -20,6 +21,7 @@ pub(crate) struct SessionPool {
     idle_ping: Duration,
     state: Mutex<State>,
     freed: Condvar,
+    abandoned: AtomicBool,
 }
 
 struct State {
@@ -59,13 +61,31 @@ impl SessionPool {
     /// A pool that opens up to `limit` sessions, each when it is first needed.
     pub(crate) fn new(module: Pkcs11, slot: Slot, limit: usize, read_write: bool, idle_ping: Duration) -> Self {
         let state = State { idle: Vec::new(), open: 0, limit: limit.max(1) };
-        Self { module, slot, read_write, idle_ping, state: Mutex::new(state), freed: Condvar::new() }
+        Self {
+            module,
+            slot,
+            read_write,
+            idle_ping,
+            state: Mutex::new(state),
+            freed: Condvar::new(),
+            abandoned: AtomicBool::new(false),
+        }
     }
 
     /// Sessions lent now and at most.
     pub(crate) fn usage(&self) -> (usize, usize) {
         let state = self.lock();
         (state.open - state.idle.len(), state.limit)
+    }
+
+    /// Closes no session any more: they are gone, and their handles may be those of new ones.
+    pub(crate) fn abandon(&self) {
+        self.abandoned.store(true, Ordering::Release);
+    }
+
+    /// Closes a session that is no longer wanted, unless it is gone.
+    pub(crate) fn close(&self, session: Session, gone: bool) {
+        close(session, gone || self.abandoned.load(Ordering::Acquire));
     }
 
     /// Does `work` with a session, waiting for a free one until `deadline`.
@@ -84,14 +104,14 @@ impl SessionPool {
             // A stale object handle is no fault of the session.
             Ok(_)
             | Err(
-                Failure::NotFound
+                Failure::Busy
+                | Failure::NotFound
                 | Failure::Ambiguous(_)
                 | Failure::Malformed(_)
                 | Failure::Pkcs11(Error::Pkcs11(RvError::KeyHandleInvalid | RvError::ObjectHandleInvalid, _)),
             ) => permit.give_back(session),
             // An operation may still be active on it, which the next borrower would stumble over.
-            Err(Failure::Pkcs11(error)) => close(session, session_is_gone(error)),
-            Err(Failure::Busy) => close(session, false),
+            Err(Failure::Pkcs11(error)) => self.close(session, session_is_gone(error)),
         }
         result
     }
@@ -107,11 +127,11 @@ impl SessionPool {
         }
         let (_permit, idle) = self.reserve(deadline)?;
         if let Some(idle) = idle {
-            close(idle.session, false);
+            self.close(idle.session, false);
         }
         let session = self.module.open_rw_session_no_drop(self.slot)?;
         let result = work(&session);
-        close(session, matches!(&result, Err(Failure::Pkcs11(error)) if session_is_gone(error)));
+        self.close(session, matches!(&result, Err(Failure::Pkcs11(error)) if session_is_gone(error)));
         result
     }
 
@@ -185,8 +205,9 @@ impl SessionPool {
 
 impl Drop for SessionPool {
     fn drop(&mut self) {
-        for idle in self.lock().idle.drain(..) {
-            close(idle.session, false);
+        let idle = std::mem::take(&mut self.lock().idle);
+        for idle in idle {
+            close(idle.session, *self.abandoned.get_mut());
         }
     }
 }
@@ -199,7 +220,7 @@ impl Permit<'_> {
         let mut state = self.0.lock();
         if state.open > state.limit {
             drop(state);
-            close(session, false);
+            self.0.close(session, false);
             return;
         }
         state.idle.push(Idle { session, since: Instant::now() });

@@ -33,7 +33,7 @@ impl Signer for Pkcs11Signer {
 
     fn sign(&self, to_be_signed: ToBeSigned<'_>, deadline: Instant) -> Result<SignatureValue, SignerError> {
         let input = self.input(to_be_signed)?;
-        let mut retried = false;
+        let mut causes = Vec::new();
         loop {
             let connection =
                 self.link.connection(deadline).map_err(|unready| unready.into_signer_error(self.token()))?;
@@ -43,13 +43,11 @@ impl Signer for Pkcs11Signer {
                     return Err(SignerError::DeadlineExceeded { token: self.token().to_owned() });
                 }
                 Ok(octets) => return self.value(octets),
-                Err(failure) => {
-                    let again = self.recover(&connection, &failure);
-                    if retried || !again {
-                        return Err(self.report(failure));
-                    }
-                    retried = true;
-                }
+                // Once for each cause: a lost login, for one, first shows as a stale handle.
+                Err(failure) => match self.recover(&connection, &failure) {
+                    Some(cause) if !causes.contains(&cause) => causes.push(cause),
+                    _ => return Err(self.report(failure)),
+                },
             }
         }
     }
@@ -88,27 +86,28 @@ impl Pkcs11Signer {
         })
     }
 
-    /// Puts right what can be put right; `true` when another attempt may succeed without the key having been used.
-    fn recover(&self, connection: &Arc<Connection>, failure: &Failure) -> bool {
-        let Failure::Pkcs11(error) = failure else { return false };
-        match classify(error, &self.profile.errors) {
-            // The pool has dropped the session already.
-            ErrorClass::Session => true,
-            ErrorClass::Handle => {
-                connection.forget(&self.location.id);
-                true
+    /// Puts right what can be put right, and says what it was; `None` where another attempt cannot help, or where the key may have been
+    /// used: a second attempt then needs a record of its own, so it is the caller's to make.
+    fn recover(&self, connection: &Arc<Connection>, failure: &Failure) -> Option<ErrorClass> {
+        let Failure::Pkcs11(error) = failure else { return None };
+        let class = classify(error, &self.profile.errors);
+        match class {
+            // It closed while the key was at work.
+            ErrorClass::Session if matches!(error, Error::Pkcs11(RvError::SessionClosed, Function::Sign)) => {
+                return None;
             }
-            ErrorClass::Login => {
-                self.link.lost(connection, error);
-                true
-            }
-            // The signature may have been made: a second attempt needs its own record, so it is the caller's to make.
+            // The pool has dropped the session already; where all are gone, so is the login.
+            ErrorClass::Session if !connection.is_alive() => self.link.lost(connection, error),
+            ErrorClass::Session => {}
+            ErrorClass::Handle => connection.forget(&self.location.id),
+            ErrorClass::Login => self.link.lost(connection, error),
             ErrorClass::Device => {
                 self.link.lost(connection, error);
-                false
+                return None;
             }
-            ErrorClass::Other => false,
+            ErrorClass::Other => return None,
         }
+        Some(class)
     }
 
     fn report(&self, failure: Failure) -> SignerError {

@@ -15,6 +15,13 @@ pub(crate) struct Candidate {
     pub(crate) info: Option<TokenInfo>,
 }
 
+impl Candidate {
+    /// Whether its token waits to be initialised.
+    pub(crate) fn is_free(&self) -> bool {
+        self.info.as_ref().is_some_and(|info| !info.token_initialized())
+    }
+}
+
 /// Every slot with a token. A slot that cannot be read hides no other one.
 ///
 /// # Errors

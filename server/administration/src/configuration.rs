@@ -85,6 +85,9 @@ pub struct ServerConfig {
     pub listen: SocketAddr,
     /// The largest document, in the encoding it is sent in. Default 100 MiB.
     pub max_document_bytes: ByteSize,
+    /// What all requests together may send before they are answered; more get `overloaded`. A document takes about three times
+    /// its size while it is signed. Default 1 GiB.
+    pub max_pending_bytes: ByteSize,
     /// How long a request may take in all, from its first byte to its answer. Default 60 s.
     pub request_timeout: Timeout,
     /// How many requests sign at the same time; more wait. Default: four for each processor.
@@ -102,6 +105,7 @@ impl Default for ServerConfig {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
             max_document_bytes: ByteSize(100 << 20),
+            max_pending_bytes: ByteSize(1 << 30),
             request_timeout: Timeout(std::time::Duration::from_secs(60)),
             concurrency: None,
             queue: 256,

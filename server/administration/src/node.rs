@@ -93,11 +93,10 @@ impl Node {
 
     fn open_token(&self, config: &TokenConfig) -> Result<Arc<Pkcs11Token>, AdministrationError> {
         let memory = Arc::new(StoreMemory { store: self.store.clone(), runtime: self.runtime.clone() });
-        let token = Pkcs11Token::open(config.clone(), &self.configuration.base_dir, memory)?;
-        if self.wait(self.store.token_locked(&config.name))? {
-            token.lock();
-        }
-        Ok(Arc::new(token))
+        // Asked first: a token that an operator has locked is not logged in to, not even to log out again.
+        let locked = self.wait(self.store.token_locked(&config.name))?;
+        let open = if locked { Pkcs11Token::open_locked } else { Pkcs11Token::open };
+        Ok(Arc::new(open(config.clone(), &self.configuration.base_dir, memory)?))
     }
 
     /// The tokens opened so far.
@@ -121,9 +120,14 @@ impl Node {
             if locked && state != TokenState::Locked {
                 token.lock();
             }
-            // `reconnect` asks the memory of rejections first and never repeats a PIN that it still knows.
-            let waits = matches!(state, TokenState::PinRejected) || (state == TokenState::Locked && !locked);
-            if waits && let Err(error) = token.reconnect() {
+            // Neither repeats a PIN whose rejection is remembered; `probe` keeps the pauses for a device that is away.
+            let tried = match state {
+                TokenState::PinRejected => token.reconnect(),
+                TokenState::Locked if !locked => token.reconnect(),
+                TokenState::Unavailable | TokenState::Uninitialized => token.probe(),
+                TokenState::Locked | TokenState::Ready => Ok(()),
+            };
+            if let Err(error) = tried {
                 tracing::debug!(token.name = token.name(), "token \"{}\" stays away: {error}", token.name());
             }
         }

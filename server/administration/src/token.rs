@@ -97,9 +97,8 @@ pub fn unlock(
     pin: Option<&SecretString>,
 ) -> Result<TokenStatus, AdministrationError> {
     let token = node.token(name)?;
-    if let Some(serial) = token.status().serial {
-        node.wait(node.store().clear_pin_rejection(&serial, actor.act("token unlock", name)))?;
-    }
+    let (serial, _) = token.rejection_key();
+    node.wait(node.store().clear_pin_rejection(&serial, actor.act("token unlock", name)))?;
     node.wait(node.store().unlock_token(name, actor.act("token unlock", name)))?;
     match pin {
         Some(pin) => token.unlock(pin)?,

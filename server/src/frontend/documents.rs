@@ -13,7 +13,7 @@ use crate::error::ApiError;
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct SignRequest {
     /// The document in padded standard base64.
-    #[schema(format = "byte")]
+    #[schema(content_encoding = "base64")]
     pub(crate) document: String,
     /// What it is; checked against the worker's kind where given.
     #[schema(example = "application/pdf")]
@@ -35,7 +35,7 @@ pub(crate) struct SignResponse {
     /// The request, as in the header `Sigillo-Request-Id`, in logs and audit records.
     pub(crate) request_id: String,
     /// The signed document in padded standard base64.
-    #[schema(format = "byte")]
+    #[schema(content_encoding = "base64")]
     pub(crate) signed_document: String,
     /// What it is.
     #[schema(example = "application/pdf")]

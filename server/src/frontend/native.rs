@@ -10,6 +10,7 @@ use bytes::Bytes;
 use cryptotoken_api::{CertificateChain, DigestAlgorithm, DtbsRepresentation};
 use workers::{DocumentContent, SignedDocument, SignerDocument, SigningParameters, SigningRequest, WorkerError};
 
+use super::body::Pending;
 use super::documents::{
     SignDigestRequest, SignDigestResponse, SignForm, SignRequest, SignResponse, base64 as decode_base64,
 };
@@ -51,12 +52,13 @@ pub(crate) async fn sign_raw(
 ) -> Result<HttpResponse, ApiError> {
     let grant = service.admit(&request, &worker, id).await?;
     let limits = service.limits();
-    let body = limits.read(&request, payload, limits.document()).await;
+    let mut pending = limits.pending();
+    let body = limits.read(&request, payload, limits.document(), &mut pending).await;
     let body = service.recorded(&grant, id, body).await?;
     // The media type is not looked at: what a client sends by default says nothing of the document.
     let document = SignerDocument { content: DocumentContent::Memory(body), media_type: None };
     let signing = SigningRequest { document, parameters: SigningParameters::default() };
-    let completed = service.dispatcher().sign(grant, id, vec![signing]).await?;
+    let completed = service.dispatcher().sign(grant, id, vec![signing], pending).await?;
     document_response(only(completed)?.0)
 }
 
@@ -93,9 +95,10 @@ pub(crate) async fn sign_document(
     service: web::Data<Service>,
 ) -> Result<HttpResponse, ApiError> {
     let grant = service.admit(&request, &worker, id).await?;
-    let signing = read_signing_request(&request, payload, &service, &grant).await;
+    let mut pending = service.limits().pending();
+    let signing = read_signing_request(&request, payload, &service, &grant, &mut pending).await;
     let (signing, form) = service.recorded(&grant, id, signing).await?;
-    let (document, chain, credential) = only(service.dispatcher().sign(grant, id, vec![signing]).await?)?;
+    let (document, chain, credential) = only(service.dispatcher().sign(grant, id, vec![signing], pending).await?)?;
     if form && !accepts_json(&request) {
         return document_response(document);
     }
@@ -141,9 +144,10 @@ pub(crate) async fn sign_digest(
     service: web::Data<Service>,
 ) -> Result<HttpResponse, ApiError> {
     let grant = service.admit(&request, &worker, id).await?;
-    let requests = read_digests(&request, payload, &service).await;
+    let mut pending = service.limits().pending();
+    let requests = read_digests(&request, payload, &service, &mut pending).await;
     let requests = service.recorded(&grant, id, requests).await?;
-    let completed = service.dispatcher().sign(grant, id, requests).await?;
+    let completed = service.dispatcher().sign(grant, id, requests, pending).await?;
     let signatures = completed.documents.iter().map(|document| STANDARD.encode(document.contiguous())).collect();
     Ok(HttpResponse::Ok().json(SignDigestResponse { request_id: id.to_string(), signatures }))
 }
@@ -154,12 +158,13 @@ async fn read_digests(
     request: &HttpRequest,
     payload: web::Payload,
     service: &Service,
+    pending: &mut Pending,
 ) -> Result<Vec<SigningRequest>, ApiError> {
     if essence(request) != "application/json" {
         return Err(ApiError::MediaType("send the digests as application/json".into()));
     }
     let limits = service.limits();
-    let body = limits.read(request, payload, limits.envelope()).await?;
+    let body = limits.read(request, payload, limits.envelope(), pending).await?;
     let SignDigestRequest { digests, digest_algorithm } = parse(&body)?;
     if digests.is_empty() || digests.len() > DIGESTS {
         return Err(ApiError::Malformed(format!("\"digests\" has {} entries; send 1 to {DIGESTS}", digests.len())));
@@ -186,20 +191,22 @@ async fn read_signing_request(
     payload: web::Payload,
     service: &Service,
     grant: &Grant,
+    pending: &mut Pending,
 ) -> Result<(SigningRequest, bool), ApiError> {
     let limits = service.limits();
     let (content, media_type, parameters, form) = match essence(request).as_str() {
         "application/json" => {
-            let body = limits.read(request, payload, limits.envelope()).await?;
+            let body = limits.read(request, payload, limits.envelope(), pending).await?;
             let SignRequest { document, media_type, file_name: _, parameters } = parse(&body)?;
             let octets = decode_base64("document", &document)?;
+            pending.grow(octets.len())?;
             if octets.len() as u64 > limits.document() {
                 return Err(limits.too_large());
             }
             (Bytes::from(octets), media_type, SigningParameters::new(parameters), false)
         }
         "multipart/form-data" => {
-            let form = limits.in_time(multipart::read(request, payload, limits)).await?;
+            let form = limits.in_time(multipart::read(request, payload, limits, pending)).await?;
             (form.document, form.media_type, form.parameters, true)
         }
         other => {

@@ -252,3 +252,6 @@ impl<'t> Part<'t> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use super::canonicalization::SIGNATURE_NAMESPACE;
 use super::element::{ElementTree, TreeBuilder};
-use super::reader::{Element, Event, XmlReader};
+use super::reader::{Element, Event, XmlReader, is_ncname};
 use super::signature::FILTER2;
 use super::xml_error::{XmlError, XmlFault, shortened};
 
@@ -34,13 +34,15 @@ impl<'t> Survey<'t> {
     pub(super) fn take(&mut self, event: &Event<'t>, reader: &XmlReader<'t>) -> Result<(), XmlError> {
         if let Event::Start(element) = event {
             self.identifiers(element, reader)?;
-            if self.builder.is_none() && element.is(SIGNATURE_NAMESPACE, "SignedInfo") {
+            // A manifest's references are not checked by every verifier, but they are the signer's word all the same.
+            let refers = ["SignedInfo", "Manifest"].iter().any(|name| element.is(SIGNATURE_NAMESPACE, name));
+            if self.builder.is_none() && refers {
                 self.builder = Some(TreeBuilder::default());
             }
         }
-        if let Some(signed_info) = self.builder.as_mut().and_then(|builder| builder.take(event)) {
+        if let Some(list) = self.builder.as_mut().and_then(|builder| builder.take(event)) {
             self.builder = None;
-            self.references.extend(signed_info.all(SIGNATURE_NAMESPACE, "Reference").filter_map(Reference::of));
+            self.references.extend(list.all(SIGNATURE_NAMESPACE, "Reference").filter_map(Reference::of));
         }
         Ok(())
     }
@@ -116,30 +118,34 @@ impl Reference {
     }
 }
 
-/// Whether a transform takes out every signature, not only the one it belongs to. Expressions are compared as they are
-/// usually written; one that cannot be recognised counts as covering the place of the new signature.
+/// Whether a transform takes out every signature in the root element, not only the one it belongs to. Expressions are
+/// compared as they are usually written; one that cannot be recognised counts as covering the place of the new signature.
 fn leaves_signatures_out(transform: &ElementTree) -> bool {
-    let subtracts = |xpath: &ElementTree| {
+    let recognised = |xpath: &ElementTree, frames: &[(&str, &str)]| {
         let expression: String = xpath.text.split_whitespace().collect();
-        let name = expression.strip_prefix("/descendant::").or_else(|| expression.strip_prefix("//"));
-        xpath.attribute("Filter") == Some("subtract") && name.is_some_and(names_signature)
-    };
-    let excludes = |xpath: &ElementTree| {
-        let expression: String = xpath.text.split_whitespace().collect();
-        let name = expression.strip_prefix("not(ancestor-or-self::").and_then(|rest| rest.strip_suffix(')'));
-        name.is_some_and(names_signature)
+        let framed = |&(before, after): &(&str, &str)| expression.strip_prefix(before)?.strip_suffix(after);
+        frames.iter().filter_map(framed).any(names_signature)
     };
     match transform.attribute("Algorithm") {
-        Some(FILTER2) => transform.all(FILTER2, "XPath").any(subtracts),
-        Some(XPATH) => transform.all(SIGNATURE_NAMESPACE, "XPath").any(excludes),
+        Some(FILTER2) => transform
+            .all(FILTER2, "XPath")
+            .any(|xpath| xpath.attribute("Filter") == Some("subtract") && recognised(xpath, SUBTRACTIONS)),
+        Some(XPATH) => transform.all(SIGNATURE_NAMESPACE, "XPath").any(|xpath| recognised(xpath, EXCLUSIONS)),
         _ => false,
     }
 }
 
-/// `ds:Signature` with whatever prefix.
+/// `ds:Signature` with whatever prefix; or by the name that Sigillo gives its own.
 fn names_signature(name: &str) -> bool {
-    name.split_once(':').is_some_and(|(prefix, local)| local == "Signature" && super::reader::is_ncname(prefix))
+    let prefixed = name.split_once(':').is_some_and(|(prefix, local)| is_ncname(prefix) && local == "Signature");
+    prefixed || matches!(name, "*[name()='ds:Signature']" | "*[local-name()='Signature']")
 }
+
+/// What stands before and after the name in a filter that subtracts signatures.
+const SUBTRACTIONS: &[(&str, &str)] = &[("/descendant::", ""), ("//", ""), ("/*/", "")];
+
+/// The same in an XPath transform that keeps everything else.
+const EXCLUSIONS: &[(&str, &str)] = &[("not(ancestor-or-self::", ")")];
 
 fn ambiguous(reader: &XmlReader<'_>, offset: usize, id: &str) -> XmlError {
     reader.error(offset, XmlFault::AmbiguousId { id: shortened(id) })

@@ -107,3 +107,24 @@ fn essence(media_type: &str) -> String {
 }
 
 const DEFAULT_MEDIA_TYPE: &str = "application/xml";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn media_types_of_xml_are_kept_and_an_undeclared_one_is_application_xml() {
+        for declared in ["application/xml", "text/xml; charset=utf-8", "Application/UBL+xml"] {
+            assert_eq!(media_type(Some(declared)).unwrap(), declared);
+        }
+        assert_eq!(media_type(None).unwrap(), "application/xml");
+        assert_eq!(media_type(Some("application/octet-stream")).unwrap(), "application/xml");
+    }
+
+    #[test]
+    fn other_media_types_are_refused() {
+        for declared in ["application/pdf", "text/plain", "xml", "", "a&b/xml", "text/<xml"] {
+            assert!(matches!(media_type(Some(declared)), Err(WorkerError::MediaType { .. })), "{declared}");
+        }
+    }
+}

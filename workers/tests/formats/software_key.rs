@@ -74,6 +74,19 @@ impl SoftwareKey {
         content: DocumentContent,
         parameters: SigningParameters,
     ) -> Result<SignedDocument, WorkerError> {
+        let document = SignerDocument { content, media_type: None };
+        self.process(definition, SigningRequest { document, parameters })
+    }
+
+    pub(crate) fn sign_document(
+        &self,
+        definition: &str,
+        document: SignerDocument,
+    ) -> Result<SignedDocument, WorkerError> {
+        self.process(definition, SigningRequest { document, parameters: SigningParameters::default() })
+    }
+
+    fn process(&self, definition: &str, request: SigningRequest) -> Result<SignedDocument, WorkerError> {
         let text = format!("name = \"test\"\ncredential = \"test\"\n{definition}");
         let config = WorkerConfig::parse(&text).unwrap();
         let algorithm = config.algorithm(self.spec).unwrap();
@@ -85,7 +98,6 @@ impl SoftwareKey {
             clock: &SystemClock,
             deadline: Instant::now() + Duration::from_secs(30),
         };
-        let request = SigningRequest { document: SignerDocument { content, media_type: None }, parameters };
         workers::kind::build(config).process(&request, &environment)
     }
 

@@ -245,21 +245,37 @@ fn signed_before(uri: &str, transforms: &str) -> String {
 fn a_document_whose_earlier_signature_would_break_is_refused() {
     let enveloped = "<ds:Transform Algorithm='http://www.w3.org/2000/09/xmldsig#enveloped-signature'/>";
     for uri in ["", "#root", "#xpointer(/)", "#xpointer(id('root'))"] {
-        assert!(
-            refusal(&signed_before(uri, enveloped)).contains("an earlier signature covers the whole document"),
-            "{uri}"
-        );
+        let by_signature = signed_before(uri, enveloped);
+        let by_manifest = by_signature.replace("ds:SignedInfo>", "ds:Manifest>");
+        for document in [by_signature, by_manifest] {
+            assert!(refusal(&document).contains("an earlier signature covers the whole document"), "{document}");
+        }
     }
 }
 
 #[test]
 fn a_document_whose_earlier_signature_stays_valid_is_signed() {
     let key = SoftwareKey::generate(KeySpec::EcP256);
-    let filter2 = "<ds:Transform Algorithm='http://www.w3.org/2002/06/xmldsig-filter2'><f:XPath \
-        xmlns:f='http://www.w3.org/2002/06/xmldsig-filter2' Filter='subtract'>/descendant::ds:Signature</f:XPath></ds:Transform>";
+    let filter2 = |expression: &str| {
+        format!(
+            "<ds:Transform Algorithm='http://www.w3.org/2002/06/xmldsig-filter2'><f:XPath \
+             xmlns:f='http://www.w3.org/2002/06/xmldsig-filter2' Filter='subtract'>{expression}</f:XPath></ds:Transform>"
+        )
+    };
+    let descendants = &filter2("/descendant::ds:Signature");
+    let children = &filter2(" /*/ds:Signature ");
+    let named = &filter2("/descendant::*[name()=&apos;ds:Signature&apos;]");
     let xpath = "<ds:Transform Algorithm='http://www.w3.org/TR/1999/REC-xpath-19991116'>\
         <ds:XPath>not(ancestor-or-self::ds:Signature)</ds:XPath></ds:Transform>";
-    for (uri, transforms) in [("", filter2), ("", xpath), ("#root", filter2), ("#part", ""), ("other.xml", "")] {
+    for (uri, transforms) in [
+        ("", descendants.as_str()),
+        ("", children),
+        ("", named),
+        ("", xpath),
+        ("#root", descendants),
+        ("#part", ""),
+        ("other.xml", ""),
+    ] {
         let signed = sign(&key, signed_before(uri, transforms).as_bytes()).unwrap();
         xmlsec1_accepts(&key, &signed).unwrap();
     }

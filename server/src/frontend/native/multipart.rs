@@ -7,7 +7,7 @@ use futures_util::StreamExt;
 use workers::SigningParameters;
 
 use crate::error::ApiError;
-use crate::frontend::body::BodyLimits;
+use crate::frontend::body::{BodyLimits, Pending};
 
 /// The parts of a form.
 pub(super) struct Form {
@@ -19,7 +19,12 @@ pub(super) struct Form {
 /// Most octets that parameters may have.
 const PARAMETERS: u64 = 64 * 1024;
 
-pub(super) async fn read(request: &HttpRequest, payload: web::Payload, limits: BodyLimits) -> Result<Form, ApiError> {
+pub(super) async fn read(
+    request: &HttpRequest,
+    payload: web::Payload,
+    limits: &BodyLimits,
+    pending: &mut Pending,
+) -> Result<Form, ApiError> {
     let mut form = Multipart::new(request.headers(), payload);
     let (mut document, mut parameters) = (None, None);
     while let Some(field) = form.next().await {
@@ -27,10 +32,10 @@ pub(super) async fn read(request: &HttpRequest, payload: web::Payload, limits: B
         match field.name().map(str::to_owned).as_deref() {
             Some("document") if document.is_none() => {
                 let media_type = field.content_type().map(ToString::to_string);
-                document = Some((read_field(&mut field, limits.document(), limits).await?, media_type));
+                document = Some((read_field(&mut field, limits.document(), limits, pending).await?, media_type));
             }
             Some("parameters") if parameters.is_none() => {
-                let octets = read_field(&mut field, PARAMETERS, limits).await?;
+                let octets = read_field(&mut field, PARAMETERS, limits, pending).await?;
                 let map = serde_json::from_slice(&octets)
                     .map_err(|error| ApiError::Malformed(format!("part \"parameters\" is no JSON object: {error}")))?;
                 parameters = Some(SigningParameters::new(map));
@@ -48,13 +53,19 @@ pub(super) async fn read(request: &HttpRequest, payload: web::Payload, limits: B
     Ok(Form { document, media_type, parameters: parameters.unwrap_or_default() })
 }
 
-async fn read_field(field: &mut Field, limit: u64, limits: BodyLimits) -> Result<Bytes, ApiError> {
+async fn read_field(
+    field: &mut Field,
+    limit: u64,
+    limits: &BodyLimits,
+    pending: &mut Pending,
+) -> Result<Bytes, ApiError> {
     let mut octets = BytesMut::new();
     while let Some(chunk) = field.next().await {
         let chunk = chunk.map_err(malformed)?;
         if (octets.len() as u64).saturating_add(chunk.len() as u64) > limit {
             return Err(limits.too_large());
         }
+        pending.grow(chunk.len())?;
         octets.extend_from_slice(&chunk);
     }
     Ok(octets.freeze())

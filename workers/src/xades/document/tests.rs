@@ -11,7 +11,7 @@ fn read_by_xmllint(octets: &[u8]) -> Option<String> {
     let path = folder.path().join("document.xml");
     std::fs::write(&path, octets).unwrap();
     let output = Command::new("xmllint").args(["--nonet", "--c14n"]).arg(&path).output();
-    let output = output.unwrap_or_else(|error| panic!("xmllint: {error}; apt-get install libxml2-utils"));
+    let output = output.unwrap_or_else(|error| panic!("xmllint: {error}; install it with scripts/install-tools"));
     output.status.success().then(|| String::from_utf8(output.stdout).unwrap())
 }
 

@@ -46,9 +46,9 @@ impl Files {
 
 /// Runs a verifier's tool.
 pub(super) fn run(command: &mut Command) -> Output {
-    command.output().unwrap_or_else(|error| {
-        panic!("{command:?}: {error}; install the tools with: apt-get install libxml2-utils xmlsec1 openssl")
-    })
+    command
+        .output()
+        .unwrap_or_else(|error| panic!("{command:?}: {error}; install the tools with scripts/install-tools"))
 }
 
 /// Asserts that xmllint reads every document and writes the same canonical form as we do, by every algorithm.

@@ -1,0 +1,10 @@
+//! The HTTP API: what it takes, what it refuses and how, who may call.
+
+#[path = "api/native.rs"]
+mod native;
+#[path = "api/refusals.rs"]
+mod refusals;
+#[path = "api/sdk.rs"]
+mod sdk;
+#[path = "api/tls.rs"]
+mod tls;

@@ -1,0 +1,160 @@
+//! PAdES signatures (EN 319 142-1): a CMS in a signature field of a PDF, added by an incremental update.
+//!
+//! The bytes of the document stay as they are; the update adds a signature dictionary, a field, and what leads to it.
+//! Whatever would make a reader reject or repair the result is refused in `prepare`. The CMS is built in [`crate::cades`],
+//! which knows nothing of PDF.
+
+mod assemble;
+mod byte_range;
+mod check;
+mod cross_reference;
+mod edits;
+mod fields;
+mod file;
+mod incremental_update;
+mod pages;
+mod permissions;
+mod prepare;
+pub mod refusal;
+mod signature_dictionary;
+mod stream;
+mod syntax;
+
+use serde::{Deserialize, Serialize};
+
+use crate::config::{ConfigError, Fields, WorkerConfig};
+use crate::create::create;
+use crate::error::WorkerError;
+use crate::worker::{SignedDocument, SigningEnvironment, SigningRequest, Worker};
+
+/// Options of `pades`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct PadesConfig {
+    /// Why the document is sealed (`/Reason`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Where it is sealed (`/Location`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub location: Option<String>,
+    /// Full name of the signature field: an empty one of the document, else a new one. Default: a new one with the first
+    /// free name of `Signature1`, `Signature2`, ….
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub field: Option<String>,
+    /// Makes the seal a certification with this DocMDP level; only on documents that are not signed yet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub certification: Option<Certification>,
+}
+
+/// What a certified document still allows (DocMDP, ISO 32000-2, table 257), spelt 1, 2 and 3.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "u8", into = "u8")]
+pub enum Certification {
+    /// Nothing.
+    NoChanges,
+    /// Filling in forms, and signing.
+    FormFilling,
+    /// Annotations too.
+    Annotations,
+}
+
+impl Certification {
+    /// The number in the file.
+    #[must_use]
+    pub const fn level(self) -> u8 {
+        match self {
+            Self::NoChanges => 1,
+            Self::FormFilling => 2,
+            Self::Annotations => 3,
+        }
+    }
+}
+
+impl From<Certification> for u8 {
+    fn from(certification: Certification) -> Self {
+        certification.level()
+    }
+}
+
+impl TryFrom<u8> for Certification {
+    type Error = &'static str;
+
+    fn try_from(level: u8) -> Result<Self, Self::Error> {
+        match level {
+            1 => Ok(Self::NoChanges),
+            2 => Ok(Self::FormFilling),
+            3 => Ok(Self::Annotations),
+            _ => Err("a certification is 1 (no changes), 2 (form filling) or 3 (annotations too)"),
+        }
+    }
+}
+
+impl PadesConfig {
+    pub(crate) const KEYS: &'static [&'static str] = &["reason", "location", "field", "appearance", "certification"];
+
+    /// What `caller_may_set` may name.
+    pub(crate) const SETTABLE: &'static [&'static str] = &["reason", "location", "field"];
+
+    pub(crate) fn parse(fields: &mut Fields) -> Result<Self, ConfigError> {
+        if fields.take::<serde_json::Value>("appearance")?.is_some() {
+            return Err(ConfigError::Value {
+                key: "appearance",
+                reason: "this version makes invisible seals only; remove the key".into(),
+            });
+        }
+        let mut text = |key| match fields.take::<String>(key)? {
+            Some(text) => match refuse_text(&text) {
+                None => Ok(Some(text)),
+                Some(reason) => Err(ConfigError::Value { key, reason: reason.to_owned() }),
+            },
+            None => Ok(None),
+        };
+        Ok(Self {
+            reason: text("reason")?,
+            location: text("location")?,
+            field: text("field")?,
+            certification: fields.take("certification")?,
+        })
+    }
+}
+
+/// Why a text cannot go into a signature dictionary or a field name.
+fn refuse_text(text: &str) -> Option<&'static str> {
+    if text.is_empty() || text.chars().count() > MAX_TEXT {
+        Some("it must have 1 to 500 characters")
+    } else if text.chars().any(char::is_control) {
+        Some("it must not contain control characters")
+    } else {
+        None
+    }
+}
+
+const MAX_TEXT: usize = 500;
+
+/// A worker of kind `pades`.
+#[derive(Debug)]
+pub struct PadesWorker {
+    config: WorkerConfig,
+    options: PadesConfig,
+}
+
+impl PadesWorker {
+    /// The worker of this definition.
+    #[must_use]
+    pub const fn new(config: WorkerConfig, options: PadesConfig) -> Self {
+        Self { config, options }
+    }
+}
+
+impl Worker for PadesWorker {
+    fn config(&self) -> &WorkerConfig {
+        &self.config
+    }
+
+    fn process(
+        &self,
+        request: &SigningRequest,
+        environment: &SigningEnvironment<'_>,
+    ) -> Result<SignedDocument, WorkerError> {
+        create(&self.options, &self.config, request, environment)
+    }
+}

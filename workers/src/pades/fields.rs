@@ -1,0 +1,166 @@
+//! The form fields of a PDF: which names are taken, and which field a seal goes into (ISO 32000-2, 12.7.4 and 12.7.5.5).
+
+use std::collections::HashSet;
+
+use lopdf::{Dictionary, Object, ObjectId};
+
+use super::file::PdfFile;
+use super::refusal::PdfRefusal;
+
+/// A form field with what it inherits.
+pub(super) struct Field<'f> {
+    /// Its fully qualified name.
+    pub(super) name: String,
+    /// Its object, unless it is written directly into the tree.
+    pub(super) id: Option<ObjectId>,
+    /// Its dictionary.
+    pub(super) dictionary: &'f Dictionary,
+    /// `/FT`, its own or inherited.
+    pub(super) kind: Option<&'f [u8]>,
+    /// `/V`, its own or inherited; null when it has no value.
+    pub(super) value: &'f Object,
+    depth: usize,
+}
+
+impl Field<'_> {
+    /// The signature in it, if it is a signature field that is signed.
+    pub(super) fn signature(&self) -> Option<&Dictionary> {
+        if self.kind == Some(b"Sig") { self.value.as_dict().ok() } else { None }
+    }
+}
+
+/// The field that receives the seal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum TargetField {
+    /// An empty signature field of the document.
+    Existing {
+        /// Its object.
+        id: ObjectId,
+        /// Its fully qualified name.
+        name: String,
+    },
+    /// A field to be made.
+    New {
+        /// Its name.
+        name: String,
+    },
+}
+
+impl TargetField {
+    /// The fully qualified name.
+    pub(super) fn name(&self) -> &str {
+        match self {
+            Self::Existing { name, .. } | Self::New { name } => name,
+        }
+    }
+}
+
+/// Every field of the document, parents before children.
+///
+/// # Errors
+/// [`PdfRefusal::Malformed`] when the tree has a cycle or is deeper than any form is.
+pub(super) fn all<'f>(file: &'f PdfFile<'_>) -> Result<Vec<Field<'f>>, PdfRefusal> {
+    let mut fields = Vec::new();
+    let mut seen = HashSet::new();
+    let form = file.value(file.catalog()?, b"AcroForm");
+    let Ok(form) = form.as_dict() else { return Ok(fields) };
+    let Ok(roots) = file.value(form, b"Fields").as_array() else { return Ok(fields) };
+    let mut open: Vec<(&Object, Option<usize>)> = roots.iter().rev().map(|root| (root, None)).collect();
+    while let Some((object, parent)) = open.pop() {
+        let id = object.as_reference().ok();
+        if id.is_some_and(|id| !seen.insert(id)) {
+            return Err(PdfRefusal::Malformed(format!("form field object {id:?} occurs twice in the field tree")));
+        }
+        let Ok(dictionary) = file.resolve(object).as_dict() else { continue };
+        let parent = parent.and_then(|index| fields.get(index));
+        let partial = lopdf::decode_text_string(file.value(dictionary, b"T")).ok();
+        // A kid without /T is a widget of its parent, unless it goes on.
+        if partial.is_none() && parent.is_some() && !dictionary.has(b"Kids") {
+            continue;
+        }
+        let depth = parent.map_or(0, |parent: &Field<'_>| parent.depth + 1);
+        if depth > MAX_DEPTH {
+            return Err(PdfRefusal::Malformed("form fields are nested too deeply".into()));
+        }
+        let value = match (file.value(dictionary, b"V"), parent) {
+            (Object::Null, Some(parent)) => parent.value,
+            (value, _) => value,
+        };
+        let field = Field {
+            name: full_name(parent, partial),
+            id,
+            dictionary,
+            kind: file.value(dictionary, b"FT").as_name().ok().or(parent.and_then(|parent| parent.kind)),
+            value,
+            depth,
+        };
+        let index = fields.len();
+        fields.push(field);
+        if let Ok(kids) = file.value(dictionary, b"Kids").as_array() {
+            open.extend(kids.iter().rev().map(|kid| (kid, Some(index))));
+        }
+    }
+    Ok(fields)
+}
+
+/// ISO 32000-2, 12.7.4.2.
+fn full_name(parent: Option<&Field<'_>>, partial: Option<String>) -> String {
+    match (parent, partial) {
+        (Some(parent), Some(partial)) => format!("{}.{partial}", parent.name),
+        (Some(parent), None) => parent.name.clone(),
+        (None, partial) => partial.unwrap_or_default(),
+    }
+}
+
+/// The field named `wanted`, or a new one; without a wish a new one of the first free name `Signature1`, `Signature2`, ….
+///
+/// # Errors
+/// [`PdfRefusal::FieldUnusable`] when a field of that name exists that cannot take a signature.
+pub(super) fn choose(
+    file: &PdfFile<'_>,
+    fields: &[Field<'_>],
+    wanted: Option<&str>,
+) -> Result<TargetField, PdfRefusal> {
+    let Some(wanted) = wanted else {
+        let taken: HashSet<&str> = fields.iter().map(|field| field.name.as_str()).collect();
+        let free = (1_u32..).map(|n| format!("Signature{n}")).find(|name| !taken.contains(name.as_str()));
+        return Ok(TargetField::New { name: free.unwrap_or_default() });
+    };
+    let unusable = |reason| PdfRefusal::FieldUnusable { field: wanted.to_owned(), reason };
+    let mut named = fields.iter().filter(|field| field.name == wanted);
+    let Some(field) = named.next() else {
+        if wanted.contains('.') {
+            return Err(unusable("there is none of that name, and a new one must not have a full stop in its name"));
+        }
+        return Ok(TargetField::New { name: wanted.to_owned() });
+    };
+    if named.next().is_some() {
+        return Err(unusable("there are several of that name"));
+    }
+    if field.kind != Some(b"Sig") {
+        return Err(unusable("it is no signature field"));
+    }
+    if !field.value.is_null() {
+        return Err(unusable("it is signed already"));
+    }
+    for (key, reason) in CONSTRAINTS {
+        if !file.value(field.dictionary, key).is_null() {
+            return Err(unusable(reason));
+        }
+    }
+    let widget = field.dictionary.has(b"Kids") || field.dictionary.has(b"Rect");
+    match field.id {
+        Some(id) if widget => Ok(TargetField::Existing { id, name: wanted.to_owned() }),
+        Some(_) => Err(unusable("it has no widget on a page")),
+        None => Err(unusable("it is not an indirect object")),
+    }
+}
+
+/// Wishes of the form's author that are not carried out yet, so a field that has them is not signed.
+const CONSTRAINTS: [(&[u8], &str); 2] = [
+    (b"Lock", "it locks other fields when it is signed, which is not supported yet"),
+    (b"SV", "it has seed values that constrain the signature, which is not supported yet"),
+];
+
+/// Deeper than any form, shallow enough for quadratic name building to stay cheap.
+const MAX_DEPTH: usize = 32;

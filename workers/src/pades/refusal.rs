@@ -1,0 +1,73 @@
+//! Why a PDF is not sealed: what a caller is told before the key is used.
+
+use lopdf::ObjectId;
+
+use super::syntax::SyntaxError;
+
+/// A property of the caller's PDF that would make a seal on it unacceptable to readers, or that forbids one.
+/// Sending the same document again cannot help.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PdfRefusal {
+    /// No PDF header anywhere near the start.
+    #[error("the document is no PDF: it does not begin with \"%PDF-\"")]
+    NotPdf,
+    /// Something was put in front of the PDF; its offsets no longer count from the first byte.
+    #[error("{bytes} bytes precede \"%PDF-\"; remove them, offsets in a PDF count from its first byte")]
+    BytesBeforeHeader {
+        /// How many.
+        bytes: usize,
+    },
+    /// The file cannot be read at all.
+    #[error("the PDF is damaged ({0}); open and save it with a PDF program to repair it")]
+    Damaged(String),
+    /// The cross-reference data does not describe the file, so readers guess, each in its own way.
+    #[error("the PDF's cross-reference data is damaged ({0}); open and save it with a PDF program to repair it")]
+    CrossReference(String),
+    /// An object that the seal must extend is not what ISO 32000 says it is.
+    #[error("the PDF is malformed: {0}")]
+    Malformed(String),
+    /// The seal must extend an object that cannot be found where the cross-reference data says.
+    #[error("the PDF is damaged: object {} {} is not where the cross-reference data says", .0.0, .0.1)]
+    MissingObject(ObjectId),
+    /// A user password is needed to open it.
+    #[error("the PDF is encrypted and opens only with a password")]
+    PasswordNeeded,
+    /// Encrypted for certificates, or with a handler that is not of ISO 32000.
+    #[error("the PDF is encrypted in a way that is not supported ({0})")]
+    UnsupportedEncryption(String),
+    /// The author's access permissions do not allow what a seal adds (ISO 32000-2, table 22).
+    #[error("the encrypted PDF's access permissions do not allow {0}")]
+    AccessPermissions(&'static str),
+    /// There is no page that a signature field could belong to.
+    #[error("the PDF has no pages")]
+    NoPages,
+    /// An earlier signature forbids every change (DocMDP level 1).
+    #[error("the PDF is certified and forbids any change, further signatures too (DocMDP level 1)")]
+    ChangesForbidden,
+    /// An earlier signature locks the field that the seal would fill.
+    #[error("an earlier signature locks the form field \"{field}\" (FieldMDP)")]
+    FieldLocked {
+        /// The full name of the field.
+        field: String,
+    },
+    /// The field that the worker names exists and cannot take this signature.
+    #[error("the form field \"{field}\" cannot be signed: {reason}")]
+    FieldUnusable {
+        /// The full name of the field.
+        field: String,
+        /// What stands in the way.
+        reason: &'static str,
+    },
+    /// A certification must be the first signature in a document (ISO 32000-2, 12.8.2.2).
+    #[error("the PDF is signed already; a certification must be its first signature")]
+    AlreadySigned,
+    /// Numbers of the format are used up.
+    #[error("the PDF is too large: {0}")]
+    TooLarge(&'static str),
+}
+
+impl From<SyntaxError> for PdfRefusal {
+    fn from(error: SyntaxError) -> Self {
+        Self::Malformed(error.to_string())
+    }
+}

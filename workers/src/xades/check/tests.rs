@@ -1,0 +1,147 @@
+//! What the check before release finds. That it finds nothing in good documents is shown by every signature made.
+
+use bytes::Bytes;
+use cryptotoken_api::{
+    CertificateChain, Credential, CredentialState, KeySpec, Purpose, SignatureAlgorithm, SignatureValue,
+};
+use openssl::ec::{EcGroup, EcKey};
+use openssl::ecdsa::EcdsaSig;
+use openssl::nid::Nid;
+use openssl::pkey::{PKey, Private};
+use time::OffsetDateTime;
+
+use crate::create::{Prepared, SignatureContext, SignatureFormat};
+use crate::error::Discrepancy;
+use crate::level::SignaturePackaging;
+use crate::worker::{DocumentContent, SignedDocument, SignerDocument, SigningParameters};
+use crate::xades::XadesConfig;
+
+const DOCUMENT: &str = "<a xmlns='urn:a'>\r\n<b c='d'>text</b><!-- comment --></a>\n";
+
+/// A key, its self-signed certificate, and the document signed with it.
+struct Sealed {
+    credential: Credential,
+    algorithm: SignatureAlgorithm,
+    text: String,
+}
+
+impl Sealed {
+    fn new() -> Self {
+        let group = EcGroup::from_curve_name(Nid::X9_62_PRIME256V1).unwrap();
+        let key = PKey::from_ec_key(EcKey::generate(&group).unwrap()).unwrap();
+        let credential = Credential {
+            name: "test".into(),
+            purpose: Purpose::Document,
+            state: CredentialState::Active,
+            chain: CertificateChain::from_ders(&[certificate(&key)]).unwrap(),
+        };
+        let algorithm = SignatureAlgorithm::for_key(KeySpec::EcP256, None, None).unwrap();
+        let mut sealed = Self { credential, algorithm, text: String::new() };
+        let format = XadesConfig { packaging: SignaturePackaging::Enveloped };
+        let document = signer_document(DOCUMENT);
+        let prepared = format.prepare(&document, &SigningParameters::default(), &sealed.context()).unwrap();
+        let digest = prepared.to_be_signed().representation(algorithm.digest());
+        let value = EcdsaSig::sign(digest.digest(), &key.ec_key().unwrap()).unwrap();
+        let value = SignatureValue::from_ecdsa_der(&value.to_der().unwrap(), 32).unwrap();
+        let signed = prepared.assemble(&value).unwrap();
+        sealed.text = String::from_utf8(signed.contiguous().into_owned()).unwrap();
+        sealed
+    }
+
+    fn context(&self) -> SignatureContext<'_> {
+        SignatureContext {
+            credential: &self.credential,
+            algorithm: self.algorithm,
+            signing_time: OffsetDateTime::UNIX_EPOCH,
+        }
+    }
+
+    /// The finding for the signed document after a change in it, and for a given input.
+    fn check(&self, from: &str, to: &str, input: &str) -> Result<(), Discrepancy> {
+        assert!(self.text.contains(from), "{from}");
+        let signed = SignedDocument {
+            segments: vec![self.text.replacen(from, to, 1).into()],
+            media_type: "application/xml".into(),
+            level: None,
+        };
+        super::check(&signed, &signer_document(input), &self.context())
+    }
+}
+
+fn signer_document(text: &str) -> SignerDocument {
+    SignerDocument { content: DocumentContent::Memory(Bytes::copy_from_slice(text.as_bytes())), media_type: None }
+}
+
+fn certificate(key: &PKey<Private>) -> Vec<u8> {
+    let mut name = openssl::x509::X509NameBuilder::new().unwrap();
+    name.append_entry_by_nid(Nid::COMMONNAME, "test").unwrap();
+    let name = name.build();
+    let mut builder = openssl::x509::X509::builder().unwrap();
+    builder.set_version(2).unwrap();
+    builder.set_serial_number(&openssl::bn::BigNum::from_u32(1).unwrap().to_asn1_integer().unwrap()).unwrap();
+    builder.set_subject_name(&name).unwrap();
+    builder.set_issuer_name(&name).unwrap();
+    builder.set_not_before(&openssl::asn1::Asn1Time::days_from_now(0).unwrap()).unwrap();
+    builder.set_not_after(&openssl::asn1::Asn1Time::days_from_now(1).unwrap()).unwrap();
+    builder.set_pubkey(key).unwrap();
+    builder.sign(key, openssl::hash::MessageDigest::sha256()).unwrap();
+    builder.build().to_der().unwrap()
+}
+
+#[test]
+fn a_good_signature_passes() {
+    Sealed::new().check("", "", DOCUMENT).unwrap();
+}
+
+#[test]
+fn a_document_that_is_not_the_one_that_was_sent_is_withheld() {
+    let sealed = Sealed::new();
+    let changed = DOCUMENT.replace("text", "tExt");
+    assert!(matches!(sealed.check("", "", &changed), Err(Discrepancy::Unreadable(_))));
+    // Neither does the digest cover a comment, nor line ends and quotes, but they must stay all the same.
+    for (from, to) in [("comment", "commEnt"), ("\r\n", "\n"), ("'d'", "\"d\""), ("</a>\n", "</a>"), ("</a>", "\n</a>")]
+    {
+        assert!(matches!(sealed.check(from, to, DOCUMENT), Err(Discrepancy::Unreadable(_))), "{from:?}");
+    }
+}
+
+#[test]
+fn digests_that_are_not_those_of_the_final_bytes_are_withheld() {
+    let sealed = Sealed::new();
+    let both = |from, to| sealed.check(from, to, &DOCUMENT.replace(from, to));
+    assert!(matches!(both("text", "tExt"), Err(Discrepancy::Digest("the document"))));
+    let properties = sealed.check("<xades:SigningTime>1", "<xades:SigningTime>2", DOCUMENT);
+    assert!(matches!(properties, Err(Discrepancy::Digest("the signed properties"))));
+}
+
+#[test]
+fn a_value_that_is_not_over_this_signed_info_is_withheld() {
+    let sealed = Sealed::new();
+    let start = sealed.text.find("-value\">").unwrap() + "-value\">".len();
+    let first = &sealed.text[start..start + 4];
+    let other = if first == "AAAA" { "BBBB" } else { "AAAA" };
+    let value = format!("-value\">{first}");
+    let finding = sealed.check(&value, &format!("-value\">{other}"), DOCUMENT);
+    assert!(matches!(finding, Err(Discrepancy::Signature(_))));
+    let finding = sealed.check("<ds:SignedInfo>", "<ds:SignedInfo Id=\"x\">", DOCUMENT);
+    assert!(matches!(finding, Err(Discrepancy::Signature(_))));
+}
+
+#[test]
+fn references_that_point_elsewhere_and_other_algorithms_are_withheld() {
+    let sealed = Sealed::new();
+    for (from, to) in [
+        ("URI=\"\"", "URI=\"#x\""),
+        ("Filter=\"subtract\"", "Filter=\"union\""),
+        ("/descendant::ds:Signature", "/descendant::ds:signature"),
+        ("Target=\"#", "Target=\"#x"),
+        ("ObjectReference=\"#", "ObjectReference=\"#x"),
+        ("SignedProperties Id=\"", "SignedProperties Id=\"x"),
+        ("#ecdsa-sha256", "#ecdsa-sha512"),
+        ("xmlenc#sha256", "xmlenc#sha512"),
+        ("<ds:X509Certificate>M", "<ds:X509Certificate>N"),
+        ("</ds:Signature>", "</ds:Signature><ds:Signature xmlns:ds=\"http://www.w3.org/2000/09/xmldsig#\"/>"),
+    ] {
+        assert!(matches!(sealed.check(from, to, DOCUMENT), Err(Discrepancy::Unreadable(_))), "{from}");
+    }
+}
