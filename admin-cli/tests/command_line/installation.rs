@@ -103,7 +103,7 @@ impl Installation {
             .command(Path::new(env!("CARGO_BIN_EXE_sigillo")))
             .env_remove("SIGILLO_CONFIG")
             .env_remove("SIGILLO_API_KEY")
-            .env_remove("RUST_LOG")
+            .env_remove("SIGILLO_LOG")
             .envs(environment.iter().copied())
             .args(arguments)
             .output()
