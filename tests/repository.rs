@@ -1,10 +1,4 @@
 //! What holds for the repository as a whole: layers, licences, the OpenAPI document, what may stand in a file.
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test that cannot set itself up has failed"
-)]
 
 #[path = "repository/files.rs"]
 mod files;
