@@ -1,11 +1,4 @@
 //! The audit chain of a running service: complete after crashes and hang-ups, and never changed unnoticed.
-#![expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test that cannot set itself up has failed"
-)]
 
 #[path = "audit/administration.rs"]
 mod administration;

@@ -1,12 +1,4 @@
 //! Tokens of a running service: PINs that are rejected, locks, keys that come while it runs, and where a PIN never is.
-#![expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test that cannot set itself up has failed"
-)]
-
 #[path = "tokens/operators.rs"]
 mod operators;
 #[path = "tokens/pin_secrecy.rs"]

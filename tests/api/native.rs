@@ -33,7 +33,7 @@ fn valid_pdf(name: &str, signed: &[u8]) {
     let file = api().service.folder().join(name);
     std::fs::write(&file, signed).unwrap();
     let question = Question::new("pades", &file).with("--root", api().service.pki().root());
-    assert_eq!(ask("pdfsig", &std::slice::from_ref(&question)), [Verdict::Valid]);
+    assert_eq!(ask("pdfsig", std::slice::from_ref(&question)), [Verdict::Valid]);
     assert_eq!(ask("openssl", &[question]), [Verdict::Valid]);
 }
 

@@ -32,10 +32,10 @@ impl Evidence {
         let exported = service.try_sigillo(&["audit", "export"]);
         let exported = String::from_utf8(exported.stdout).unwrap();
         let records: Vec<Value> = exported.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-        let text = format!("\"event\":\"signing-intended\",");
+        let text = "\"event\":\"signing-intended\",";
         let attacked = |record: &&Value| {
             let event = record["event"].as_str().unwrap();
-            event.contains(&text) && event.contains(&request_id)
+            event.contains(text) && event.contains(&request_id)
         };
         let record = records.iter().find(attacked).unwrap();
         let (target, last) = (record["seq"].as_i64().unwrap(), records.last().unwrap()["seq"].as_i64().unwrap());
