@@ -1,5 +1,7 @@
 //! The HTTP API: what it takes, what it refuses and how, who may call.
 
+#[path = "api/faulty_token.rs"]
+mod faulty_token;
 #[path = "api/native.rs"]
 mod native;
 #[path = "api/refusals.rs"]
