@@ -73,7 +73,7 @@ impl Dispatcher {
         pending: impl Send + 'static,
     ) -> Result<Completed, ApiError> {
         let deadline = request_id.received() + self.0.timeout;
-        let (permit, credential) = match self.enter(&grant, deadline).await {
+        let (permit, grant, credential) = match self.enter(&grant, deadline).await {
             Ok(entered) => entered,
             Err(error) => {
                 self.refused(grant.client(), &grant.worker().name, request_id, &error).await;
@@ -111,10 +111,12 @@ impl Dispatcher {
         &self,
         grant: &Grant,
         deadline: Instant,
-    ) -> Result<(OwnedSemaphorePermit, Option<CredentialRecord>), ApiError> {
+    ) -> Result<(OwnedSemaphorePermit, Grant, Option<CredentialRecord>), ApiError> {
         let permit = self.permit(deadline).await?;
-        let credential = self.0.node.store().credential(worker_config(grant)?.credential()).await?;
-        Ok((permit, credential))
+        // Sending the body and waiting took time, in which an administrator may have decided otherwise.
+        let grant = grant.renewed(self.0.node.store()).await?;
+        let credential = self.0.node.store().credential(worker_config(&grant)?.credential()).await?;
+        Ok((permit, grant, credential))
     }
 
     async fn permit(&self, deadline: Instant) -> Result<OwnedSemaphorePermit, ApiError> {
