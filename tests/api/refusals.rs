@@ -119,6 +119,24 @@ fn a_document_over_the_limit_is_too_large_in_every_encoding() {
     refused(&api().client.post("/v1/workers/cms/sign", media_type, &form.concat()), 413, "too-large");
 }
 
+/// Parsed, `[[],[],…` takes some twenty times what was sent.
+#[test]
+fn digests_and_parameters_over_64_kib_are_too_large_whatever_documents_may_be() {
+    let zeros = vec![0; 40 * 1024];
+    let digests = json!({ "digests": zeros, "digestAlgorithm": "SHA-256" });
+    refused(&api().client.post_json("/v1/workers/raw/sign-digest", &digests), 413, "too-large");
+    let parameters = json!({ "document": "", "parameters": { "reason": zeros } });
+    refused(&api().client.post_json("/v1/workers/pdf/sign", &parameters), 413, "too-large");
+    let form = [
+        b"--b\r\nContent-Disposition: form-data; name=\"document\"\r\n\r\nx\r\n".to_vec(),
+        b"--b\r\nContent-Disposition: form-data; name=\"parameters\"\r\n\r\n".to_vec(),
+        parameters["parameters"].to_string().into(),
+        b"\r\n--b--\r\n".to_vec(),
+    ];
+    let media_type = "multipart/form-data; boundary=b";
+    refused(&api().client.post("/v1/workers/pdf/sign", media_type, &form.concat()), 413, "too-large");
+}
+
 #[test]
 fn a_media_type_that_is_not_taken_is_said() {
     refused(&api().client.post("/v1/workers/cms/sign", "text/plain", b"x"), 415, "media-type");

@@ -10,9 +10,10 @@ use bytes::Bytes;
 use cryptotoken_api::{CertificateChain, DigestAlgorithm, DtbsRepresentation};
 use workers::{DocumentContent, SignedDocument, SignerDocument, SigningParameters, SigningRequest, WorkerError};
 
-use super::body::Pending;
+use super::body::{ENVELOPE, Pending};
 use super::documents::{
     SignDigestRequest, SignDigestResponse, SignForm, SignRequest, SignResponse, base64 as decode_base64,
+    parameters as read_parameters,
 };
 use crate::authorization::Grant;
 use crate::dispatch::{Completed, worker_config};
@@ -165,7 +166,7 @@ async fn read_digests(
         return Err(ApiError::MediaType("send the digests as application/json".into()));
     }
     let limits = service.limits();
-    let body = limits.read(request, id, payload, limits.envelope(), pending).await?;
+    let body = limits.read(request, id, payload, ENVELOPE.0, pending).await?;
     let SignDigestRequest { digests, digest_algorithm } = parse(&body)?;
     if digests.is_empty() || digests.len() > DIGESTS {
         return Err(ApiError::Malformed(format!("\"digests\" has {} entries; send 1 to {DIGESTS}", digests.len())));
@@ -200,12 +201,14 @@ async fn read_signing_request(
         "application/json" => {
             let body = limits.read(request, id, payload, limits.envelope(), pending).await?;
             let SignRequest { document, media_type, file_name: _, parameters } = parse(&body)?;
+            let parameters =
+                parameters.map(|json| read_parameters(json.get().as_bytes())).transpose()?.unwrap_or_default();
             let octets = decode_base64("document", &document)?;
             pending.grow(octets.len())?;
             if octets.len() as u64 > limits.document() {
                 return Err(limits.too_large());
             }
-            (Bytes::from(octets), media_type, SigningParameters::new(parameters), false)
+            (Bytes::from(octets), media_type, parameters, false)
         }
         "multipart/form-data" => {
             let form = limits.in_time(id, multipart::read(request, payload, limits, pending)).await?;
@@ -225,7 +228,7 @@ async fn read_signing_request(
     Ok((SigningRequest { document, parameters }, form))
 }
 
-fn parse<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
+fn parse<'a, T: serde::Deserialize<'a>>(body: &'a [u8]) -> Result<T, ApiError> {
     serde_json::from_slice(body).map_err(|error| ApiError::Malformed(format!("the JSON body cannot be read: {error}")))
 }
 
