@@ -8,6 +8,8 @@ mod layers;
 mod licences;
 #[path = "repository/openapi.rs"]
 mod openapi;
+#[path = "repository/quick_start.rs"]
+mod quick_start;
 
 use std::process::Command;
 
