@@ -1,5 +1,7 @@
 //! What holds for the repository as a whole: layers, licences, the OpenAPI document, what may stand in a file.
 
+#[path = "repository/documentation.rs"]
+mod documentation;
 #[path = "repository/files.rs"]
 mod files;
 #[path = "repository/layers.rs"]
