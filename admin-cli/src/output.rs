@@ -17,9 +17,7 @@ pub(crate) const PROBLEM: &str = "urn:sigillo:problem:";
 /// How to answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum OutputFormat {
-    /// For people.
     Table,
-    /// For programs.
     Json,
 }
 

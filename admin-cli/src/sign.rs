@@ -38,7 +38,13 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=64))]
     parallel: u8,
     /// The server.
-    #[arg(long, value_name = "URL", env = "SIGILLO_SERVER", default_value = "http://127.0.0.1:8080")]
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "SIGILLO_SERVER",
+        hide_env_values = true,
+        default_value = "http://127.0.0.1:8080"
+    )]
     server: String,
     /// File with the API key [default: the environment variable SIGILLO_API_KEY].
     #[arg(long, value_name = "FILE")]

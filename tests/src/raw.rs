@@ -53,6 +53,15 @@ impl RawConnection {
         self.stream.write_all(octets)
     }
 
+    /// Whether the server has neither closed the connection nor answered.
+    pub fn is_open(&mut self) -> bool {
+        let mut octet = [0];
+        self.stream.set_nonblocking(true).is_ok_and(|()| {
+            let open = matches!(self.stream.peek(&mut octet), Err(error) if error.kind() == ErrorKind::WouldBlock);
+            self.stream.set_nonblocking(false).is_ok() && open
+        })
+    }
+
     /// The head of a request with a body of this many octets.
     #[must_use]
     pub fn head(path: &str, key: &str, media_type: &str, length: usize) -> Vec<u8> {

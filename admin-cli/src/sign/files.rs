@@ -62,8 +62,12 @@ impl Inputs {
         if out_dir.is_some() {
             refuse_same_outputs(&items)?;
         }
-        let canonical = |input: &Input| fs::canonicalize(&input.path).map_err(Failure::file(&input.path));
-        let untouchable = items.iter().map(canonical).collect::<Result<_, _>>()?;
+        let mut untouchable = HashSet::new();
+        for Input { path, .. } in &items {
+            if !untouchable.insert(fs::canonicalize(path).map_err(Failure::file(path))?) {
+                return Err(Failure::Usage(format!("{} is named twice", path.display())));
+            }
+        }
         Ok(Self { items, out_dir: out_dir.map(Path::to_owned), untouchable })
     }
 
@@ -73,7 +77,13 @@ impl Inputs {
     /// When the output would replace an input, reading ends early, or the file system refuses.
     pub(super) fn write(&self, input: &Input, media_type: &str, content: &mut dyn Read) -> io::Result<PathBuf> {
         static NUMBER: AtomicU64 = AtomicU64::new(0);
-        let target = self.target(input, media_type);
+        let target = self.target(input, media_type).ok_or_else(|| {
+            // A proxy's page, say. Nothing that is called a signature may come of it.
+            io::Error::new(
+                io::ErrorKind::InvalidData,
+                format!("the server answered with \"{media_type}\", which is no signed document"),
+            )
+        })?;
         if fs::canonicalize(&target).is_ok_and(|existing| self.untouchable.contains(&existing)) {
             return Err(io::Error::new(
                 io::ErrorKind::AlreadyExists,
@@ -95,16 +105,13 @@ impl Inputs {
         Ok(target)
     }
 
-    fn target(&self, input: &Input, media_type: &str) -> PathBuf {
-        match &self.out_dir {
-            Some(dir) => {
-                let relative = dir.join(&input.relative);
-                relative.with_file_name(output_name(input.relative.file_name().unwrap_or_default(), media_type, false))
-            }
-            None => {
-                input.path.with_file_name(output_name(input.path.file_name().unwrap_or_default(), media_type, true))
-            }
-        }
+    fn target(&self, input: &Input, media_type: &str) -> Option<PathBuf> {
+        let path = match &self.out_dir {
+            Some(dir) => dir.join(&input.relative),
+            None => input.path.clone(),
+        };
+        let name = output_name(path.file_name()?, media_type, self.out_dir.is_none())?;
+        Some(path.with_file_name(name))
     }
 }
 
@@ -145,14 +152,15 @@ fn refuse_same_outputs(items: &[Input]) -> Result<(), Failure> {
     Ok(())
 }
 
-fn output_name(input: &OsStr, media_type: &str, beside_input: bool) -> OsString {
+fn output_name(input: &OsStr, media_type: &str, beside_input: bool) -> Option<OsString> {
     let essence = media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     let suffix = match essence.as_str() {
         "application/pkcs7-mime" => ".p7m",
         "application/pkcs7-signature" => ".p7s",
         "application/pdf" | "application/xml" | "text/xml" => "",
         other if other.ends_with("+xml") => "",
-        _ => ".sig",
+        "application/octet-stream" => ".sig",
+        _ => return None,
     };
     let mut name = input.to_owned();
     if !suffix.is_empty() {
@@ -166,7 +174,7 @@ fn output_name(input: &OsStr, media_type: &str, beside_input: bool) -> OsString 
             name.push(extension);
         }
     }
-    name
+    Some(name)
 }
 
 #[cfg(test)]
@@ -174,7 +182,7 @@ mod tests {
     use super::*;
 
     fn name(input: &str, media_type: &str, beside: bool) -> String {
-        output_name(OsStr::new(input), media_type, beside).into_string().unwrap()
+        output_name(OsStr::new(input), media_type, beside).unwrap().into_string().unwrap()
     }
 
     #[test]
@@ -187,6 +195,7 @@ mod tests {
         assert_eq!(name("a.xml", "application/xml; charset=utf-8", true), "a-signed.xml");
         assert_eq!(name("a.svg", "image/svg+xml", false), "a.svg");
         assert_eq!(name("invoice", "text/xml", true), "invoice-signed");
+        assert_eq!(output_name(OsStr::new("a.pdf"), "text/html", true), None, "a proxy's page is no signed document");
     }
 
     #[test]
@@ -232,6 +241,15 @@ mod tests {
         });
         assert!(matches!(Inputs::collect(&paths, Some(&dir.path().join("out"))), Err(Failure::Usage(_))));
         assert!(Inputs::collect(&paths, None).is_ok());
+    }
+
+    #[test]
+    fn a_file_is_not_signed_twice_in_one_run() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.pdf");
+        fs::write(&path, "a").unwrap();
+        let again = dir.path().join(".").join("a.pdf");
+        assert!(matches!(Inputs::collect(&[path, again], None), Err(Failure::Usage(_))));
     }
 
     #[test]

@@ -127,7 +127,7 @@ fn a_document_that_breaks_off_is_no_signed_document() {
         // The length that is announced first wins over the real one.
         Answer("200 OK\r\nContent-Length: 1000", vec![("Content-Type", "application/pdf")], b"signed".to_vec())
     });
-    sign(&installation, &server, "a.pdf");
+    sign(&installation, &server, "a.pdf").complaint(1);
     assert!(!installation.path("a-signed.pdf").exists());
 }
 
