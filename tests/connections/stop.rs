@@ -18,6 +18,7 @@ struct Calls {
 
 #[test]
 fn every_request_that_was_taken_on_is_answered_whole_before_the_server_ends() {
+    let _alone = crate::alone();
     let mut service = TestService::builder().start();
     service.key("seal", "rsa-3072", "document");
     service.worker("cms", "cades", "seal", "");
@@ -88,6 +89,7 @@ fn call(url: &str, key: &str, reuse: bool, answers: &AtomicUsize) -> Calls {
 
 #[test]
 fn idle_connections_do_not_hold_the_server_up_for_long() {
+    let _alone = crate::alone();
     let mut service = TestService::builder().start();
     let idle: Vec<RawConnection> = (0..50).map(|_| RawConnection::open(service.server().url()).unwrap()).collect();
     let client = service.client();
