@@ -7,6 +7,7 @@
 mod assemble;
 mod byte_range;
 mod check;
+mod cross_reference;
 mod edits;
 mod fields;
 mod file;
@@ -16,6 +17,7 @@ mod permissions;
 mod prepare;
 pub mod refusal;
 mod signature_dictionary;
+mod stream;
 mod syntax;
 
 use serde::{Deserialize, Serialize};

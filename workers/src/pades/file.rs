@@ -1,54 +1,73 @@
 //! Opens a caller's PDF and refuses those that readers would have to repair (ISO 32000-2, 7.5).
 //!
-//! `lopdf` parses; this adds what it is lenient about. A repaired file must not be sealed: the offsets of the seal would
-//! count from what one program guessed, and the next program guesses differently.
+//! Objects are read when they are asked for, each at most once: a seal needs a handful of them, whatever the size of the
+//! document. `lopdf` has the types, the stream filters and the encryption; it does not load the file, because it repairs
+//! what it can, and reads everything (2026-11-20; rejected: `Document::load_mem`, quadratic on hostile files).
 
-use lopdf::xref::XrefEntry;
-use lopdf::{DecompressError, Dictionary, Document, LoadOptions, Object, ObjectId, Permissions, StringFormat};
+use std::cell::{Cell, OnceCell, RefCell};
+use std::collections::{BTreeMap, HashMap};
+use std::rc::Rc;
 
+use lopdf::encryption::{decrypt_object, encrypt_object};
+use lopdf::{Dictionary, Document, EncryptionState, Object, ObjectId, Permissions, Stream, StringFormat};
+
+use super::cross_reference::{CrossReference, HIGHEST_OBJECT_NUMBER, Location, SectionKind, integer};
 use super::refusal::PdfRefusal;
-use super::syntax;
-
-/// How the last section of a file locates its objects; an update must do it the same way.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum CrossReference {
-    /// `xref` and `trailer` (ISO 32000-2, 7.5.4).
-    Table,
-    /// A stream (ISO 32000-2, 7.5.8).
-    Stream,
-}
+use super::stream::{self, MAX_DECOMPRESSED};
+use super::syntax::{self, value};
 
 /// A PDF that was read as written.
 pub(super) struct PdfFile<'a> {
     bytes: &'a [u8],
-    document: Document,
-    cross_reference: CrossReference,
+    kind: SectionKind,
+    last_section: usize,
+    trailer: Dictionary,
+    objects: BTreeMap<u32, Slot>,
+    streams: RefCell<HashMap<u32, Rc<ObjectStream>>>,
+    encryption: Option<EncryptionState>,
     catalog: ObjectId,
+    budget: Cell<usize>,
+}
+
+struct Slot {
+    location: Location,
+    object: OnceCell<Box<Object>>,
+}
+
+/// An object stream, decoded (ISO 32000-2, 7.5.7).
+struct ObjectStream {
+    content: Vec<u8>,
+    offsets: HashMap<u32, usize>,
 }
 
 impl<'a> PdfFile<'a> {
-    /// Reads a PDF.
+    /// Reads what says where everything is.
     ///
     /// # Errors
-    /// A [`PdfRefusal`] when it is none, damaged, or opens only with a password.
+    /// A [`PdfRefusal`] when it is no PDF, damaged, or opens only with a password.
     pub(super) fn open(bytes: &'a [u8]) -> Result<Self, PdfRefusal> {
-        let header = bytes.windows(HEADER.len()).take(HEADER_WINDOW).position(|window| window == HEADER);
-        match header {
+        match bytes.windows(HEADER.len()).take(HEADER_WINDOW).position(|window| window == HEADER) {
             Some(0) => {}
             Some(bytes) => return Err(PdfRefusal::BytesBeforeHeader { bytes }),
             None => return Err(PdfRefusal::NotPdf),
         }
-        let options = LoadOptions::with_max_decompressed_size(MAX_DECOMPRESSED);
-        let document = Document::load_mem_with_options(bytes, options).map_err(load_refusal)?;
-        if let Some(recovery) = document.xref_recovery {
-            return Err(PdfRefusal::CrossReference(format!("{recovery:?} while reading")));
-        }
-        let cross_reference = cross_reference_at(bytes, document.xref_start)?;
-        refuse_unopened(&document)?;
-        let catalog = document.trailer.get(b"Root").and_then(Object::as_reference);
+        let CrossReference { kind, start, trailer, locations } = CrossReference::read(bytes)?;
+        let catalog = trailer.get(b"Root").and_then(Object::as_reference);
         let catalog = catalog.map_err(|_| PdfRefusal::Malformed("the trailer names no catalog (/Root)".into()))?;
-        let file = Self { bytes, document, cross_reference, catalog };
+        let slot = |location| Slot { location, object: OnceCell::new() };
+        let mut file = Self {
+            bytes,
+            kind,
+            last_section: start,
+            trailer,
+            objects: locations.into_iter().map(|(number, location)| (number, slot(location))).collect(),
+            streams: RefCell::default(),
+            encryption: None,
+            catalog,
+            budget: Cell::new(2 * bytes.len() + 2 * MAX_DECOMPRESSED),
+        };
         file.refuse_misplaced_objects()?;
+        file.encryption = file.open_encryption()?;
         file.catalog()?;
         Ok(file)
     }
@@ -59,13 +78,13 @@ impl<'a> PdfFile<'a> {
     }
 
     /// The kind of the last cross-reference section.
-    pub(super) const fn cross_reference(&self) -> CrossReference {
-        self.cross_reference
+    pub(super) const fn section_kind(&self) -> SectionKind {
+        self.kind
     }
 
     /// Where the last cross-reference section begins, for `/Prev`.
-    pub(super) const fn last_cross_reference(&self) -> usize {
-        self.document.xref_start
+    pub(super) const fn last_section(&self) -> usize {
+        self.last_section
     }
 
     /// The catalog's object number.
@@ -80,28 +99,23 @@ impl<'a> PdfFile<'a> {
 
     /// The access permissions of an encrypted file, which was opened with the empty user password.
     pub(super) fn access_permissions(&self) -> Option<Permissions> {
-        self.document.encryption_state.as_ref().map(|state| state.permissions())
+        self.encryption.as_ref().map(EncryptionState::permissions)
     }
 
     /// The trailer entries that every later section repeats: all but those about the section itself.
     pub(super) fn lasting_trailer(&self) -> Dictionary {
-        let mut trailer = self.document.trailer.clone();
+        let mut trailer = self.trailer.clone();
         for key in SECTION_KEYS {
             trailer.remove(key);
-        }
-        // lopdf takes /Encrypt away when it has decrypted.
-        if let Some(id) = self.document.encryption_state.as_ref().and_then(|state| state.encrypt_object_id()) {
-            trailer.set("Encrypt", Object::Reference(id));
         }
         trailer
     }
 
     /// The lowest object number that is free for certain.
     pub(super) fn next_object_number(&self) -> Result<u32, PdfRefusal> {
-        let declared = self.document.trailer.get(b"Size").and_then(Object::as_i64).unwrap_or(0);
+        let declared = self.trailer.get(b"Size").and_then(Object::as_i64).unwrap_or(0);
         let declared = u32::try_from(declared).unwrap_or(u32::MAX);
-        let next = declared.max(self.document.max_id.saturating_add(1));
-        // ISO 32000-1, annex C: the highest number that every reader takes.
+        let next = self.objects.keys().next_back().map_or(1, |highest| highest + 1).max(declared);
         if next > HIGHEST_OBJECT_NUMBER - 16 {
             return Err(PdfRefusal::TooLarge("it has no object numbers left"));
         }
@@ -120,16 +134,6 @@ impl<'a> PdfFile<'a> {
         &Object::Null
     }
 
-    /// The object `id`; null when the cross-reference data does not have it, even where lopdf came across one.
-    fn object(&self, id: ObjectId) -> &Object {
-        let listed = match self.document.reference_table.get(id.0) {
-            Some(XrefEntry::Normal { generation, .. }) => *generation == id.1,
-            Some(XrefEntry::Compressed { .. }) => id.1 == 0,
-            _ => false,
-        };
-        if listed { self.document.objects.get(&id).unwrap_or(&Object::Null) } else { &Object::Null }
-    }
-
     /// The value of `key`, resolved; null when absent.
     pub(super) fn value<'o>(&'o self, dictionary: &'o Dictionary, key: &[u8]) -> &'o Object {
         dictionary.get(key).map_or(&Object::Null, |object| self.resolve(object))
@@ -140,80 +144,152 @@ impl<'a> PdfFile<'a> {
         self.resolve(self.object(id)).as_dict().ok()
     }
 
-    /// The object `id` in the bytes of the file, as its author wrote it. Strings of an encrypted file are encrypted for
-    /// this object where the update can take them over.
+    /// The object `id` in the bytes of the file, as its author wrote it, ready to be written again: strings of an
+    /// encrypted file are encrypted.
     ///
     /// # Errors
     /// [`PdfRefusal::MissingObject`] when it is not where the cross-reference data says.
     pub(super) fn text(&self, id: ObjectId) -> Result<Vec<u8>, PdfRefusal> {
-        let missing = || PdfRefusal::MissingObject(id);
-        match self.document.reference_table.get(id.0) {
-            Some(XrefEntry::Normal { offset, generation }) if *generation == id.1 => {
-                let offset = usize::try_from(*offset).map_err(|_| missing())?;
-                let body = header_end(self.bytes, offset, id).ok_or_else(missing)?;
-                let start = syntax::skip_white_space(self.bytes, body);
-                let end = syntax::object_end(self.bytes, start).map_err(|_| missing())?;
-                let next = self.bytes.get(syntax::skip_white_space(self.bytes, end)..).unwrap_or_default();
-                if next.starts_with(b"stream") {
-                    return Err(PdfRefusal::Malformed(format!("object {} is a stream", id.0)));
-                }
-                self.bytes.get(start..end).map(<[u8]>::to_vec).ok_or_else(missing)
-            }
-            Some(XrefEntry::Compressed { container, .. }) if id.1 == 0 => {
-                let text = self.compressed_text(*container, id.0).ok_or_else(missing)?;
-                // An object stream is encrypted as a whole, so its strings are in clear.
-                if self.document.encryption_state.is_none() {
-                    return Ok(text);
-                }
-                syntax::with_strings(&text, |value| self.string(id, value))
-            }
-            _ => Err(missing()),
+        let text = self.source(id).ok_or(PdfRefusal::MissingObject(id))?;
+        if let Some((_, end)) = self.extent(id)
+            && stream::begins(self.bytes, end)
+        {
+            return Err(PdfRefusal::Malformed(format!("object {} is a stream", id.0)));
         }
+        // An object stream is encrypted as a whole, so its strings are in clear.
+        if self.is_compressed(id) && self.encryption.is_some() {
+            return syntax::with_strings(&text, |value| self.string(id, value));
+        }
+        Ok(text)
     }
 
     /// `value` as a string of object `id`, encrypted where the file is.
     pub(super) fn string(&self, id: ObjectId, value: Vec<u8>) -> Result<Vec<u8>, PdfRefusal> {
-        let readable = value.is_ascii() && self.document.encryption_state.is_none();
+        let readable = value.is_ascii() && self.encryption.is_none();
         let format = if readable { StringFormat::Literal } else { StringFormat::Hexadecimal };
         let mut object = Object::String(value, format);
-        if let Some(state) = &self.document.encryption_state {
-            lopdf::encryption::encrypt_object(state, id, &mut object)
-                .map_err(|error| PdfRefusal::UnsupportedEncryption(error.to_string()))?;
+        if let Some(state) = &self.encryption {
+            encrypt_object(state, id, &mut object).map_err(unsupported)?;
         }
         let mut text = Vec::new();
         lopdf::Writer::write_object(&mut text, &object).map_err(|error| PdfRefusal::Damaged(error.to_string()))?;
         Ok(text)
     }
 
-    fn compressed_text(&self, container: u32, number: u32) -> Option<Vec<u8>> {
-        let stream = self.object((container, 0)).as_stream().ok()?;
-        let content = stream.get_plain_content_with_limit(MAX_DECOMPRESSED).ok()?;
-        let first = usize::try_from(stream.dict.get(b"First").ok()?.as_i64().ok()?).ok()?;
-        let index = std::str::from_utf8(content.get(..first)?).ok()?;
-        let numbers: Vec<usize> = index.split_ascii_whitespace().map_while(|number| number.parse().ok()).collect();
-        let number = usize::try_from(number).ok()?;
-        let offset = numbers.as_chunks::<2>().0.iter().find(|[of, _]| *of == number).map(|[_, offset]| *offset)?;
-        let start = syntax::skip_white_space(&content, first.checked_add(offset)?);
-        let end = syntax::object_end(&content, start).ok()?;
-        content.get(start..end).map(<[u8]>::to_vec)
+    /// Refuses a file in which so much was read that its objects must overlap or unpack beyond measure; what was read
+    /// after that point is null.
+    ///
+    /// # Errors
+    /// [`PdfRefusal::TooLarge`].
+    pub(super) fn refuse_exhausted(&self) -> Result<(), PdfRefusal> {
+        match self.budget.get() {
+            0 => Err(PdfRefusal::TooLarge("its objects overlap, or unpack to more than 128 MiB")),
+            _ => Ok(()),
+        }
+    }
+
+    /// The object `id`; null when it is not in the file.
+    fn object(&self, id: ObjectId) -> &Object {
+        let Some(slot) = self.objects.get(&id.0) else { return &Object::Null };
+        slot.object.get_or_init(|| Box::new(self.read(id).unwrap_or(Object::Null)))
+    }
+
+    fn read(&self, id: ObjectId) -> Option<Object> {
+        let mut object = value::parse(&self.source(id)?).ok()?;
+        if let Some(state) = self.encryption.as_ref().filter(|_| !self.is_compressed(id)) {
+            // A string that cannot be decrypted stays as it is; the rest of the object counts all the same.
+            decrypt_object(state, id, &mut object).unwrap_or_default();
+        }
+        Some(object)
+    }
+
+    fn is_compressed(&self, (number, _): ObjectId) -> bool {
+        self.objects.get(&number).is_some_and(|slot| matches!(slot.location, Location::Compressed { .. }))
+    }
+
+    /// The text of an object, without the content of a stream.
+    fn source(&self, id: ObjectId) -> Option<Vec<u8>> {
+        match self.objects.get(&id.0)?.location {
+            Location::Offset { .. } => {
+                let (start, end) = self.extent(id)?;
+                self.bytes.get(start..end).map(<[u8]>::to_vec)
+            }
+            Location::Compressed { container, .. } if id.1 == 0 => {
+                let stream = self.object_stream(container)?;
+                self.spend(0)?;
+                let start = syntax::skip_white_space(&stream.content, *stream.offsets.get(&id.0)?);
+                let end = syntax::object_end(&stream.content, start).ok();
+                self.spend(end.unwrap_or(stream.content.len()).saturating_sub(start))?;
+                stream.content.get(start..end?).map(<[u8]>::to_vec)
+            }
+            _ => None,
+        }
+    }
+
+    /// Where in the file the text of an object is that is not compressed.
+    fn extent(&self, id: ObjectId) -> Option<(usize, usize)> {
+        let Location::Offset { offset, .. } = self.objects.get(&id.0)?.location else { return None };
+        self.spend(0)?;
+        let start = syntax::skip_white_space(self.bytes, header_end(self.bytes, offset, id)?);
+        let end = syntax::object_end(self.bytes, start).ok();
+        self.spend(end.unwrap_or(self.bytes.len()).saturating_sub(start))?;
+        Some((start, end?))
+    }
+
+    /// Takes the cost of a reading from what is left; `None` when nothing is.
+    fn spend(&self, bytes: usize) -> Option<()> {
+        let left = self.budget.get().saturating_sub(bytes);
+        self.budget.set(left);
+        (left > 0).then_some(())
+    }
+
+    fn object_stream(&self, number: u32) -> Option<Rc<ObjectStream>> {
+        if let Some(stream) = self.streams.borrow().get(&number) {
+            return Some(Rc::clone(stream));
+        }
+        let id = (number, 0);
+        let (start, end) = self.extent(id)?;
+        let Ok(Object::Dictionary(dictionary)) = value::parse(self.bytes.get(start..end)?) else { return None };
+        let integer_at = |key| usize::try_from(self.value(&dictionary, key).as_i64().ok()?).ok();
+        let (first, count) = (integer_at(b"First")?, integer_at(b"N")?);
+        let content = stream::content(self.bytes, end, integer_at(b"Length"))?.to_vec();
+        let mut object = Object::Stream(Stream::new(dictionary, content));
+        if let Some(state) = &self.encryption {
+            decrypt_object(state, id, &mut object).ok()?;
+        }
+        let content = object.as_stream().ok()?.get_plain_content_with_limit(MAX_DECOMPRESSED).ok();
+        self.spend(content.as_ref().map_or(MAX_DECOMPRESSED, Vec::len))?;
+        let content = content?;
+        let mut offsets = HashMap::new();
+        let mut index = content.get(..first)?;
+        for _ in 0..count {
+            let entry = integer(index).and_then(|(number, rest)| Some((number, integer(rest)?)));
+            let Some((number, (offset, rest))) = entry else { break };
+            offsets.entry(u32::try_from(number).ok()?).or_insert(first.checked_add(offset)?);
+            index = rest;
+        }
+        let stream = Rc::new(ObjectStream { content, offsets });
+        self.streams.borrow_mut().insert(number, Rc::clone(&stream));
+        Some(stream)
     }
 
     /// Readers rebuild the whole table when one object is not where it should be, or take the object for null.
     fn refuse_misplaced_objects(&self) -> Result<(), PdfRefusal> {
-        for (number, entry) in &self.document.reference_table.entries {
-            match entry {
-                // An in-use entry at offset 0 is a common way to write a free one.
-                XrefEntry::Normal { offset: 0, .. } | XrefEntry::Free | XrefEntry::UnusableFree => {}
-                XrefEntry::Normal { offset, generation } => {
-                    let position = usize::try_from(*offset).unwrap_or(usize::MAX);
-                    if header_end(self.bytes, position, (*number, *generation)).is_none() {
+        let mut counts: HashMap<u32, i64> = HashMap::new();
+        for (number, slot) in &self.objects {
+            match slot.location {
+                Location::Free => {}
+                Location::Offset { offset, generation } => {
+                    if header_end(self.bytes, offset, (*number, generation)).is_none() {
                         return Err(PdfRefusal::CrossReference(format!("object {number} is not at offset {offset}")));
                     }
                 }
-                XrefEntry::Compressed { container, index } => {
-                    let stream = self.object((*container, 0)).as_stream();
-                    let count = stream.and_then(|stream| stream.dict.get(b"N")).and_then(Object::as_i64).unwrap_or(0);
-                    if count <= i64::from(*index) {
+                Location::Compressed { container, index } => {
+                    let count = counts.entry(container).or_insert_with(|| {
+                        let stream = self.dictionary((container, 0));
+                        stream.and_then(|stream| self.value(stream, b"N").as_i64().ok()).unwrap_or(0)
+                    });
+                    if *count <= i64::try_from(index).unwrap_or(i64::MAX) {
                         let place = format!("object {number} is not in object stream {container}");
                         return Err(PdfRefusal::CrossReference(place));
                     }
@@ -221,6 +297,34 @@ impl<'a> PdfFile<'a> {
             }
         }
         Ok(())
+    }
+
+    /// Opens an encrypted file with the empty user password, as every reader does.
+    fn open_encryption(&self) -> Result<Option<EncryptionState>, PdfRefusal> {
+        let Ok(entry) = self.trailer.get(b"Encrypt") else { return Ok(None) };
+        let unreadable = || PdfRefusal::UnsupportedEncryption("its encryption dictionary cannot be read".into());
+        let dictionary = self.resolve(entry).as_dict().map_err(|_| unreadable())?;
+        match self.value(dictionary, b"Filter").as_name() {
+            Ok(b"Standard") => {}
+            Ok(handler) => {
+                let handler = format!("handler {}", String::from_utf8_lossy(handler));
+                return Err(PdfRefusal::UnsupportedEncryption(handler));
+            }
+            Err(_) => return Err(unreadable()),
+        }
+        // A document with nothing in it but what the key is derived from.
+        let mut document = Document::new();
+        let id = document.add_object(dictionary.clone());
+        document.trailer.set("Encrypt", Object::Reference(id));
+        document.trailer.set("ID", self.value(&self.trailer, b"ID").clone());
+        document.authenticate_password("").map_err(|error| match error {
+            lopdf::Error::InvalidPassword
+            | lopdf::Error::Decryption(lopdf::encryption::DecryptionError::IncorrectPassword) => {
+                PdfRefusal::PasswordNeeded
+            }
+            error => PdfRefusal::UnsupportedEncryption(error.to_string()),
+        })?;
+        EncryptionState::decode(&document, b"").map(Some).map_err(unsupported)
     }
 }
 
@@ -231,67 +335,23 @@ fn header_end(bytes: &[u8], offset: usize, (number, generation): ObjectId) -> Op
     let (found_number, rest) = integer(window)?;
     let (found_generation, rest) = integer(rest)?;
     let rest = rest.trim_ascii_start().strip_prefix(b"obj")?;
-    let found = (found_number, found_generation) == (u64::from(number), u64::from(generation));
+    let found = (u32::try_from(found_number).ok()?, u16::try_from(found_generation).ok()?) == (number, generation);
     found.then_some(offset + window.len() - rest.len())
 }
 
-/// The number that `bytes` begin with, and what follows it.
-fn integer(bytes: &[u8]) -> Option<(u64, &[u8])> {
-    let bytes = bytes.trim_ascii_start();
-    let (digits, rest) = bytes.split_at(bytes.iter().take_while(|byte| byte.is_ascii_digit()).count());
-    Some((std::str::from_utf8(digits).ok()?.parse().ok()?, rest))
-}
-
-fn cross_reference_at(bytes: &[u8], offset: usize) -> Result<CrossReference, PdfRefusal> {
-    let section = bytes.get(offset..).unwrap_or_default();
-    if section.starts_with(b"xref") {
-        Ok(CrossReference::Table)
-    } else if section.first().is_some_and(u8::is_ascii_digit) {
-        Ok(CrossReference::Stream)
-    } else {
-        Err(PdfRefusal::CrossReference(format!("startxref names offset {offset}, where no section begins")))
-    }
-}
-
-fn load_refusal(error: lopdf::Error) -> PdfRefusal {
-    match error {
-        lopdf::Error::UnsupportedSecurityHandler(name) => {
-            PdfRefusal::UnsupportedEncryption(format!("handler {}", String::from_utf8_lossy(&name)))
-        }
-        lopdf::Error::Decompress(DecompressError::MemoryLimitExceeded { .. }) => {
-            PdfRefusal::TooLarge("a stream that describes its objects is larger than 64 MiB when decompressed")
-        }
-        lopdf::Error::Xref(error) => PdfRefusal::CrossReference(error.to_string()),
-        lopdf::Error::Decryption(error) => PdfRefusal::UnsupportedEncryption(error.to_string()),
-        error => PdfRefusal::Damaged(error.to_string()),
-    }
-}
-
-/// lopdf "loads" a file that it could not decrypt, without its objects.
-fn refuse_unopened(document: &Document) -> Result<(), PdfRefusal> {
-    let Ok(encrypt) = document.trailer.get(b"Encrypt") else { return Ok(()) };
-    let encrypt = document.dereference(encrypt).ok().and_then(|(_, object)| object.as_dict().ok());
-    match encrypt.and_then(|dictionary| dictionary.get(b"Filter").and_then(Object::as_name).ok()) {
-        Some(b"Standard") => Err(PdfRefusal::PasswordNeeded),
-        Some(handler) => {
-            Err(PdfRefusal::UnsupportedEncryption(format!("handler {}", String::from_utf8_lossy(handler))))
-        }
-        None => Err(PdfRefusal::UnsupportedEncryption("its encryption dictionary cannot be read".into())),
-    }
+fn unsupported(error: impl std::fmt::Display) -> PdfRefusal {
+    PdfRefusal::UnsupportedEncryption(error.to_string())
 }
 
 const HEADER: &[u8] = b"%PDF-";
 /// Readers look for the header in so many bytes; further in it is content.
 const HEADER_WINDOW: usize = 1024;
-/// Bound on what one object stream or cross-reference stream may decompress to.
-const MAX_DECOMPRESSED: usize = 64 << 20;
 /// An object's number, generation and keyword with generous white space.
 const HEADER_ROOM: usize = 64;
 /// References to references in a row that are followed.
 const MAX_REFERENCES: usize = 32;
-const HIGHEST_OBJECT_NUMBER: u32 = 8_388_607;
 /// Trailer entries that describe one section, or the stream that it is (ISO 32000-2, tables 5, 15, 17 and 19).
-const SECTION_KEYS: [&[u8]; 14] = [
+const SECTION_KEYS: [&[u8]; 13] = [
     b"Size",
     b"Prev",
     b"XRefStm",
@@ -305,5 +365,4 @@ const SECTION_KEYS: [&[u8]; 14] = [
     b"F",
     b"FFilter",
     b"FDecodeParms",
-    b"Encrypt",
 ];

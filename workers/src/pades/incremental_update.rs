@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 
 use lopdf::{Object, ObjectId, Stream};
 
-use super::file::{CrossReference, PdfFile};
+use super::cross_reference::SectionKind;
+use super::file::PdfFile;
 use super::refusal::PdfRefusal;
 
 /// The bytes that follow a file.
@@ -46,9 +47,9 @@ impl<'f> IncrementalUpdate<'f> {
     /// [`PdfRefusal::TooLarge`] when an offset does not fit the section.
     pub(super) fn finish(mut self, next: u32) -> Result<Vec<u8>, PdfRefusal> {
         let section = self.file.bytes().len() + self.bytes.len();
-        match self.file.cross_reference() {
-            CrossReference::Table => self.write_table(next)?,
-            CrossReference::Stream => self.write_stream(next)?,
+        match self.file.section_kind() {
+            SectionKind::Table => self.write_table(next)?,
+            SectionKind::Stream => self.write_stream(next)?,
         }
         self.bytes.extend(format!("startxref\n{section}\n%%EOF\n").as_bytes());
         Ok(self.bytes)
@@ -61,7 +62,7 @@ impl<'f> IncrementalUpdate<'f> {
     }
 
     fn trailer(&self, size: u32) -> Result<lopdf::Dictionary, PdfRefusal> {
-        let previous = i64::try_from(self.file.last_cross_reference());
+        let previous = i64::try_from(self.file.last_section());
         let mut trailer = self.file.lasting_trailer();
         trailer.set("Prev", previous.map_err(|_| PdfRefusal::TooLarge("an offset is out of range"))?);
         trailer.set("Size", i64::from(size));

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use bytes::Bytes;
 use cms::signed_data::SignedAttributes;
-use cryptotoken_api::{CertificateChain, DataToBeSigned, SignatureAlgorithm};
+use cryptotoken_api::{CertificateChain, DataToBeSigned, SignatureAlgorithm, SignatureScheme};
 use der::Encode;
 use lopdf::ObjectId;
 
@@ -44,6 +44,10 @@ impl SignatureFormat for PadesConfig {
         parameters: &SigningParameters,
         context: &SignatureContext<'_>,
     ) -> Result<PreparedPades, WorkerError> {
+        // ISO/TS 32002 has Ed25519 for PDF 2.0 only, and poppler cannot verify it.
+        if context.algorithm.scheme() == SignatureScheme::Eddsa {
+            return Err(WorkerError::Algorithm { kind: WorkerKind::Pades, algorithm: context.algorithm });
+        }
         if let Some(declared) = &document.media_type {
             WorkerKind::Pades.check_media_type(declared)?;
         }
@@ -101,9 +105,21 @@ fn update(
     reserved: usize,
 ) -> Result<Layout, PdfRefusal> {
     let file = PdfFile::open(document)?;
-    let fields = fields::all(&file)?;
-    let target = fields::choose(&file, &fields, field)?;
-    permissions::check(&file, &fields, &target)?;
+    let layout = update_of(&file, claims, field, reserved);
+    // First, because objects that could not be read any more look like missing ones.
+    file.refuse_exhausted()?;
+    layout
+}
+
+fn update_of(
+    file: &PdfFile<'_>,
+    claims: &SignatureClaims<'_>,
+    field: Option<&str>,
+    reserved: usize,
+) -> Result<Layout, PdfRefusal> {
+    let fields = fields::all(file)?;
+    let target = fields::choose(file, &fields, field)?;
+    permissions::check(file, &fields, &target)?;
     if claims.certification.is_some() && permissions::is_signed(&fields) {
         return Err(PdfRefusal::AlreadySigned);
     }
@@ -111,19 +127,19 @@ fn update(
     let mut numbers = file.next_object_number()?..;
     let mut new_id = || (numbers.next().unwrap_or(u32::MAX), 0);
     let signature = new_id();
-    let dictionary = lay_out(&file, signature, claims, reserved)?;
-    let mut update = IncrementalUpdate::new(&file);
+    let dictionary = lay_out(file, signature, claims, reserved)?;
+    let mut update = IncrementalUpdate::new(file);
     // The signature comes first in the update, where the check before release looks for it.
     let start = update.write(signature, &dictionary.text);
 
-    let mut edits = Edits::new(&file);
+    let mut edits = Edits::new(file);
     let catalog = file.catalog_id();
     match &target {
         TargetField::Existing { id, .. } => edits.set(*id, &[], "V", &reference(signature))?,
         TargetField::New { name } => {
-            let page = pages::first(&file)?;
+            let page = pages::first(file)?;
             let field = new_id();
-            update.write(field, &new_field(&file, field, name, page, signature)?);
+            update.write(field, &new_field(file, field, name, page, signature)?);
             edits.push(page, &[("Annots", b"[]")], &reference(field))?;
             if file.value(file.catalog()?, b"AcroForm").is_null() {
                 let form = new_id();
@@ -153,7 +169,7 @@ fn update(
     let mut update = update.finish(next)?;
     let shifted = |range: Range<usize>| range.start + start..range.end + start;
     let contents = shifted(dictionary.contents);
-    let offset = document.len();
+    let offset = file.bytes().len();
     let range = ByteRange::new(offset + contents.start..offset + contents.end, offset + update.len());
     let room = update.get_mut(shifted(dictionary.byte_range)).unwrap_or_default();
     let numbers = range.numbers();

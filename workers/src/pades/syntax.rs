@@ -4,6 +4,8 @@
 //! strings and names that the seal does not concern stay exactly as their author wrote them: parsing and writing again
 //! would round reals and re-spell names. No recursion: hostile nesting costs nothing.
 
+pub(super) mod value;
+
 use std::ops::Range;
 
 /// The bytes are no object of the kind asked for.
@@ -186,6 +188,11 @@ fn reference_end(bytes: &[u8], first: usize, end: usize) -> Option<usize> {
         && rest.first() == Some(&b'R')
         && regular_length(rest) == 1)
         .then_some(keyword + 1)
+}
+
+/// What is between the first and the last byte.
+fn strip_ends(text: &[u8]) -> Result<&[u8], SyntaxError> {
+    text.get(1..text.len().saturating_sub(1)).ok_or(SyntaxError)
 }
 
 fn splice(text: &[u8], range: Range<usize>, insertion: &[u8]) -> Result<Vec<u8>, SyntaxError> {

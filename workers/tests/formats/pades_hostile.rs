@@ -1,10 +1,15 @@
 //! PDFs made to hurt: each is refused, or sealed, in little time.
 
+use std::fmt::Write;
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use cryptotoken_api::KeySpec;
 use lopdf::{Object, Stream};
+use proptest::prelude::*;
+use workers::WorkerError;
 
+use crate::pades::forms;
 use crate::pdf::{PAGES, TREE, document, pdf};
 use crate::software_key::SoftwareKey;
 
@@ -15,18 +20,63 @@ fn with_page(page: &str) -> Vec<u8> {
     pdf(&[CATALOG, TREE, page, second, font, content])
 }
 
-/// An object stream of which every byte is a hundred thousand.
-fn bomb() -> Vec<u8> {
-    let mut stream = Stream::new(lopdf::dictionary! {"Type" => "ObjStm", "N" => 1, "First" => 4}, vec![b' '; 80 << 20]);
-    stream.compress().unwrap();
-    let mut text = Vec::new();
-    lopdf::Writer::write_object(&mut text, &Object::Stream(stream)).unwrap();
-    let mut file = b"%PDF-1.7\n1 0 obj\n<</Type/Catalog/Pages 2 0 R>>\nendobj\n3 0 obj\n".to_vec();
-    file.extend(&text);
-    file.extend(b"\nendobj\n");
+/// A cross-reference table of a hundred thousand objects that are all the same one.
+fn one_object_for_all() -> Vec<u8> {
+    let mut file = format!("%PDF-1.7\n1 0 obj\n[{}]\nendobj\n", "0 ".repeat(100_000));
     let start = file.len();
-    let table = "xref\n0 2\n0000000000 65535 f \n0000000009 00000 n \n3 1\n0000000053 00000 n \n";
-    file.extend(format!("{table}trailer\n<</Size 4/Root 1 0 R>>\nstartxref\n{start}\n%%EOF\n").as_bytes());
+    file.push_str("xref\n0 100000\n0000000000 65535 f \n");
+    for _ in 1..100_000 {
+        file.push_str("0000000009 00000 n \n");
+    }
+    write!(file, "trailer\n<</Size 100000/Root 1 0 R>>\nstartxref\n{start}\n%%EOF\n").unwrap();
+    file.into_bytes()
+}
+
+/// Objects inside the strings of other objects, and a field tree that visits them all.
+fn one_in_another() -> Vec<u8> {
+    let count = 20_000;
+    let mut file = format!("%PDF-1.7\n1 0 obj\n{CATALOG}\nendobj\n2 0 obj\n{TREE}\nendobj\n");
+    file = file.replace("/Pages 2 0 R", "/Pages 2 0 R/AcroForm<</Fields 3 0 R>>");
+    let mut offsets = vec![9, file.find("2 0 obj").unwrap(), file.len()];
+    let fields: Vec<String> = (4..count).map(|number| format!("{number} 0 R")).collect();
+    write!(file, "3 0 obj\n[{}]\nendobj\n", fields.join(" ")).unwrap();
+    for number in 4..count {
+        offsets.push(file.len());
+        write!(file, "{number} 0 obj\n({}", " ".repeat(100)).unwrap();
+    }
+    file.push_str(&")".repeat(count));
+    let start = file.len();
+    write!(file, "xref\n0 {count}\n0000000000 65535 f \n").unwrap();
+    for offset in offsets {
+        writeln!(file, "{offset:010} 00000 n ").unwrap();
+    }
+    write!(file, "trailer\n<</Size {count}/Root 1 0 R>>\nstartxref\n{start}\n%%EOF\n").unwrap();
+    file.into_bytes()
+}
+
+/// Cross-reference streams inside cross-reference streams, each naming the next.
+fn sections_in_sections() -> Vec<u8> {
+    let mut file = b"%PDF-1.7\n".to_vec();
+    let start = file.len();
+    for number in 1..20_000 {
+        // Each is as long as the one before, without a bit.
+        let next = file.len() + 120;
+        let text = format!("{number} 0 obj<</W[1 4 2]/Size 9/Root 1 0 R/Prev {next}>>stream\n");
+        file.extend(format!("{text:120}").as_bytes());
+    }
+    file.extend([0; 1000]);
+    file.extend(format!("endstream\nstartxref\n{start}\n%%EOF\n").as_bytes());
+    file
+}
+
+/// A cross-reference stream of which every byte is a thousand.
+fn bomb() -> Vec<u8> {
+    let entries = lopdf::dictionary! {"Type" => "XRef", "Size" => 9, "W" => vec![1.into(), 4.into(), 2.into()]};
+    let mut stream = Stream::new(entries, vec![0; 80 << 20]);
+    stream.compress().unwrap();
+    let mut file = b"%PDF-1.7\n1 0 obj\n".to_vec();
+    lopdf::Writer::write_object(&mut file, &Object::Stream(stream)).unwrap();
+    file.extend(b"\nendobj\nstartxref\n9\n%%EOF\n");
     file
 }
 
@@ -43,7 +93,10 @@ fn hostile_pdfs_are_refused_in_little_time() {
         ("references in a ring", loops("/AcroForm 7 0 R", &["8 0 R", "7 0 R"]), ""),
         ("field that is its own child", loops("/AcroForm<</Fields[7 0 R]>>", &["<</T(a)/Kids[7 0 R]>>"]), "twice"),
         ("annotations that are the page", with_page("<</Type/Page/Parent 2 0 R/Annots 3 0 R>>"), "malformed"),
-        ("bomb", bomb(), "too large"),
+        ("one object for all", one_object_for_all(), "damaged"),
+        ("one object in another", one_in_another(), "overlap"),
+        ("sections in sections", sections_in_sections(), "overlap"),
+        ("bomb", bomb(), "malformed"),
     ];
     for (name, document, expected) in cases {
         let start = Instant::now();
@@ -57,3 +110,32 @@ fn hostile_pdfs_are_refused_in_little_time() {
         assert!(took < Duration::from_secs(20), "{name} took {took:?}");
     }
 }
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_damaged_pdf_is_sealed_or_refused_and_never_a_panic(
+        form in 0..FORMS.len(),
+        changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6),
+        length in any::<prop::sample::Index>(),
+        cut in any::<bool>(),
+    ) {
+        let mut document = FORMS[form].clone();
+        for (place, byte) in changes {
+            let place = place.index(document.len());
+            document[place] = byte;
+        }
+        if cut {
+            document.truncate(length.index(document.len()));
+        }
+        match KEY.sign("kind = \"pades\"", &document) {
+            Ok(signed) => prop_assert!(signed.contiguous().starts_with(&document)),
+            Err(WorkerError::Pdf(_)) => {}
+            Err(other) => prop_assert!(false, "{other}"),
+        }
+    }
+}
+
+static KEY: LazyLock<SoftwareKey> = LazyLock::new(|| SoftwareKey::generate(KeySpec::EcP256));
+static FORMS: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| forms().into_iter().map(|(_, document)| document).collect());

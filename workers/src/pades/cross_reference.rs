@@ -1,0 +1,266 @@
+//! Reads where the objects of a PDF are, strictly as written (ISO 32000-2, 7.5.4 to 7.5.8).
+//!
+//! Nothing is repaired: the offsets of a seal would count from what one program guessed, and the next program guesses
+//! differently. Nothing is read twice, so that a hostile file costs no more than an honest one.
+
+use std::collections::{BTreeMap, HashSet};
+
+use lopdf::{Dictionary, Object, Stream};
+
+use super::refusal::PdfRefusal;
+use super::stream;
+use super::syntax::{self, value};
+
+/// How a section locates its objects; an update must do it the same way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum SectionKind {
+    /// `xref` and `trailer` (7.5.4).
+    Table,
+    /// A stream (7.5.8).
+    Stream,
+}
+
+/// Where an object is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Location {
+    /// Nowhere: its number is free.
+    Free,
+    /// At an offset of the file.
+    Offset {
+        /// From the first byte of the file.
+        offset: usize,
+        /// Its generation.
+        generation: u16,
+    },
+    /// In an object stream.
+    Compressed {
+        /// Number of the stream.
+        container: u32,
+        /// Its place in there.
+        index: usize,
+    },
+}
+
+/// All sections of a file, merged.
+pub(super) struct CrossReference {
+    /// Kind of the last section.
+    pub(super) kind: SectionKind,
+    /// Where the last section begins.
+    pub(super) start: usize,
+    /// The trailer of the last section.
+    pub(super) trailer: Dictionary,
+    /// By object number.
+    pub(super) locations: BTreeMap<u32, Location>,
+}
+
+struct Section {
+    kind: SectionKind,
+    locations: BTreeMap<u32, Location>,
+    trailer: Dictionary,
+}
+
+impl CrossReference {
+    /// Reads the last section and all before it.
+    ///
+    /// # Errors
+    /// [`PdfRefusal::CrossReference`] at the first defect.
+    pub(super) fn read(file: &[u8]) -> Result<Self, PdfRefusal> {
+        let start = start(file)?;
+        let mut reader = SectionReader { file, budget: 2 * file.len() + stream::MAX_DECOMPRESSED };
+        let last = reader.section(start)?;
+        let mut seen = HashSet::from([start]);
+        let mut merged = last.locations;
+        let mut previous = number(&last.trailer, b"Prev");
+        while let Some(offset) = previous.filter(|offset| seen.insert(*offset)) {
+            let section = reader.section(offset)?;
+            previous = number(&section.trailer, b"Prev");
+            for (number, location) in section.locations {
+                merged.entry(number).or_insert(location);
+            }
+            if merged.len() > file.len() {
+                return Err(defect(TOO_MANY));
+            }
+        }
+        Ok(Self { kind: last.kind, start, trailer: last.trailer, locations: merged })
+    }
+}
+
+/// What `startxref` names.
+fn start(file: &[u8]) -> Result<usize, PdfRefusal> {
+    let padding = file.iter().rev().take_while(|byte| syntax::is_white_space(**byte)).count();
+    let tail = (file.len() - padding).saturating_sub(TAIL);
+    let keyword = b"startxref";
+    let found = file.get(tail..).unwrap_or_default().windows(keyword.len()).rposition(|window| window == keyword);
+    let found = found.ok_or_else(|| defect("there is no startxref at its end"))?;
+    let after = file.get(tail + found + keyword.len()..).unwrap_or_default();
+    let (offset, rest) = integer(after).ok_or_else(|| defect("startxref names no offset"))?;
+    if !rest.trim_ascii_start().starts_with(b"%%EOF") {
+        return Err(defect("startxref is not followed by %%EOF"));
+    }
+    Ok(offset)
+}
+
+/// Reads sections, with a bound on what they may unpack to.
+struct SectionReader<'f> {
+    file: &'f [u8],
+    budget: usize,
+}
+
+impl SectionReader<'_> {
+    fn section(&mut self, offset: usize) -> Result<Section, PdfRefusal> {
+        let file = self.file;
+        // Poppler, pyHanko and EU DSS live with white space before a section.
+        let white_space =
+            file.get(offset..).unwrap_or_default().iter().take_while(|byte| syntax::is_white_space(**byte));
+        let offset = offset + white_space.take(MAX_WHITE_SPACE).count();
+        let text = file.get(offset..).unwrap_or_default();
+        if text.starts_with(b"xref") {
+            let mut section = table(text.get(4..).unwrap_or_default(), file.len(), offset)?;
+            if let Some(hybrid) = number(&section.trailer, b"XRefStm") {
+                // 7.5.8.4: its entries count where the table hides objects as free.
+                for (number, location) in self.stream_section(hybrid)?.locations {
+                    let listed = section.locations.entry(number).or_insert(Location::Free);
+                    if *listed == Location::Free {
+                        *listed = location;
+                    }
+                }
+            }
+            Ok(section)
+        } else if text.first().is_some_and(u8::is_ascii_digit) {
+            self.stream_section(offset)
+        } else {
+            Err(defect(&format!("no section begins at offset {offset}")))
+        }
+    }
+
+    fn stream_section(&mut self, offset: usize) -> Result<Section, PdfRefusal> {
+        let file = self.file;
+        let malformed = || defect(&format!("the stream at offset {offset} is malformed"));
+        let (_, rest) = integer(file.get(offset..).unwrap_or_default()).ok_or_else(malformed)?;
+        let (_, rest) = integer(rest).ok_or_else(malformed)?;
+        let body = rest.trim_ascii_start().strip_prefix(b"obj").ok_or_else(malformed)?;
+        let start = syntax::skip_white_space(body, 0);
+        let end = syntax::object_end(body, start).map_err(|_| malformed())?;
+        let Ok(Object::Dictionary(trailer)) = value::parse(body.get(start..end).ok_or_else(malformed)?) else {
+            return Err(malformed());
+        };
+        // 7.5.8.2: all its entries are direct, /Length too.
+        let content = stream::content(body, end, number(&trailer, b"Length")).ok_or_else(malformed)?;
+        let stream = Stream::new(trailer.clone(), content.to_vec());
+        let content = stream.get_plain_content_with_limit(stream::MAX_DECOMPRESSED).map_err(|_| malformed())?;
+
+        // Sections inside sections would otherwise be read over and over.
+        let cost = stream.content.len() + content.len();
+        self.budget = self.budget.checked_sub(cost).ok_or_else(|| defect("its sections overlap"))?;
+
+        let numbers = |key: &[u8]| -> Option<Vec<usize>> {
+            trailer.get(key).ok()?.as_array().ok()?.iter().map(|n| usize::try_from(n.as_i64().ok()?).ok()).collect()
+        };
+        let widths = numbers(b"W").ok_or_else(malformed)?;
+        let [kind, second, third] = *widths.as_slice() else { return Err(malformed()) };
+        if widths.iter().any(|width| *width > 8) || second == 0 {
+            return Err(malformed());
+        }
+        let size = number(&trailer, b"Size").ok_or_else(malformed)?;
+        let index = numbers(b"Index").unwrap_or_else(|| vec![0, size]);
+        let ids = index.as_chunks::<2>().0.iter().flat_map(|[first, count]| *first..first.saturating_add(*count));
+        let mut locations = BTreeMap::new();
+        for (id, entry) in ids.zip(content.chunks_exact(kind + second + third)) {
+            let (kind_field, rest) = entry.split_at(kind);
+            let (second, third) = rest.split_at(second);
+            let generation = || u16::try_from(big_endian(third)).map_err(|_| malformed());
+            let location = match if kind_field.is_empty() { 1 } else { big_endian(kind_field) } {
+                1 => Location::Offset { offset: big_endian(second), generation: generation()? },
+                2 => Location::Compressed {
+                    container: u32::try_from(big_endian(second)).map_err(|_| malformed())?,
+                    index: big_endian(third),
+                },
+                // 7.5.8.3: type 0 is free, any other a reference to the null object.
+                _ => Location::Free,
+            };
+            insert(&mut locations, id, location, file.len())?;
+        }
+        Ok(Section { kind: SectionKind::Stream, locations, trailer })
+    }
+}
+
+fn table(mut text: &[u8], file_length: usize, offset: usize) -> Result<Section, PdfRefusal> {
+    let malformed = || defect(&format!("the table at offset {offset} is malformed"));
+    let mut locations = BTreeMap::new();
+    loop {
+        if let Some(trailer) = text.trim_ascii_start().strip_prefix(b"trailer") {
+            let trailer = value::parse(trailer).map_err(|_| malformed())?;
+            let Object::Dictionary(trailer) = trailer else { return Err(malformed()) };
+            return Ok(Section { kind: SectionKind::Table, locations, trailer });
+        }
+        let (first, rest) = integer(text).ok_or_else(malformed)?;
+        let (count, rest) = integer(rest).ok_or_else(malformed)?;
+        text = rest;
+        for number in first..first.saturating_add(count) {
+            // Poppler and EU DSS live with a count that is too high.
+            if text.trim_ascii_start().starts_with(b"trailer") {
+                break;
+            }
+            let (offset, rest) = integer(text).ok_or_else(malformed)?;
+            let (generation, rest) = integer(rest).ok_or_else(malformed)?;
+            let (keyword, rest) = rest.trim_ascii_start().split_first().ok_or_else(malformed)?;
+            text = rest;
+            let location = match keyword {
+                // An in-use entry at offset 0 is a common way to write a free one.
+                b'n' if offset != 0 => {
+                    Location::Offset { offset, generation: u16::try_from(generation).map_err(|_| malformed())? }
+                }
+                b'n' | b'f' => Location::Free,
+                _ => return Err(malformed()),
+            };
+            insert(&mut locations, number, location, file_length)?;
+        }
+    }
+}
+
+fn insert(
+    locations: &mut BTreeMap<u32, Location>,
+    number: usize,
+    location: Location,
+    file_length: usize,
+) -> Result<(), PdfRefusal> {
+    let number = u32::try_from(number).ok().filter(|number| *number <= HIGHEST_OBJECT_NUMBER);
+    let number = number.ok_or(PdfRefusal::TooLarge("it has object numbers beyond 8388607"))?;
+    // The first entry for a number counts, as it does for older sections.
+    locations.entry(number).or_insert(location);
+    if locations.len() > file_length {
+        return Err(defect(TOO_MANY));
+    }
+    Ok(())
+}
+
+fn number(dictionary: &Dictionary, key: &[u8]) -> Option<usize> {
+    usize::try_from(dictionary.get(key).ok()?.as_i64().ok()?).ok()
+}
+
+/// The number that `bytes` begin with, and what follows it.
+pub(super) fn integer(bytes: &[u8]) -> Option<(usize, &[u8])> {
+    let start = bytes.iter().take_while(|byte| syntax::is_white_space(**byte)).count();
+    let bytes = bytes.get(start..)?;
+    let (digits, rest) = bytes.split_at(bytes.iter().take_while(|byte| byte.is_ascii_digit()).count());
+    Some((std::str::from_utf8(digits).ok()?.parse().ok()?, rest))
+}
+
+fn big_endian(octets: &[u8]) -> usize {
+    octets.iter().fold(0, |number, octet| number << 8 | usize::from(*octet))
+}
+
+fn defect(what: &str) -> PdfRefusal {
+    PdfRefusal::CrossReference(what.to_owned())
+}
+
+/// ISO 32000-1, annex C: the highest number that every reader takes.
+pub(super) const HIGHEST_OBJECT_NUMBER: u32 = 8_388_607;
+/// How much white space before a section is skipped; linearizing programs leave some hundred blanks.
+const MAX_WHITE_SPACE: usize = 1024;
+const TOO_MANY: &str = "it lists more objects than the file has bytes";
+/// How far from the end readers look for `startxref`.
+const TAIL: usize = 1024 + 32;
+
+#[cfg(test)]
+mod tests;
