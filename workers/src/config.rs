@@ -233,10 +233,6 @@ impl WorkerConfig {
                     self.kind
                 ),
             }),
-            (WorkerKind::Pades, Some(SignatureScheme::Eddsa)) => Err(ConfigError::Value {
-                key: "signature_scheme",
-                reason: "a pades worker signs with rsa-pkcs1, rsa-pss or ecdsa; few readers of PDF know eddsa".into(),
-            }),
             _ => Ok(()),
         }
     }
