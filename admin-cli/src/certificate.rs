@@ -92,13 +92,7 @@ pub(crate) fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
     match verb {
         Verb::Show { file } => {
             let shown = Items { items: certificate::show(&read(&file)?)? };
-            for certificate in shown.items.iter().filter(|_| output == crate::output::OutputFormat::Table) {
-                output.one(certificate, &properties(certificate))?;
-            }
-            match output {
-                crate::output::OutputFormat::Json => output.list(&shown, &[], |_| Vec::new()),
-                crate::output::OutputFormat::Table => Ok(()),
-            }
+            output.each(&shown, properties)
         }
         Verb::Import { key, chain } => {
             let bundle = read(&chain)?;

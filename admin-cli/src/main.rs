@@ -66,7 +66,7 @@ fn log(output: OutputFormat) {
         OutputFormat::Table => "warn,cryptoki=off,cryptotoken::pkcs11::link=error",
         OutputFormat::Json => "off",
     };
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
+    let filter = EnvFilter::try_from_env("SIGILLO_LOG").unwrap_or_else(|_| EnvFilter::new(default));
     let to_people = tracing_subscriber::fmt().with_writer(std::io::stderr).without_time().with_target(false);
     to_people.with_ansi(std::io::stderr().is_terminal()).with_env_filter(filter).init();
 }

@@ -6,6 +6,7 @@
 pub mod http;
 pub mod pki;
 pub mod programs;
+pub mod raw;
 pub mod server;
 pub mod service;
 pub mod token;
@@ -13,6 +14,7 @@ pub mod verifiers;
 
 pub use http::{Answer, Client};
 pub use pki::TestPki;
+pub use raw::{Broken, RawConnection};
 pub use service::{TestService, TestServiceBuilder};
 pub use token::TestToken;
 pub use verifiers::{Question, Verdict};

@@ -14,18 +14,22 @@ pub struct TestPki {
 /// What a seal certificate says beside the subject of the request.
 #[derive(Clone, Debug)]
 pub struct Profile {
-    /// First and last day, relative to today.
-    pub days: (i32, i32),
+    /// Begin and end, from now on, as `date -d` takes them.
+    pub validity: (&'static str, &'static str),
     /// `keyUsage` as OpenSSL writes it.
     pub key_usage: &'static str,
-    /// Lines of OpenSSL's extension section.
+    /// Lines of OpenSSL's extension section, sections of their own last.
     pub extensions: Vec<&'static str>,
 }
 
 impl Default for Profile {
     /// A certificate that every verifier of `tests/verifiers` takes, without revocation.
     fn default() -> Self {
-        Self { days: (0, 30), key_usage: "critical, digitalSignature, nonRepudiation", extensions: Vec::new() }
+        Self {
+            validity: ("0 days", "30 days"),
+            key_usage: "critical, digitalSignature, nonRepudiation",
+            extensions: Vec::new(),
+        }
     }
 }
 
@@ -76,7 +80,8 @@ impl TestPki {
         let mut sign = Command::new("openssl");
         sign.args(["ca", "-batch", "-notext", "-utf8", "-preserveDN", "-config"]).arg(file("ca"));
         sign.args(["-cert", "root.pem", "-keyfile", "root.key", "-in"]).arg(request);
-        sign.args(["-startdate", &day(profile.days.0), "-enddate", &day(profile.days.1), "-extfile"]).arg(file("cnf"));
+        sign.args(["-startdate", &moment(profile.validity.0), "-enddate", &moment(profile.validity.1), "-extfile"])
+            .arg(file("cnf"));
         run(sign.arg("-out").arg(file("pem")).current_dir(&self.folder));
         let leaf = std::fs::read_to_string(file("pem")).expect("the certificate");
         let root = std::fs::read_to_string(self.root()).expect("the root");
@@ -86,7 +91,7 @@ impl TestPki {
 }
 
 // As `openssl ca -startdate` wants it.
-fn day(offset: i32) -> String {
-    let output = run(Command::new("date").args(["-u", "-d", &format!("{offset} days"), "+%Y%m%d%H%M%SZ"]));
+fn moment(offset: &str) -> String {
+    let output = run(Command::new("date").args(["-u", "-d", offset, "+%Y%m%d%H%M%SZ"]));
     String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }

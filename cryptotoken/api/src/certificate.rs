@@ -10,6 +10,7 @@ use time::OffsetDateTime;
 use x509_cert::ext::pkix::{BasicConstraints, ExtendedKeyUsage, KeyUsage, SubjectKeyIdentifier};
 
 use crate::algorithm::DigestAlgorithm;
+use crate::distinguished_name;
 use crate::key::{PublicKey, UnusableKey};
 use crate::qualified::{QC_STATEMENTS, QualifiedStatements};
 
@@ -85,13 +86,13 @@ impl Certificate {
     /// Subject as RFC 4514 text.
     #[must_use]
     pub fn subject(&self) -> String {
-        self.fields().subject().to_string()
+        distinguished_name::text(self.fields().subject())
     }
 
     /// Issuer as RFC 4514 text.
     #[must_use]
     pub fn issuer(&self) -> String {
-        self.fields().issuer().to_string()
+        distinguished_name::text(self.fields().issuer())
     }
 
     /// Serial number in hexadecimal, without sign octet.

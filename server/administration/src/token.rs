@@ -1,7 +1,7 @@
 //! Tokens: what `sigillo token` does.
 
 use cryptotoken::TokenConfig;
-use cryptotoken_api::{CryptoToken, TokenState, TokenStatus};
+use cryptotoken_api::{CryptoToken, TokenError, TokenState, TokenStatus};
 use secrecy::SecretString;
 use serde::Serialize;
 use serde_json::json;
@@ -97,13 +97,15 @@ pub fn unlock(
     pin: Option<&SecretString>,
 ) -> Result<TokenStatus, AdministrationError> {
     let token = node.token(name)?;
+    let tried = node.forgiving(name, || match pin {
+        Some(pin) => token.unlock(pin),
+        None => token.reconnect(),
+    });
+    // Forgotten only afterwards, and not when it was rejected again: else every other process would try it too.
     let (serial, _) = token.rejection_key();
-    node.wait(node.store().clear_pin_rejection(&serial, actor.act("token unlock", name)))?;
-    node.wait(node.store().unlock_token(name, actor.act("token unlock", name)))?;
-    match pin {
-        Some(pin) => token.unlock(pin)?,
-        None => token.reconnect()?,
-    }
+    let forget = (!matches!(tried, Err(TokenError::PinRejected { .. }))).then_some(serial.as_str());
+    node.wait(node.store().unlock_token(name, forget, actor.act("token unlock", name)))?;
+    tried?;
     Ok(token.status())
 }
 

@@ -20,6 +20,8 @@ def judge(question) -> Answer:
         return Answer.not_applicable("signxml verifies one signature per file")
     if "eddsa" in xml_signatures.algorithm(signatures[0]):
         return Answer.not_applicable("signxml has no EdDSA")
+    if xml_signatures.has_instruction_beside_root(signatures[0]):
+        return Answer.not_applicable("signxml leaves instructions beside the root out of what it digests")
     expected = SignatureConfiguration(expect_references=xml_signatures.references(signatures[0]))
     with tempfile.NamedTemporaryFile(prefix="verify-") as roots:
         for root in question.roots:

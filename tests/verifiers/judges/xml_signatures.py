@@ -22,3 +22,10 @@ def algorithm(signature) -> str:
 
 def references(signature) -> int:
     return len(signature.findall(f"{{{DS}}}SignedInfo/{{{DS}}}Reference"))
+
+
+def has_instruction_beside_root(signature) -> bool:
+    """Whether a processing instruction stands before or after the root, where URI="" covers it (XML Signature, section 4.4.3.2)."""
+    root = signature.getroottree().getroot()
+    beside = [*root.itersiblings(preceding=True), *root.itersiblings()]
+    return any(node.tag is etree.ProcessingInstruction for node in beside)

@@ -89,7 +89,9 @@ impl SoftwareKey {
     fn process(&self, definition: &str, request: SigningRequest) -> Result<SignedDocument, WorkerError> {
         let text = format!("name = \"test\"\ncredential = \"test\"\n{definition}");
         let config = WorkerConfig::parse(&text).unwrap();
-        let algorithm = config.algorithm(self.spec).unwrap();
+        // What `apply` refuses reaches the format all the same, which must refuse it too.
+        let algorithm = config.algorithm(self.spec);
+        let algorithm = algorithm.unwrap_or_else(|_| SignatureAlgorithm::for_key(self.spec, None, None).unwrap());
         let credential = self.credential(config.kind().purpose());
         let signer = SoftwareSigner { key: self.private.clone(), algorithm, spec: self.spec };
         let environment = SigningEnvironment {

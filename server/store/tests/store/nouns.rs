@@ -270,9 +270,10 @@ async fn rejected_pins_and_locks_are_remembered_over_restarts_until_they_are_cle
     assert!(restarted.token_locked("hsm").await.unwrap() && !restarted.token_locked("other").await.unwrap());
     assert_eq!(fixture.events().await[..2], [login.clone(), login]);
 
-    store.clear_pin_rejection("0123", act("token unlock", "hsm")).await.unwrap();
-    store.unlock_token("hsm", act("token unlock", "hsm")).await.unwrap();
-    assert!(!restarted.pin_rejected("0123", "credential:pin").await.unwrap());
+    store.unlock_token("hsm", None, act("token unlock", "hsm")).await.unwrap();
     assert!(!restarted.token_locked("hsm").await.unwrap());
+    assert!(restarted.pin_rejected("0123", "credential:pin").await.unwrap());
+    store.unlock_token("hsm", Some("0123"), act("token unlock", "hsm")).await.unwrap();
+    assert!(!restarted.pin_rejected("0123", "credential:pin").await.unwrap());
     assert_eq!(fixture.verified().await.records, 5);
 }
