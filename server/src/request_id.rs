@@ -13,20 +13,32 @@ use uuid::Uuid;
 
 use crate::error::ApiError;
 
-/// Identifier of one request, ordered by time (UUID version 7).
+/// Identifier of one request, ordered by time (UUID version 7), and when its head had arrived.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct RequestId(Uuid);
+pub(crate) struct RequestId {
+    uuid: Uuid,
+    received: Instant,
+}
 
 impl RequestId {
+    fn now() -> Self {
+        Self { uuid: Uuid::now_v7(), received: Instant::now() }
+    }
+
     /// As the audit records have it.
     pub(crate) const fn uuid(self) -> Uuid {
-        self.0
+        self.uuid
+    }
+
+    /// From when on its time counts.
+    pub(crate) const fn received(self) -> Instant {
+        self.received
     }
 }
 
 impl fmt::Display for RequestId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        self.uuid.fmt(f)
     }
 }
 
@@ -45,9 +57,8 @@ pub(crate) async fn identify<B: MessageBody + 'static>(
     request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
-    let id = RequestId(Uuid::now_v7());
+    let id = RequestId::now();
     request.extensions_mut().insert(id);
-    let started = Instant::now();
     let (method, path) = (request.method().clone(), request.path().to_owned());
 
     // A task of its own, which goes on when the connection breaks off and this future is dropped: what is refused after
@@ -73,7 +84,7 @@ pub(crate) async fn identify<B: MessageBody + 'static>(
         response = ServiceResponse::new(request, problem);
     } else {
         let status = response.status().as_u16();
-        tracing::debug!(request.id = %id, %method, %path, status, millis = started.elapsed().as_millis(), "request {id} answered");
+        tracing::debug!(request.id = %id, %method, %path, status, millis = id.received.elapsed().as_millis(), "request {id} answered");
     }
     mark(response.headers_mut(), id);
     Ok(response)
