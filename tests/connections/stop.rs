@@ -15,7 +15,7 @@ const DIGESTS: usize = 150;
 
 /// What callers send: every fourth of them a long request.
 fn request(key: &str, number: usize) -> Vec<u8> {
-    let (path, media_type, body) = if number % 4 == 0 {
+    let (path, media_type, body) = if number.is_multiple_of(4) {
         let digests = vec![STANDARD.encode([7; 32]); DIGESTS];
         let body = json!({ "digests": digests, "digestAlgorithm": "SHA-256" });
         ("/v1/workers/raw/sign-digest", "application/json", body.to_string().into_bytes())
@@ -47,7 +47,7 @@ fn every_request_that_was_taken_on_is_answered_whole_before_the_server_ends() {
 
     let (calls, took) = std::thread::scope(|scope| {
         let callers: Vec<_> = (0..CALLERS)
-            .map(|number| scope.spawn(move || call(url, &request(key, number), number % 2 == 0, answers)))
+            .map(|number| scope.spawn(move || call(url, &request(key, number), number.is_multiple_of(2), answers)))
             .collect();
         // In the middle of work.
         while answers.load(Ordering::Relaxed) < 100 {
