@@ -15,7 +15,7 @@ const DIGESTS: usize = 150;
 
 /// What callers send: every fourth of them a long request.
 fn request(key: &str, number: usize) -> Vec<u8> {
-    let (path, media_type, body) = if number % 4 == 0 {
+    let (path, media_type, body) = if number.is_multiple_of(4) {
         let digests = vec![STANDARD.encode([7; 32]); DIGESTS];
         let body = json!({ "digests": digests, "digestAlgorithm": "SHA-256" });
         ("/v1/workers/raw/sign-digest", "application/json", body.to_string().into_bytes())
