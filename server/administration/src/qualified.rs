@@ -105,7 +105,7 @@ mod tests {
     use super::*;
 
     fn statements() -> QualifiedStatements {
-        QualifiedStatements { compliance: true, sscd: true, types: vec!["eseal".into()] }
+        QualifiedStatements { compliance: true, sscd: true, types: vec!["eseal".into()], ..Default::default() }
     }
 
     fn status() -> TokenStatus {
