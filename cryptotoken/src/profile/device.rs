@@ -20,6 +20,18 @@ pub enum Support {
     Unknown,
 }
 
+impl Support {
+    /// The name in profiles and tables.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Yes => "yes",
+            Self::No => "no",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
 /// The library.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -57,6 +69,19 @@ pub enum SlotName {
     Id,
     /// The position in the list.
     Index,
+}
+
+impl SlotName {
+    /// The key in `sigillo.toml`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Label => "label",
+            Self::Serial => "serial",
+            Self::Id => "id",
+            Self::Index => "index",
+        }
+    }
 }
 
 /// Login.
