@@ -193,6 +193,19 @@ pub enum HaKind {
     Unknown,
 }
 
+impl HaKind {
+    /// The name in profiles and tables.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Library => "library",
+            Self::Device => "device",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
 /// Authorisation of single keys (EN 419 221-5).
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -227,6 +240,19 @@ pub enum KeyAuthorizationKind {
     LunaPka,
     /// By the login or a preloaded logical token, with an end in time or number of uses.
     NshieldExternal,
+}
+
+impl KeyAuthorizationKind {
+    /// The name in profiles and messages.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::UtimacoCp5 => "utimaco-cp5",
+            Self::LunaPka => "luna-pka",
+            Self::NshieldExternal => "nshield-external",
+        }
+    }
 }
 
 /// What an authorisation is good for.
