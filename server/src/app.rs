@@ -77,7 +77,7 @@ async fn serve(node: &Node, service: web::Data<Service>, metrics: PrometheusHand
             let acceptor = tls::acceptor(tls, &node.configuration().base_dir)?;
             (server.bind_openssl(config.listen, acceptor), "https")
         }
-        None => (server.bind_auto_h2c(config.listen), "http"),
+        None => (server.bind(config.listen), "http"),
     };
     let server = server.with_context(|| format!("cannot listen on {}", config.listen))?;
     for address in server.addrs() {

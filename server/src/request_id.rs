@@ -5,7 +5,8 @@ use std::time::Instant;
 
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
-use actix_web::http::header::{HeaderName, HeaderValue};
+use actix_web::error::InternalError;
+use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 use actix_web::middleware::Next;
 use actix_web::{Error, FromRequest, HttpMessage, HttpRequest};
 use uuid::Uuid;
@@ -60,7 +61,13 @@ pub(crate) async fn identify<B: MessageBody + 'static>(
     request.extensions_mut().insert(id);
     let (method, path) = (request.method().clone(), legible(request.path(), 200));
 
-    let mut response = next.call(request).await?.map_into_boxed_body();
+    // A task of its own, which goes on when the connection breaks off and this future is dropped: what is refused after
+    // authentication then is on record too, and what was taken on is finished.
+    let handled = match actix_web::rt::spawn(next.call(request)).await {
+        Ok(handled) => handled?,
+        Err(fault) => return Err(broken_off(id, &fault.to_string())),
+    };
+    let mut response = handled.map_into_boxed_body();
 
     let error = response.response().error().map(|error| match error.as_error::<ApiError>() {
         Some(error) => (error.response(id), error.causes()),
@@ -82,7 +89,21 @@ pub(crate) async fn identify<B: MessageBody + 'static>(
         let status = response.status().as_u16();
         tracing::debug!(request.id = %id, %method, %path, status, millis = id.received.elapsed().as_millis(), "request {id} answered");
     }
-    let value = HeaderValue::from_str(&id.to_string()).map_err(|error| ApiError::Internal(error.to_string()))?;
-    response.headers_mut().insert(HeaderName::from_static("sigillo-request-id"), value);
+    mark(response.headers_mut(), id);
     Ok(response)
+}
+
+/// The answer when a handler panicked: a bug, and the caller still gets its problem document.
+fn broken_off(id: RequestId, fault: &str) -> Error {
+    tracing::error!(request.id = %id, "request {id} broke off: {fault}");
+    let error = ApiError::Internal(fault.to_owned());
+    let mut problem = error.response(id);
+    mark(problem.headers_mut(), id);
+    InternalError::from_response(error, problem).into()
+}
+
+fn mark(headers: &mut HeaderMap, id: RequestId) {
+    if let Ok(value) = HeaderValue::from_str(&id.to_string()) {
+        headers.insert(HeaderName::from_static("sigillo-request-id"), value);
+    }
 }
