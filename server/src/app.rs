@@ -53,6 +53,7 @@ pub fn run(configuration: Configuration) -> anyhow::Result<()> {
     housekeeping.iter().for_each(tokio::task::JoinHandle::abort);
     runtime.block_on(service.dispatcher().drain());
     audit.submit(vec![AuditEvent::ServiceStopped { instance, version }]).wait()?;
+    node.close();
     // Not by dropping it, which would wait for a call that hangs in a vendor's library.
     runtime.shutdown_timeout(STOP_GRACE);
     tracing::info!("stopped");

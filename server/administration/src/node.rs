@@ -167,6 +167,17 @@ impl Node {
         Ok(())
     }
 
+    /// Closes the database; nothing more can be done with it. Not waited for longer than a moment, as a call into a vendor's library
+    /// may hang while it holds a connection.
+    pub fn close(&self) {
+        let closed = async { tokio::time::timeout(Duration::from_secs(2), self.store.close()).await };
+        if self.runtime.block_on(closed).is_err() {
+            tracing::warn!(
+                "the database was not closed in time; its newest records are in the write-ahead log beside it"
+            );
+        }
+    }
+
     /// When an administrative use of a key gives up.
     #[must_use]
     pub fn deadline(&self) -> Instant {
