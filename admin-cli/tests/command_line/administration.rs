@@ -117,3 +117,11 @@ fn openapi_and_completions_need_no_configuration() {
     assert!(installation.sigillo("openapi").ok().contains("/v1/workers/{worker}/sign/raw"));
     assert!(installation.sigillo("completions bash").ok().contains("sigillo"));
 }
+
+#[test]
+fn a_level_of_the_log_does_not_bring_what_a_library_says_of_unknown_mechanisms() {
+    let installation = Installation::initialized();
+    let listed = installation.sigillo_with(&["token", "check", "hsm"], &[("SIGILLO_LOG", "warn")]);
+    assert!(!listed.stderr.contains("Mechanism type"), "{}", listed.stderr);
+    listed.ok();
+}
