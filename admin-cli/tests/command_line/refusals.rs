@@ -136,3 +136,21 @@ fn a_chain_that_was_tampered_with_does_not_verify_and_the_record_is_named() {
     assert_eq!(problem["type"], "urn:sigillo:problem:audit-chain-faulty");
     assert!(problem["detail"].as_str().unwrap().contains("record 1 was changed"), "{problem}");
 }
+
+#[test]
+fn a_certificate_of_the_future_does_not_stop_a_credential_that_is_active() {
+    let installation = Installation::certified();
+    installation.write(
+        "ca.conf",
+        "[ca]\ndefault_ca = d\n[d]\ndatabase = index\nserial = serial\nnew_certs_dir = .\ndefault_md = sha256\npolicy = p\n[p]\n\
+         commonName = supplied\n",
+    );
+    installation.write("index", "");
+    installation.write("serial", "1000\n");
+    let issue = "ca -batch -config ca.conf -in seal.csr -cert ca.pem -keyfile ca.key -extfile leaf.ext -notext -out next.pem \
+                 -startdate 20490101000000Z -enddate 20491231000000Z";
+    installation.openssl(issue).ok();
+    let said = installation.sigillo("certificate import --token hsm --key seal --chain next.pem").complaint(3);
+    assert!(said.contains("valid from 2049-01-01") && said.contains("import it when it is valid"), "{said}");
+    assert_eq!(installation.sigillo("credential show seal --output json").json()["state"], "active");
+}
