@@ -138,6 +138,22 @@ fn a_chain_that_was_tampered_with_does_not_verify_and_the_record_is_named() {
 }
 
 #[test]
+fn a_client_is_refused_with_whose_the_name_or_certificate_is() {
+    let installation = Installation::certified();
+    installation.sigillo("client add first --certificate seal.pem").ok();
+    let said = installation.sigillo("client add second --certificate seal.pem").complaint(3);
+    assert!(said.contains("client \"first\" has this certificate"), "{said}");
+    installation.sigillo("client revoke first").ok();
+    for line in ["client add first", "client revoke first", "grant add first --role auditor", "grant list first"] {
+        let said = installation.sigillo(line).complaint(3);
+        assert!(said.contains("client \"first\" is revoked"), "{line}: {said}");
+    }
+    let said = installation.sigillo("client add second --certificate seal.pem").complaint(3);
+    assert!(said.contains("the revoked client \"first\" has this certificate"), "{said}");
+    assert!(installation.sigillo("grant list none").complaint(3).contains("there is no client \"none\""));
+}
+
+#[test]
 fn a_certificate_of_the_future_does_not_stop_a_credential_that_is_active() {
     let installation = Installation::certified();
     installation.write(
