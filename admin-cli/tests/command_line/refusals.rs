@@ -154,6 +154,26 @@ fn a_client_is_refused_with_whose_the_name_or_certificate_is() {
 }
 
 #[test]
+fn a_worker_whose_credential_awaits_its_certificate_is_not_tested_and_the_next_step_is_named() {
+    let installation = Installation::initialized();
+    installation.sigillo("key generate --token hsm --alias early --spec ec-p256").ok();
+    installation.write("w.toml", "name = \"w\"\nkind = \"cades\"\ncredential = \"early\"\n");
+    installation.sigillo("worker apply -f w.toml").ok();
+    let said = installation.sigillo("worker test w").complaint(3);
+    assert!(said.contains("is awaiting-certificate"), "{said}");
+    assert!(said.contains("sigillo certificate import --credential early --chain FILE"), "{said}");
+}
+
+#[test]
+fn of_several_definitions_the_one_that_is_refused_is_named() {
+    let installation = Installation::certified();
+    installation.write("good.toml", "name = \"good\"\nkind = \"cades\"\ncredential = \"seal\"\n");
+    installation.write("bad.toml", "name = \"bad\"\nkind = \"cades\"\n");
+    let said = installation.sigillo("worker apply -f good.toml -f bad.toml").complaint(3);
+    assert!(said.contains("bad.toml: key \"credential\" is missing"), "{said}");
+}
+
+#[test]
 fn a_certificate_of_the_future_does_not_stop_a_credential_that_is_active() {
     let installation = Installation::certified();
     installation.write(
