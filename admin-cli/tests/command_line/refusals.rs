@@ -174,6 +174,14 @@ fn of_several_definitions_the_one_that_is_refused_is_named() {
 }
 
 #[test]
+fn an_audit_filter_that_can_fit_no_record_is_wrong_usage() {
+    let installation = Installation::new();
+    for line in ["audit list --kind signing-intend", "audit list --sha256 0123", "audit list --since yesterday"] {
+        installation.sigillo(line).complaint(2);
+    }
+}
+
+#[test]
 fn a_certificate_of_the_future_does_not_stop_a_credential_that_is_active() {
     let installation = Installation::certified();
     installation.write(
