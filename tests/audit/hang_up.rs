@@ -46,8 +46,10 @@ fn ended(events: &[Value], client: &str) -> bool {
     of_client(events, client).iter().any(|event| matches!(kind(event), "request-completed" | "request-refused"))
 }
 
-/// The ways to hang up, each with a name for its client.
-const MANNERS: [(&str, fn(RawConnection)); 2] = [("closing", drop), ("resetting", RawConnection::reset)];
+/// A way to hang up, with a name for its client.
+type Manner = (&'static str, fn(RawConnection));
+
+const MANNERS: [Manner; 2] = [("closing", drop), ("resetting", RawConnection::reset)];
 
 #[test]
 fn a_client_that_hangs_up_while_its_request_is_signed_leaves_every_outcome_and_the_end_on_record() {

@@ -47,7 +47,7 @@ fn every_request_that_was_taken_on_is_answered_whole_before_the_server_ends() {
 
     let (calls, took) = std::thread::scope(|scope| {
         let callers: Vec<_> = (0..CALLERS)
-            .map(|number| scope.spawn(move || call(url, &request(key, number), number % 2 == 0, answers)))
+            .map(|number| scope.spawn(move || call(url, &request(key, number), number.is_multiple_of(2), answers)))
             .collect();
         // In the middle of work.
         while answers.load(Ordering::Relaxed) < 100 {

@@ -68,6 +68,20 @@ fn device(status: &TokenStatus, evidence: Option<&KeyEvidence>) -> Vec<String> {
             status.name, status.profile
         ));
     }
+    match status.device_confirmed {
+        Some(true) => {}
+        Some(false) => missing.push(format!(
+            "the device that profile {} describes: token \"{}\" is another one ({}); run: sigillo token check {1}",
+            status.profile,
+            status.name,
+            status.device.as_deref().unwrap_or("unknown"),
+        )),
+        None => missing.push(format!(
+            "a device that is known to be the one that profile {} describes: what token \"{}\" says of itself decides nothing; run: \
+             sigillo token check {1}",
+            status.profile, status.name
+        )),
+    }
     if status.state != TokenState::Ready {
         missing.push(format!("token \"{}\" being there: it is {}", status.name, status.state.name()));
     }
@@ -105,7 +119,7 @@ mod tests {
     use super::*;
 
     fn statements() -> QualifiedStatements {
-        QualifiedStatements { compliance: true, sscd: true, types: vec!["eseal".into()] }
+        QualifiedStatements { compliance: true, sscd: true, types: vec!["eseal".into()], ..Default::default() }
     }
 
     fn status() -> TokenStatus {
@@ -118,6 +132,7 @@ mod tests {
             serial: Some("42".into()),
             device: None,
             qscd: true,
+            device_confirmed: Some(true),
             overridden: false,
             sessions: (0, 1),
         }
@@ -172,6 +187,8 @@ mod tests {
     fn a_device_that_is_none_or_another_one_closes_the_gate() {
         let cases = [
             TokenStatus { qscd: false, ..status() },
+            TokenStatus { device_confirmed: Some(false), ..status() },
+            TokenStatus { device_confirmed: None, ..status() },
             TokenStatus { state: TokenState::Unavailable, ..status() },
             TokenStatus { serial: Some("43".into()), ..status() },
             TokenStatus { serial: None, ..status() },
@@ -179,6 +196,20 @@ mod tests {
         ];
         for status in cases {
             assert_eq!(device(&status, Some(&evidence())).len(), 1, "{status:?}");
+        }
+    }
+
+    #[test]
+    fn a_wrong_library_behind_a_profile_closes_the_gate_with_the_reason() {
+        let status = TokenStatus {
+            device: Some("SoftHSM project SoftHSM v2 2.6".into()),
+            device_confirmed: Some(false),
+            ..status()
+        };
+        let missing = device(&status, Some(&evidence()));
+        assert_eq!(missing.len(), 1);
+        for part in ["profile trident", "SoftHSM project SoftHSM v2", "sigillo token check hsm"] {
+            assert!(missing[0].contains(part), "{missing:?}");
         }
     }
 
