@@ -36,13 +36,8 @@ pub fn run(configuration: Configuration) -> anyhow::Result<()> {
     node.open_tokens()?;
     for token in node.tokens() {
         let status = cryptotoken_api::CryptoToken::status(token.as_ref());
-        tracing::info!(
-            token.name = status.name,
-            "token \"{}\" is {} {}",
-            status.name,
-            status.state.name(),
-            status.reason
-        );
+        let why = if status.reason.is_empty() { String::new() } else { format!(": {}", status.reason) };
+        tracing::info!(token.name = status.name, "token \"{}\" is {}{why}", status.name, status.state.name());
     }
     let (instance, version) = (audit.instance(), env!("CARGO_PKG_VERSION").to_owned());
     audit.submit(vec![AuditEvent::ServiceStarted { instance, version: version.clone() }]).wait()?;
