@@ -204,11 +204,8 @@ impl Configuration {
         }
         let mut names: Vec<&str> = self.tokens.iter().map(|token| token.name.as_str()).collect();
         names.sort_unstable();
-        match names.iter().zip(names.iter().skip(1)).find(|(a, b)| a == b) {
-            Some((name, _)) => {
-                return contradiction(format!("there are two tokens named \"{name}\"; give each its own name"));
-            }
-            None => {}
+        if let Some((name, _)) = names.iter().zip(names.iter().skip(1)).find(|(a, b)| a == b) {
+            return contradiction(format!("there are two tokens named \"{name}\"; give each its own name"));
         }
         // Here and not when a token is opened: the second one would find the library loaded for the first.
         environment_conflict(&self.tokens).map_or(Ok(()), contradiction)
