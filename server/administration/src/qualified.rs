@@ -5,9 +5,10 @@ use cryptotoken::lifecycle::check_attributes;
 use cryptotoken_api::qualified::QualifiedStatements;
 use cryptotoken_api::{Certificate, CryptoToken, KeyAttributes, TokenState, TokenStatus};
 use store::{CredentialRecord, KeyEvidence};
+use workers::WorkerConfig;
 
-use crate::Node;
 use crate::error::causes;
+use crate::{AdministrationError, Node};
 
 /// What this credential lacks for EU qualified electronic seals, in words; empty when nothing.
 #[must_use]
@@ -32,6 +33,26 @@ pub fn missing_for_eseal(node: &Node, credential: &CredentialRecord) -> Vec<Stri
     }
     missing.extend(key(&credential.attributes, credential.evidence.as_ref()));
     missing
+}
+
+/// Holds the gate for a worker that asks for qualified seals.
+///
+/// # Errors
+/// Refused, with what is missing.
+pub(crate) fn check(
+    node: &Node,
+    config: &WorkerConfig,
+    credential: &CredentialRecord,
+) -> Result<(), AdministrationError> {
+    let missing = if config.qualified().is_some() { missing_for_eseal(node, credential) } else { Vec::new() };
+    if missing.is_empty() {
+        return Ok(());
+    }
+    Err(AdministrationError::Refused(format!(
+        "worker \"{}\" asks for qualified seals, and what they need is missing: {}",
+        config.name(),
+        missing.join("; ")
+    )))
 }
 
 fn certificate(statements: &QualifiedStatements) -> Vec<String> {
@@ -98,7 +119,7 @@ mod tests {
     use super::*;
 
     fn statements() -> QualifiedStatements {
-        QualifiedStatements { compliance: true, sscd: true, types: vec!["eseal".into()] }
+        QualifiedStatements { compliance: true, sscd: true, types: vec!["eseal".into()], ..Default::default() }
     }
 
     fn status() -> TokenStatus {
