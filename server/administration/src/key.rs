@@ -48,6 +48,8 @@ pub struct Ceremony<'a> {
     pub record: &'a [u8],
     /// Who approved the key.
     pub approved_by: String,
+    /// Whether the record shows that the device holds it as an assigned key (EN 419 221-5).
+    pub assigned_key: bool,
 }
 
 /// Generates a key in the device, proves that it signs, and makes its credential.
@@ -329,7 +331,7 @@ fn evidence(node: &Node, token_name: &str, ceremony: &Ceremony<'_>) -> Result<Ke
         device_firmware: status.device.ok_or_else(|| unknown("model and firmware"))?,
         profile: status.profile,
         approved_by: ceremony.approved_by.clone(),
-        assigned_key: None,
+        assigned_key: ceremony.assigned_key.then_some(true),
         recorded_at: OffsetDateTime::now_utc(),
     })
 }
