@@ -38,7 +38,8 @@ pub(crate) enum CsrVerb {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
-    /// Import the certificate that a CA made for a key; order of the chain and extra certificates do not matter.
+    /// Import the certificate that a CA made for a key; the order of the chain does not matter, and certificates that are no part of it
+    /// are refused.
     Import {
         #[command(flatten)]
         key: CertifiedKey,
@@ -92,13 +93,7 @@ pub(crate) fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
     match verb {
         Verb::Show { file } => {
             let shown = Items { items: certificate::show(&read(&file)?)? };
-            for certificate in shown.items.iter().filter(|_| output == crate::output::OutputFormat::Table) {
-                output.one(certificate, &properties(certificate))?;
-            }
-            match output {
-                crate::output::OutputFormat::Json => output.list(&shown, &[], |_| Vec::new()),
-                crate::output::OutputFormat::Table => Ok(()),
-            }
+            output.each(&shown, properties)
         }
         Verb::Import { key, chain } => {
             let bundle = read(&chain)?;

@@ -13,20 +13,21 @@ use crate::{audit, certificate, client, credential, grant, init, key, sign, stat
 
 /// Remote electronic seals: keys in PKCS#11 devices, workers, clients, audit.
 #[derive(Debug, Parser)]
-#[command(name = "sigillo", version, propagate_version = true, max_term_width = 100, after_help = EXIT_CODES)]
+#[command(name = "sigillo", version, max_term_width = 100, after_help = EXIT_CODES)]
 pub(crate) struct Cli {
     /// Configuration of this node [default: ./sigillo.toml, then /etc/sigillo/sigillo.toml].
-    #[arg(long, global = true, value_name = "FILE", env = "SIGILLO_CONFIG", hide_env_values = true)]
+    #[arg(long, global = true, value_name = "FILE", env = "SIGILLO_CONFIG", hide_env_values = true, help_heading = EVERYWHERE)]
     config: Option<PathBuf>,
 
     /// Tables for people, or JSON: lists are {"items":[…]}, errors problem documents (RFC 9457) on standard error.
-    #[arg(long, global = true, value_enum, default_value_t = OutputFormat::Table)]
+    #[arg(long, global = true, value_enum, value_name = "FORMAT", default_value_t = OutputFormat::Table, help_heading = EVERYWHERE)]
     pub(crate) output: OutputFormat,
 
     #[command(subcommand)]
     noun: Noun,
 }
 
+const EVERYWHERE: &str = "Options of every command";
 const EXIT_CODES: &str = "Exit codes: 0 ok, 1 failed, 2 wrong usage, 3 refused, 4 unavailable (try again later)";
 
 #[derive(Debug, Subcommand)]

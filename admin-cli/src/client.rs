@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use administration::client::{self, Authentication, ClientView};
 use clap::Subcommand;
 use secrecy::ExposeSecret;
+use serde::Serialize;
 use serde_json::json;
 
 use crate::certificate::read;
@@ -50,7 +51,7 @@ pub(crate) fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
                     let key = key.expose_secret();
                     let sentence =
                         format!("client   {name}\nAPI key  {key}\n\nThe key is shown this once; keep it safe.");
-                    output.done(&sentence, &json!({ "name": name, "apiKey": key }))?;
+                    output.done(&sentence, &WithKey { name: &name, api_key: key })?;
                 }
                 None => output.done(&format!("client \"{name}\" is made"), &json!({ "name": name }))?,
             }
@@ -62,6 +63,14 @@ pub(crate) fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
             output.done(&format!("client \"{name}\" is revoked"), &json!({ "name": name }))
         }
     }
+}
+
+/// The only answer that carries an API key.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct WithKey<'a> {
+    name: &'a str,
+    api_key: &'a str,
 }
 
 const COLUMNS: [&str; 5] = ["client", "authentication", "identity", "since", "revoked"];

@@ -8,16 +8,16 @@ use administration::error::causes;
 use clap::ValueEnum;
 use comfy_table::{ContentArrangement, Table, presets};
 use serde::Serialize;
-use serde_json::json;
 
 use crate::failure::Failure;
+
+/// How the names of problem types begin.
+pub(crate) const PROBLEM: &str = "urn:sigillo:problem:";
 
 /// How to answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum OutputFormat {
-    /// For people.
     Table,
-    /// For programs.
     Json,
 }
 
@@ -63,6 +63,24 @@ impl OutputFormat {
         }
     }
 
+    /// A list whose things have too many properties for one row: one table each.
+    pub(crate) fn each<T: Serialize, P: AsRef<[(&'static str, String)]>>(
+        self,
+        list: &Items<T>,
+        properties: impl Fn(&T) -> P,
+    ) -> Result<(), Failure> {
+        if self == Self::Json {
+            return self.json(list);
+        }
+        for (index, thing) in list.items.iter().enumerate() {
+            if index > 0 {
+                self.text("\n")?;
+            }
+            self.one(thing, properties(thing).as_ref())?;
+        }
+        Ok(())
+    }
+
     /// Something that is done and has no more to show: a sentence, or `value` for programs.
     pub(crate) fn done(self, sentence: &str, value: &impl Serialize) -> Result<(), Failure> {
         match self {
@@ -100,24 +118,32 @@ impl OutputFormat {
 
     /// What went wrong.
     pub(crate) fn failure(self, failure: &Failure) {
-        match self {
-            Self::Json => self.problem(failure.problem(), &causes(failure)),
-            Self::Table => eprintln!("error: {}", causes(failure)),
-        }
+        self.complaint(failure.problem(), &causes(failure));
     }
 
-    /// A problem document (RFC 9457) on one line.
-    pub(crate) fn problem(self, name: &str, detail: &str) {
-        let document = json!({
-            "type": format!("urn:sigillo:problem:{name}"), "title": name.replace('-', " "), "detail": detail,
-        });
-        eprintln!("{document}");
+    /// What went wrong: a sentence, or a problem document (RFC 9457) on one line.
+    pub(crate) fn complaint(self, name: &str, detail: &str) {
+        match self {
+            Self::Json => {
+                let title = name.replace('-', " ");
+                let problem = Problem { r#type: format!("{PROBLEM}{name}"), title, detail };
+                eprintln!("{}", serde_json::to_string(&problem).unwrap_or_default());
+            }
+            Self::Table => eprintln!("error: {detail}"),
+        }
     }
 
     fn json(self, value: &impl Serialize) -> Result<(), Failure> {
         let text = serde_json::to_string_pretty(value).map_err(std::io::Error::from)?;
         self.text(&format!("{text}\n"))
     }
+}
+
+#[derive(Serialize)]
+struct Problem<'a> {
+    r#type: String,
+    title: String,
+    detail: &'a str,
 }
 
 /// A digest as tables have it.
@@ -136,16 +162,23 @@ pub(crate) fn moment(time: time::OffsetDateTime) -> String {
 
 fn empty_table() -> Table {
     let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
+    table.load_style(presets::NOTHING);
     // A pipe has no width; lines then stay whole, for `grep`.
     if !table.is_tty() {
         table.set_content_arrangement(ContentArrangement::Disabled);
+        return table;
+    }
+    table.set_content_arrangement(ContentArrangement::Dynamic);
+    // Some terminals say they have no columns at all, as `docker exec -t` makes them.
+    if table.width().is_none_or(|width| width < 40) {
+        table.set_width(100);
     }
     table
 }
 
 fn lines(table: &Table) -> String {
-    table.lines().map(|line| format!("{}\n", line.trim())).collect()
+    // The first column's own padding; wrapped lines keep their place under it.
+    table.lines().map(|line| format!("{}\n", line.strip_prefix(' ').unwrap_or(&line).trim_end())).collect()
 }
 
 #[cfg(test)]

@@ -37,7 +37,9 @@ pub(crate) enum ApiError {
     #[error("{0}")]
     Malformed(String),
     /// More octets than the service takes.
-    #[error("the body is larger than {limit}, the most this service takes; send a smaller document or its digest")]
+    #[error(
+        "what was sent is larger than {limit}, the most that is taken here; send a smaller document or its digest, or fewer digests at a time"
+    )]
     TooLarge { limit: administration::configuration::ByteSize },
     /// The body is of a kind that this path does not take.
     #[error("{0}")]
@@ -48,6 +50,9 @@ pub(crate) enum ApiError {
     /// Too many requests are waiting, or this one waited too long.
     #[error("the service is busy; try again later")]
     Overloaded,
+    /// The request was not finished in time; what is still made of it is withheld.
+    #[error("the request was not finished in time and nothing of it is released; try again later")]
+    Late,
     /// The worker refused or failed.
     #[error(transparent)]
     Worker(#[from] WorkerError),
@@ -96,6 +101,8 @@ impl ApiError {
             Self::MediaType(_) => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "media-type"),
             Self::Slow(_) => (StatusCode::REQUEST_TIMEOUT, "too-slow"),
             Self::Overloaded => (StatusCode::SERVICE_UNAVAILABLE, "overloaded"),
+            // What takes that long is the device.
+            Self::Late => (StatusCode::SERVICE_UNAVAILABLE, "token-unavailable"),
             Self::NotQualified { .. } => (StatusCode::CONFLICT, "credential-not-active"),
             Self::Store(_) => (StatusCode::SERVICE_UNAVAILABLE, "database-unavailable"),
             Self::Misconfigured(_) => (StatusCode::INTERNAL_SERVER_ERROR, "misconfigured"),
@@ -115,6 +122,7 @@ impl ApiError {
     /// What the caller may read. Details of operator and service faults stay in the log.
     pub(crate) fn detail(&self) -> String {
         match self.problem() {
+            _ if matches!(self, Self::Late) => self.to_string(),
             (StatusCode::INTERNAL_SERVER_ERROR, "misconfigured") => {
                 "the service is not set up for this request; tell its operator the request id".into()
             }
@@ -134,15 +142,9 @@ impl ApiError {
         }
     }
 
-    /// The error with all its causes, for the log.
+    /// The error with all its causes, for log and records: text of callers comes back in it.
     pub(crate) fn causes(&self) -> String {
-        let mut text = self.to_string();
-        let mut source = std::error::Error::source(self);
-        while let Some(cause) = source {
-            text = format!("{text}: {cause}");
-            source = cause.source();
-        }
-        text
+        legible(&administration::error::causes(self), 1000)
     }
 
     /// The whole answer.
@@ -165,6 +167,16 @@ impl ApiError {
         }
         response.body(serde_json::to_string(&problem).unwrap_or_default())
     }
+}
+
+/// Text of callers as log and records keep it: of this many characters at most, and none that a terminal would obey.
+pub(crate) fn legible(text: &str, limit: usize) -> String {
+    let escaped = |c: char| if c.is_control() { c.escape_default().collect() } else { c.to_string() };
+    let mut kept: String = text.chars().take(limit).map(escaped).collect();
+    if text.chars().nth(limit).is_some() {
+        kept.push('…');
+    }
+    kept
 }
 
 const fn signer_problem(error: &SignerError) -> (StatusCode, &'static str) {

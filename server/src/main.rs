@@ -27,9 +27,14 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    protect_memory();
-    let filter = EnvFilter::try_from_env("SIGILLO_LOG")
-        .unwrap_or_else(|_| EnvFilter::new("info,actix_server=warn,cryptoki=off"));
+    if let Err(error) = administration::memory::protect() {
+        eprintln!("sigillo-server: core dumps cannot be turned off: {error}");
+    }
+    // `cryptoki` calls every mechanism of a vendor that it has no name for an error; it speaks only when it is asked by name.
+    let asked_for = std::env::var("SIGILLO_LOG").ok();
+    let filter = asked_for
+        .and_then(|levels| EnvFilter::try_new(format!("cryptoki=off,{levels}")).ok())
+        .unwrap_or_else(|| EnvFilter::new("info,actix_server=warn,cryptoki=off"));
     tracing_subscriber::fmt().json().flatten_event(true).with_env_filter(filter).with_writer(std::io::stderr).init();
     let outcome = Configuration::load(config.as_deref()).map_err(anyhow::Error::from).and_then(app::run);
     match outcome {
@@ -52,15 +57,5 @@ fn print(text: Result<String, Box<dyn std::error::Error>>) -> ExitCode {
             eprintln!("sigillo-server: {error}");
             ExitCode::FAILURE
         }
-    }
-}
-
-// Promise 5: a PIN must not get into a core dump, nor be read by another process of this user.
-fn protect_memory() {
-    let none = rustix::process::Rlimit { current: Some(0), maximum: Some(0) };
-    let limited = rustix::process::setrlimit(rustix::process::Resource::Core, none);
-    let hidden = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
-    if let Err(error) = limited.and(hidden) {
-        eprintln!("sigillo-server: core dumps cannot be turned off: {error}");
     }
 }

@@ -14,7 +14,7 @@ pub mod verifiers;
 
 pub use http::{Answer, Client};
 pub use pki::TestPki;
-pub use raw::RawConnection;
+pub use raw::{Broken, RawConnection};
 pub use service::{TestService, TestServiceBuilder};
 pub use token::TestToken;
 pub use verifiers::{Question, Verdict};

@@ -53,6 +53,24 @@ impl RawConnection {
         self.stream.write_all(octets)
     }
 
+    /// Breaks the connection off, so that the server meets a reset and not an orderly end.
+    ///
+    /// # Panics
+    /// When the system does not allow it.
+    pub fn reset(self) {
+        let at_once = Some(Duration::ZERO);
+        rustix::net::sockopt::set_socket_linger(&self.stream, at_once).expect("SO_LINGER");
+    }
+
+    /// Whether the server has neither closed the connection nor answered.
+    pub fn is_open(&mut self) -> bool {
+        let mut octet = [0];
+        self.stream.set_nonblocking(true).is_ok_and(|()| {
+            let open = matches!(self.stream.peek(&mut octet), Err(error) if error.kind() == ErrorKind::WouldBlock);
+            self.stream.set_nonblocking(false).is_ok() && open
+        })
+    }
+
     /// The head of a request with a body of this many octets.
     #[must_use]
     pub fn head(path: &str, key: &str, media_type: &str, length: usize) -> Vec<u8> {

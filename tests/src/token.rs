@@ -22,6 +22,16 @@ const LIBRARIES: [&str; 3] = [
     "/usr/lib64/pkcs11/libsofthsm2.so",
 ];
 
+/// The PKCS#11 library of SoftHSM.
+///
+/// # Panics
+/// When it is missing.
+#[must_use]
+pub fn softhsm() -> PathBuf {
+    let library = LIBRARIES.iter().map(PathBuf::from).find(|path| path.exists());
+    library.expect("SoftHSM is missing; install it with: scripts/install-tools")
+}
+
 impl TestToken {
     /// Makes one below `folder`.
     ///
@@ -35,13 +45,21 @@ impl TestToken {
         let text =
             format!("directories.tokendir = {}\nobjectstore.backend = file\nlog.level = ERROR\n", tokens.display());
         std::fs::write(&configuration, text).expect("softhsm2.conf");
-        let library = LIBRARIES.iter().map(PathBuf::from).find(|path| path.exists());
-        let library = library.expect("SoftHSM is missing; install it with: scripts/install-tools");
-        let token = Self { configuration, library };
+        let token = Self { configuration, library: Self::installed_library() };
         let mut init = Command::new("softhsm2-util");
         init.args(["--init-token", "--free", "--label", LABEL, "--so-pin", "so-pin-test", "--pin", PIN]);
         run(init.env("SOFTHSM2_CONF", token.configuration()));
         token
+    }
+
+    /// SoftHSM's library on this machine.
+    ///
+    /// # Panics
+    /// When SoftHSM is missing.
+    #[must_use]
+    pub fn installed_library() -> PathBuf {
+        let library = LIBRARIES.iter().map(PathBuf::from).find(|path| path.exists());
+        library.expect("SoftHSM is missing; install it with: scripts/install-tools")
     }
 
     /// What `SOFTHSM2_CONF` must name.

@@ -13,7 +13,9 @@ use cryptotoken_api::{KeyId, TokenState};
 use secrecy::SecretString;
 
 use crate::config::{PinSource, SlotSelector, TokenConfig};
+use crate::identity::DeviceIdentity;
 use crate::login::{LoginMemory, LoginOutcome};
+use crate::pkcs11::describe;
 use crate::pkcs11::error::{is_rejection, is_unclear, name};
 use crate::pkcs11::module::{self, ModuleError};
 use crate::pkcs11::objects::{HandleCache, find_one};
@@ -39,6 +41,8 @@ pub(crate) struct Facts {
     pub(crate) label: Option<String>,
     pub(crate) serial: Option<String>,
     pub(crate) device: Option<String>,
+    /// For comparison with the profile.
+    pub(crate) identity: DeviceIdentity,
 }
 
 /// Why a slot is not ready, for operators.
@@ -101,6 +105,7 @@ impl Connector {
         })?;
         if let Some(info) = &slot.info {
             *facts = Facts::of(info);
+            facts.identity = describe::identity(self.config.library.as_deref(), &self.profile, &module, Some(info));
             if !info.token_initialized() {
                 let reason = format!("the token is not initialised; run: sigillo token init {}", self.config.name);
                 return Err(NotReady::new(TokenState::Uninitialized, reason));
@@ -332,6 +337,7 @@ impl Facts {
             label: Some(trimmed(info.label()).to_owned()),
             serial: Some(trimmed(info.serial_number()).to_owned()),
             device: Some(device),
+            identity: DeviceIdentity::default(),
         }
     }
 }

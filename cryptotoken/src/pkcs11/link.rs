@@ -104,7 +104,10 @@ impl Link {
         let mut inner = self.lock();
         inner.locked = true;
         inner.down = NotReady::new(TokenState::Locked, reason);
-        if let Some(connection) = inner.up.take() {
+        let connection = inner.up.take();
+        // A device that does not answer must not keep anybody from asking for the status.
+        drop(inner);
+        if let Some(connection) = connection {
             connection.log_out();
         }
     }

@@ -1,6 +1,7 @@
 //! Keys: what `sigillo key` does. The credential of a key is named as its alias.
 
 use cryptotoken::lifecycle;
+use cryptotoken::profile::KeyAuthorizationKind;
 use cryptotoken_api::{
     CredentialState, CryptoToken, KeyAlias, KeyAttributes, KeyInfo, KeyLocation, KeySpec, PublicKey, Purpose,
     SignatureAlgorithm, TokenError,
@@ -47,6 +48,8 @@ pub struct Ceremony<'a> {
     pub record: &'a [u8],
     /// Who approved the key.
     pub approved_by: String,
+    /// Whether the record shows that the device holds it as an assigned key (EN 419 221-5).
+    pub assigned_key: bool,
 }
 
 /// Generates a key in the device, proves that it signs, and makes its credential.
@@ -132,9 +135,9 @@ fn take_in(
         "publicKeySha256": public_key.fingerprint(), "attributes": key.attributes,
         "evidenceSha256": new.evidence.as_ref().map(|evidence| evidence.record_sha256.clone()),
     }));
-    node.wait(node.store().insert_credential(&new, act))?;
-    // Before any certificate exists, and on record as every use of a key.
+    // Before the key has a credential, and on record as every use of a key. One that fails stays `on token only`.
     prove(node, actor, alias.as_str(), &location, public_key)?;
+    node.wait(node.store().insert_credential(&new, act))?;
     Ok(view(token_name, Some(key), node.wait(node.store().credential(alias.as_str()))?.as_ref()))
 }
 
@@ -150,17 +153,24 @@ pub fn test(node: &Node, actor: &Actor, token_name: &str, alias: &KeyAlias) -> R
     Ok(view(token_name, Some(&key), Some(&credential)))
 }
 
-/// Authorises a key where the device wants that before its first use (EN 419 221-5). No profile of this version has such a step.
+/// Authorises a key where the device wants that before its first use (EN 419 221-5). This version has no such step of its own.
 ///
 /// # Errors
-/// Refused, always; a key that does not exist is said first.
+/// Refused, always, with what to do instead; a key that does not exist is said first.
 pub fn authorize(node: &Node, token_name: &str, alias: &KeyAlias) -> Result<KeyView, AdministrationError> {
     let key = show(node, token_name, alias)?;
-    let profile = node.token(token_name)?.status().profile;
-    Err(AdministrationError::Refused(format!(
-        "key \"{}\" needs no authorisation: profile {profile} of token \"{token_name}\" knows none",
-        key.alias
-    )))
+    let token = node.token(token_name)?;
+    let profile = &token.config().profile;
+    let reason = match token.profile().key_authorization.kind {
+        KeyAuthorizationKind::None => {
+            format!("needs no authorisation: profile {profile} of token \"{token_name}\" knows none")
+        }
+        kind => format!(
+            "cannot be authorised from here (profile {profile} of token \"{token_name}\": {}); authorise it with the vendor's tools",
+            kind.name()
+        ),
+    };
+    Err(AdministrationError::Refused(format!("key \"{}\" {reason}", key.alias)))
 }
 
 /// The keys of a token, and those that the store knows there.
@@ -321,7 +331,7 @@ fn evidence(node: &Node, token_name: &str, ceremony: &Ceremony<'_>) -> Result<Ke
         device_firmware: status.device.ok_or_else(|| unknown("model and firmware"))?,
         profile: status.profile,
         approved_by: ceremony.approved_by.clone(),
-        assigned_key: None,
+        assigned_key: ceremony.assigned_key.then_some(true),
         recorded_at: OffsetDateTime::now_utc(),
     })
 }

@@ -1,6 +1,7 @@
 //! One node: its configuration, the database and the tokens it names, for server and command line alike.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -25,6 +26,7 @@ pub struct Node {
 struct LazyToken {
     config: TokenConfig,
     opened: OnceLock<Result<Arc<Pkcs11Token>, String>>,
+    forgiven: Arc<AtomicBool>,
 }
 
 impl Node {
@@ -34,7 +36,11 @@ impl Node {
     /// [`AdministrationError::Store`].
     pub fn open(configuration: Configuration, runtime: Handle) -> Result<Self, AdministrationError> {
         let store = runtime.block_on(Store::open(&configuration.database.url, &configuration.base_dir))?;
-        let lazy = |config: &TokenConfig| LazyToken { config: config.clone(), opened: OnceLock::new() };
+        let lazy = |config: &TokenConfig| LazyToken {
+            config: config.clone(),
+            opened: OnceLock::new(),
+            forgiven: Arc::default(),
+        };
         let tokens = configuration.tokens.iter().map(|config| (config.name.clone(), lazy(config))).collect();
         Ok(Self { configuration, store, audit: OnceLock::new(), tokens, runtime })
     }
@@ -87,16 +93,31 @@ impl Node {
             let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
             AdministrationError::Refused(format!("there is no token \"{name}\" in sigillo.toml; it has: {known}"))
         })?;
-        let opened = token.opened.get_or_init(|| self.open_token(&token.config).map_err(|error| causes(&error)));
+        let opened = token.opened.get_or_init(|| self.open_token(token).map_err(|error| causes(&error)));
         opened.as_ref().map_err(|error| TokenError::Configuration(error.clone()).into())
     }
 
-    fn open_token(&self, config: &TokenConfig) -> Result<Arc<Pkcs11Token>, AdministrationError> {
-        let memory = Arc::new(StoreMemory { store: self.store.clone(), runtime: self.runtime.clone() });
+    fn open_token(&self, token: &LazyToken) -> Result<Arc<Pkcs11Token>, AdministrationError> {
+        let (store, runtime) = (self.store.clone(), self.runtime.clone());
+        let memory = Arc::new(StoreMemory { store, runtime, forgiven: Arc::clone(&token.forgiven) });
+        let config = token.config.clone();
         // Asked first: a token that an operator has locked is not logged in to, not even to log out again.
         let locked = self.wait(self.store.token_locked(&config.name))?;
         let open = if locked { Pkcs11Token::open_locked } else { Pkcs11Token::open };
-        Ok(Arc::new(open(config.clone(), &self.configuration.base_dir, memory)?))
+        Ok(Arc::new(open(config, &self.configuration.base_dir, memory)?))
+    }
+
+    /// Runs what may try a rejected PIN once more, in this process only: the others go by the database, where the rejection stays.
+    pub(crate) fn forgiving<T>(&self, token: &str, work: impl FnOnce() -> T) -> T {
+        let set = |forgiven| {
+            if let Some(token) = self.tokens.get(token) {
+                token.forgiven.store(forgiven, Ordering::Relaxed);
+            }
+        };
+        set(true);
+        let result = work();
+        set(false);
+        result
     }
 
     /// The tokens opened so far.
@@ -109,29 +130,52 @@ impl Node {
         self.tokens.keys().map(String::as_str)
     }
 
-    /// Follows what operators decide in other processes: locks, and rejected PINs that may be tried again.
+    /// Locks the tokens that operators locked in other processes.
     ///
     /// # Errors
     /// [`AdministrationError::Store`]; the tokens stay as they are.
-    pub fn follow_operators(&self) -> Result<(), AdministrationError> {
+    pub fn follow_locks(&self) -> Result<(), AdministrationError> {
         for token in self.tokens() {
-            let locked = self.wait(self.store.token_locked(token.name()))?;
-            let state = token.status().state;
-            if locked && state != TokenState::Locked {
+            if token.status().state != TokenState::Locked && self.wait(self.store.token_locked(token.name()))? {
                 token.lock();
+            }
+        }
+        Ok(())
+    }
+
+    /// Tries the tokens that may be back: after an unlock or a corrected PIN in another process, or a device that was away. Waits
+    /// for the devices.
+    ///
+    /// # Errors
+    /// [`AdministrationError::Store`]; the tokens stay as they are.
+    pub fn revive_tokens(&self) -> Result<(), AdministrationError> {
+        for token in self.tokens() {
+            let state = token.status().state;
+            if state == TokenState::Ready || self.wait(self.store.token_locked(token.name()))? {
+                continue;
             }
             // Neither repeats a PIN whose rejection is remembered; `probe` keeps the pauses for a device that is away.
             let tried = match state {
-                TokenState::PinRejected => token.reconnect(),
-                TokenState::Locked if !locked => token.reconnect(),
+                TokenState::PinRejected | TokenState::Locked => token.reconnect(),
                 TokenState::Unavailable | TokenState::Uninitialized => token.probe(),
-                TokenState::Locked | TokenState::Ready => Ok(()),
+                TokenState::Ready => Ok(()),
             };
             if let Err(error) = tried {
                 tracing::debug!(token.name = token.name(), "token \"{}\" stays away: {error}", token.name());
             }
         }
         Ok(())
+    }
+
+    /// Closes the database; nothing more can be done with it. Not waited for longer than a moment, as a call into a vendor's library
+    /// may hang while it holds a connection.
+    pub fn close(&self) {
+        let closed = async { tokio::time::timeout(Duration::from_secs(2), self.store.close()).await };
+        if self.runtime.block_on(closed).is_err() {
+            tracing::warn!(
+                "the database was not closed in time; its newest records are in the write-ahead log beside it"
+            );
+        }
     }
 
     /// When an administrative use of a key gives up.
@@ -149,10 +193,14 @@ impl Node {
 struct StoreMemory {
     store: Store,
     runtime: Handle,
+    forgiven: Arc<AtomicBool>,
 }
 
 impl LoginMemory for StoreMemory {
     fn pin_rejected(&self, serial: &str, source: &str) -> Result<bool, MemoryError> {
+        if self.forgiven.swap(false, Ordering::Relaxed) {
+            return Ok(false);
+        }
         Ok(self.runtime.block_on(self.store.pin_rejected(serial, source))?)
     }
 

@@ -1,7 +1,9 @@
 //! Tokens: what `sigillo token` does.
 
 use cryptotoken::TokenConfig;
-use cryptotoken_api::{CryptoToken, TokenState, TokenStatus};
+use cryptotoken::conformance;
+pub use cryptotoken::conformance::{CheckItem, Verdict};
+use cryptotoken_api::{CryptoToken, TokenError, TokenState, TokenStatus};
 use secrecy::SecretString;
 use serde::Serialize;
 use serde_json::json;
@@ -62,17 +64,58 @@ pub struct TokenCheck {
     pub status: TokenStatus,
     /// Key pairs found.
     pub keys: usize,
+    /// Who survives the loss of one machine, as the profile has it; a check does not try it.
+    pub failover: String,
+    /// Whether keys were generated, used and destroyed.
+    pub measured: bool,
+    /// The profile against the device, field by field.
+    pub items: Vec<CheckItem>,
 }
 
-/// Tries the token: connects, logs in if need be, and lists its keys. A token without keys is healthy.
+impl TokenCheck {
+    /// Why this profile is the wrong one for the device, a sentence; `None` where nothing that is required differs.
+    #[must_use]
+    pub fn refusal(&self) -> Option<String> {
+        let refusing = self.items.iter().filter(|item| item.refuses());
+        let list: Vec<String> = refusing
+            .map(|item| format!("{} should be \"{}\" and is \"{}\"", item.field, item.expected, item.found))
+            .collect();
+        let (name, profile) = (&self.status.name, &self.status.profile);
+        (!list.is_empty()).then(|| {
+            format!("the device behind token \"{name}\" is not what profile {profile} describes: {}", list.join("; "))
+        })
+    }
+}
+
+/// Tries the token: connects, logs in if need be, lists its keys, and compares the device with its profile. A token without keys is
+/// healthy. With `measure`, every kind of key that the profile does not rule out is generated, used and destroyed; that is recorded. A
+/// device that the profile does not describe is not written to.
 ///
 /// # Errors
-/// [`AdministrationError::Token`] with what stands in the way.
-pub fn check(node: &Node, name: &str) -> Result<TokenCheck, AdministrationError> {
+/// [`AdministrationError::Token`] with what stands in the way. A device that differs is no error here: see [`TokenCheck::refusal`].
+pub fn check(node: &Node, actor: &Actor, name: &str, measure: bool) -> Result<TokenCheck, AdministrationError> {
     let token = node.token(name)?;
     token.reconnect()?;
-    let keys = token.keys()?.len();
-    Ok(TokenCheck { status: token.status(), keys })
+    let mut items = conformance::compare(token.profile(), token.config(), &token.describe()?);
+    // A device that says it is another one is not written to.
+    let measure = measure && token.status().device_confirmed != Some(false);
+    if measure {
+        let record = |phase, found| {
+            let act =
+                actor.act("token check", name).with(json!({ "phase": phase, "keys": "throw-away", "found": found }));
+            node.wait(node.store().record(&[AuditEvent::Administration(act)]))
+        };
+        record("begin", None)?;
+        let measured = conformance::measure(token);
+        let count = |verdict| measured.iter().filter(|item| item.verdict == verdict).count();
+        let (ok, differs, unknown) = (count(Verdict::Ok), count(Verdict::Differs), count(Verdict::Unknown));
+        record("end", Some(json!({ "ok": ok, "differs": differs, "unknown": unknown })))?;
+        items.extend(measured);
+    }
+    let ha = &token.profile().ha;
+    let failover =
+        if ha.note.is_empty() { ha.kind.name().to_owned() } else { format!("{}: {}", ha.kind.name(), ha.note) };
+    Ok(TokenCheck { status: token.status(), keys: token.keys()?.len(), failover, measured: measure, items })
 }
 
 /// Forbids the use of a token until `unlock`, on every node that shares the database.
@@ -97,14 +140,24 @@ pub fn unlock(
     pin: Option<&SecretString>,
 ) -> Result<TokenStatus, AdministrationError> {
     let token = node.token(name)?;
+    let tried = node.forgiving(name, || match pin {
+        Some(pin) => token.unlock(pin),
+        None => token.reconnect(),
+    });
+    // Forgotten only afterwards, and not when it was rejected again: else every other process would try it too.
     let (serial, _) = token.rejection_key();
-    node.wait(node.store().clear_pin_rejection(&serial, actor.act("token unlock", name)))?;
-    node.wait(node.store().unlock_token(name, actor.act("token unlock", name)))?;
-    match pin {
-        Some(pin) => token.unlock(pin)?,
-        None => token.reconnect()?,
-    }
+    let forget = (!matches!(tried, Err(TokenError::PinRejected { .. }))).then_some(serial.as_str());
+    node.wait(node.store().unlock_token(name, forget, actor.act("token unlock", name)))?;
+    tried?;
     Ok(token.status())
+}
+
+/// What is to be typed as PIN of a token, in the words of its profile.
+///
+/// # Errors
+/// As [`show`].
+pub fn pin_name(node: &Node, name: &str) -> Result<String, AdministrationError> {
+    Ok(node.token(name)?.profile().login.pin.clone())
 }
 
 /// Whether a token waits for a PIN that somebody must type.
@@ -126,6 +179,7 @@ fn misconfigured(config: &TokenConfig, error: &AdministrationError) -> TokenStat
         serial: None,
         device: None,
         qscd: false,
+        device_confirmed: None,
         overridden: !config.overrides.is_empty(),
         sessions: (0, 0),
     }

@@ -6,17 +6,18 @@ use std::time::Duration;
 
 use actix_web::http::header::CONTENT_LENGTH;
 use actix_web::{HttpRequest, web};
-use administration::configuration::ServerConfig;
+use administration::configuration::{ByteSize, ServerConfig};
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::error::ApiError;
+use crate::request_id::RequestId;
 
 /// How much, for how long, and how much of all requests together.
 #[derive(Clone, Debug)]
 pub(crate) struct BodyLimits {
-    document: administration::configuration::ByteSize,
+    document: ByteSize,
     timeout: Duration,
     pending: Arc<Semaphore>,
 }
@@ -52,8 +53,8 @@ impl Pending {
     }
 }
 
-/// What a body holds beside the document when it is base64 in JSON, or multipart: names and parameters.
-const ENVELOPE: u64 = 64 * 1024;
+/// What a body may hold beside the document: names and parameters, or digests. Parsed, a few octets of JSON become many.
+pub(crate) const ENVELOPE: ByteSize = ByteSize(64 * 1024);
 
 impl BodyLimits {
     pub(crate) fn new(server: &ServerConfig) -> Self {
@@ -77,7 +78,7 @@ impl BodyLimits {
 
     /// The largest body in which such a document comes as base64 or as a part.
     pub(crate) const fn envelope(&self) -> u64 {
-        self.document.0.saturating_mul(4) / 3 + ENVELOPE
+        self.document.0.saturating_mul(4) / 3 + ENVELOPE.0
     }
 
     pub(crate) const fn too_large(&self) -> ApiError {
@@ -88,21 +89,23 @@ impl BodyLimits {
     pub(crate) async fn read(
         &self,
         request: &HttpRequest,
+        id: RequestId,
         mut payload: web::Payload,
         limit: u64,
         pending: &mut Pending,
     ) -> Result<Bytes, ApiError> {
         let declared = declared_length(request);
+        let too_large = || if limit <= ENVELOPE.0 { ApiError::TooLarge { limit: ENVELOPE } } else { self.too_large() };
         if declared.is_some_and(|length| length > limit) {
-            return Err(self.too_large());
+            return Err(too_large());
         }
-        self.in_time(async move {
+        self.in_time(id, async move {
             // Not more than a caller has sent: a declared length alone reserves nothing big.
             let mut body = BytesMut::with_capacity(declared.map_or(0, |length| length.min(1 << 20) as usize));
             while let Some(chunk) = payload.next().await {
                 let chunk = chunk.map_err(|error| ApiError::Malformed(format!("the body broke off: {error}")))?;
                 if (body.len() as u64).saturating_add(chunk.len() as u64) > limit {
-                    return Err(self.too_large());
+                    return Err(too_large());
                 }
                 pending.grow(chunk.len())?;
                 body.extend_from_slice(&chunk);
@@ -113,8 +116,13 @@ impl BodyLimits {
     }
 
     /// Runs what reads the body, for no longer than a request may take.
-    pub(crate) async fn in_time<T>(&self, read: impl Future<Output = Result<T, ApiError>>) -> Result<T, ApiError> {
-        tokio::time::timeout(self.timeout, read).await.map_err(|_| ApiError::Slow(self.timeout.as_secs()))?
+    pub(crate) async fn in_time<T>(
+        &self,
+        id: RequestId,
+        read: impl Future<Output = Result<T, ApiError>>,
+    ) -> Result<T, ApiError> {
+        let deadline = id.received() + self.timeout;
+        tokio::time::timeout_at(deadline.into(), read).await.map_err(|_| ApiError::Slow(self.timeout.as_secs()))?
     }
 }
 

@@ -86,6 +86,10 @@ impl Database {
         }
     }
 
+    pub(crate) async fn close(&self) {
+        on!(Database, self, pool => pool.close().await);
+    }
+
     pub(crate) async fn ping(&self) -> Result<(), StoreError> {
         on!(Database, self, pool => sqlx::query("SELECT 1 FROM audit_head").fetch_one(pool).await.map(drop))?;
         Ok(())

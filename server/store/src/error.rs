@@ -24,7 +24,7 @@ pub enum StoreError {
         source: sqlx::Error,
     },
     /// A file or folder beside the database cannot be made or locked.
-    #[error("{path} beside the database cannot be used")]
+    #[error("{path} beside the database cannot be used; run this as the user whom the database belongs to")]
     Folder {
         /// The file or folder.
         path: PathBuf,
@@ -61,6 +61,12 @@ pub enum StoreError {
         noun: &'static str,
         /// The name asked for.
         name: String,
+    },
+    /// The key has a credential already, which says what it may sign.
+    #[error("this key is that of credential \"{credential}\" already")]
+    KeyInUse {
+        /// Name of the credential that has it.
+        credential: String,
     },
     /// Somebody else changed the state meanwhile. Look again, then decide again.
     #[error("credential \"{credential}\" is {actual}, not {expected} any more")]

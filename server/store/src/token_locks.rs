@@ -52,16 +52,6 @@ impl Store {
         transaction.commit().await
     }
 
-    /// Forgets all rejections by the token with this serial number.
-    ///
-    /// # Errors
-    /// [`StoreError::Busy`] (retry), [`StoreError::Database`].
-    pub async fn clear_pin_rejection(&self, serial: &str, act: AdministrativeAct) -> Result<(), StoreError> {
-        let mut transaction = self.database.begin().await?;
-        on!(Transaction, &mut transaction, t => query(CLEAR).bind(serial).execute(&mut **t).await)?;
-        self.commit(transaction, act).await
-    }
-
     /// Whether an operator has locked the token of this name.
     ///
     /// # Errors
@@ -81,13 +71,21 @@ impl Store {
         self.commit(transaction, act).await
     }
 
-    /// Takes an operator's lock away; PIN rejections are another matter.
+    /// Takes an operator's lock away, and forgets all PIN rejections by the token with this serial number where one is given.
     ///
     /// # Errors
     /// [`StoreError::Busy`] (retry), [`StoreError::Database`].
-    pub async fn unlock_token(&self, token: &str, act: AdministrativeAct) -> Result<(), StoreError> {
+    pub async fn unlock_token(
+        &self,
+        token: &str,
+        forget: Option<&str>,
+        act: AdministrativeAct,
+    ) -> Result<(), StoreError> {
         let mut transaction = self.database.begin().await?;
         on!(Transaction, &mut transaction, t => query(UNLOCK).bind(token).execute(&mut **t).await)?;
+        if let Some(serial) = forget {
+            on!(Transaction, &mut transaction, t => query(CLEAR).bind(serial).execute(&mut **t).await)?;
+        }
         self.commit(transaction, act).await
     }
 }

@@ -1,0 +1,13 @@
+//! Connections that are idle, slow or many, and a server that stops while it works.
+#[path = "connections/crowd.rs"]
+mod crowd;
+#[path = "connections/slow_callers.rs"]
+mod slow_callers;
+#[path = "connections/stop.rs"]
+mod stop;
+
+/// One test of this binary at a time, as they measure time.
+fn alone() -> std::sync::MutexGuard<'static, ()> {
+    static ALONE: std::sync::Mutex<()> = std::sync::Mutex::new(());
+    ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}

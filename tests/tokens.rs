@@ -1,0 +1,9 @@
+//! Tokens of a running service: PINs that are rejected, locks, keys that come while it runs, and where a PIN never is.
+#[path = "tokens/operators.rs"]
+mod operators;
+#[path = "tokens/pin_secrecy.rs"]
+mod pin_secrecy;
+#[path = "tokens/rejected_pin.rs"]
+mod rejected_pin;
+#[path = "tokens/spied.rs"]
+mod spied;

@@ -1,0 +1,84 @@
+//! A wrong PIN: tried once, never again by itself, not by a restart and not by a command.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::spied::Spied;
+
+/// What the housekeeping of a server needs to notice what others did, and more.
+const A_WHILE: Duration = Duration::from_millis(2500);
+
+#[test]
+fn a_rejected_pin_is_tried_once_over_restarts_and_commands_until_an_operator_unlocks() {
+    let mut spied = Spied::create();
+    spied.write_pin("0000-wrong");
+    for _ in 0..4 {
+        spied.service.start();
+        spied.is_away("pin-rejected");
+        std::thread::sleep(A_WHILE);
+        spied.is_away("pin-rejected");
+        spied.unavailable(&["token", "check", "hsm"]);
+        spied.unavailable(&["key", "list", "--token", "hsm"]);
+        let listed = spied.service.sigillo(&["token", "list"]);
+        assert_eq!(listed["items"][0]["state"], "pin-rejected");
+        spied.service.sigillo(&["status"]);
+        spied.service.take_server().stop();
+    }
+    assert_eq!(spied.calls("C_Login"), 1, "exactly one login, by whomever");
+
+    // The right PIN is not tried either before an operator says so: the service cannot know that it is right.
+    spied.write_pin(tests::token::PIN);
+    spied.service.start();
+    spied.is_away("pin-rejected");
+    assert_eq!(spied.calls("C_Login"), 1);
+    let unlocked = spied.service.sigillo(&["token", "unlock", "hsm"]);
+    assert_eq!(unlocked["state"], "ready");
+    spied.heals();
+    assert_eq!(spied.calls("C_Login"), 3, "one by the command, one by the server");
+
+    let events = spied.service.audit_events();
+    let rejected = |event: &&Value| event["event"] == "token-login" && event["outcome"] == "pin-rejected";
+    assert_eq!(events.iter().filter(rejected).count(), 1);
+}
+
+#[test]
+fn an_unlocked_token_signs_at_the_next_start_when_the_server_did_not_run() {
+    let mut spied = Spied::create();
+    spied.write_pin("0000-wrong");
+    spied.unavailable(&["token", "check", "hsm"]);
+    spied.unavailable(&["token", "check", "hsm"]);
+    assert_eq!(spied.calls("C_Login"), 1, "a command counts as a server does");
+    spied.write_pin(tests::token::PIN);
+    spied.service.sigillo(&["token", "unlock", "hsm"]);
+    spied.service.start();
+    spied.heals();
+}
+
+#[test]
+fn unlocking_with_a_pin_that_is_still_wrong_costs_one_login_and_not_one_for_each_process() {
+    let mut spied = Spied::create();
+    spied.write_pin("0000-wrong");
+    spied.service.start();
+    spied.is_away("pin-rejected");
+    for logins in 2..5 {
+        spied.unavailable(&["token", "unlock", "hsm"]);
+        std::thread::sleep(A_WHILE);
+        spied.is_away("pin-rejected");
+        assert_eq!(spied.calls("C_Login"), logins);
+    }
+}
+
+#[test]
+fn a_token_that_is_locked_and_whose_pin_was_rejected_needs_one_unlock() {
+    let mut spied = Spied::create();
+    spied.write_pin("0000-wrong");
+    spied.service.start();
+    spied.is_away("pin-rejected");
+    spied.service.sigillo(&["token", "lock", "hsm"]);
+    std::thread::sleep(A_WHILE);
+    spied.is_away("locked");
+    spied.write_pin(tests::token::PIN);
+    assert_eq!(spied.service.sigillo(&["token", "unlock", "hsm"])["state"], json!("ready"));
+    spied.heals();
+}
