@@ -10,6 +10,7 @@ use administration::{AdministrationError, Configuration, Node, credential};
 use anyhow::Context;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use store::AuditEvent;
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::authentication::remember_peer_certificate;
 use crate::request_id::identify;
@@ -17,8 +18,7 @@ use crate::router::routes;
 use crate::service::Service;
 use crate::tls;
 
-/// Runs a server until it is told to stop. What is being signed is finished and recorded first; on SIGTERM it is answered
-/// too, on SIGINT connections are cut.
+/// Runs a server until it is told to stop (SIGTERM, SIGINT): requests in flight are finished first.
 ///
 /// # Errors
 /// When configuration, database or listener do not allow it. A token that is away or rejects its PIN is no such reason.
@@ -36,13 +36,8 @@ pub fn run(configuration: Configuration) -> anyhow::Result<()> {
     node.open_tokens()?;
     for token in node.tokens() {
         let status = cryptotoken_api::CryptoToken::status(token.as_ref());
-        tracing::info!(
-            token.name = status.name,
-            "token \"{}\" is {} {}",
-            status.name,
-            status.state.name(),
-            status.reason
-        );
+        let why = if status.reason.is_empty() { String::new() } else { format!(": {}", status.reason) };
+        tracing::info!(token.name = status.name, "token \"{}\" is {}{why}", status.name, status.state.name());
     }
     let (instance, version) = (audit.instance(), env!("CARGO_PKG_VERSION").to_owned());
     audit.submit(vec![AuditEvent::ServiceStarted { instance, version: version.clone() }]).wait()?;
@@ -84,7 +79,15 @@ async fn serve(node: &Node, service: web::Data<Service>, metrics: PrometheusHand
     for address in server.addrs() {
         tracing::info!("listening on {scheme}://{address}");
     }
-    server.run().await.context("the listener failed")
+    // Its own handling of signals cuts the connections on SIGINT.
+    let server = server.disable_signals().run();
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let handle = server.handle();
+    actix_web::rt::spawn(async move {
+        tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
+        handle.stop(true).await;
+    });
+    server.await.context("the listener failed")
 }
 
 /// What other processes and time change: locks of tokens, rejected PINs that may be tried again, certificates that begin or end.

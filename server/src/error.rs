@@ -37,7 +37,9 @@ pub(crate) enum ApiError {
     #[error("{0}")]
     Malformed(String),
     /// More octets than the service takes.
-    #[error("the body is larger than {limit}, the most this service takes; send a smaller document or its digest")]
+    #[error(
+        "what was sent is larger than {limit}, the most that is taken here; send a smaller document or its digest, or fewer digests at a time"
+    )]
     TooLarge { limit: administration::configuration::ByteSize },
     /// The body is of a kind that this path does not take.
     #[error("{0}")]

@@ -45,6 +45,9 @@ impl Evidence {
         let event: Value = serde_json::from_str(record["event"].as_str().unwrap()).unwrap();
         let text = event["dtbsr"].as_str().unwrap().to_owned();
         let database = service.folder().join("sigillo.db");
+        // A process that ends quickly leaves its last writes in the write-ahead log; what is attacked here is the file.
+        let checkpoint = "import sqlite3, sys; sqlite3.connect(sys.argv[1]).execute('PRAGMA wal_checkpoint(TRUNCATE)')";
+        tests::programs::run(Command::new("python3").args(["-c", checkpoint]).arg(&database));
         let pristine = std::fs::read(&database).unwrap();
         Self { service, database, pristine, target, last, text }
     }

@@ -135,9 +135,9 @@ fn take_in(
         "publicKeySha256": public_key.fingerprint(), "attributes": key.attributes,
         "evidenceSha256": new.evidence.as_ref().map(|evidence| evidence.record_sha256.clone()),
     }));
-    node.wait(node.store().insert_credential(&new, act))?;
-    // Before any certificate exists, and on record as every use of a key.
+    // Before the key has a credential, and on record as every use of a key. One that fails stays `on token only`.
     prove(node, actor, alias.as_str(), &location, public_key)?;
+    node.wait(node.store().insert_credential(&new, act))?;
     Ok(view(token_name, Some(key), node.wait(node.store().credential(alias.as_str()))?.as_ref()))
 }
 
