@@ -45,11 +45,14 @@ impl Pkcs11Token {
     }
 
     fn handle_spans_sessions(&self, key: &KeyInfo) -> Result<(bool, String), String> {
-        let found = self.try_change(|session| {
-            let handle = objects::find_one(session, ObjectClass::PRIVATE_KEY, &key.id)?;
-            // Inside, so that this session is lent and the other one is another.
-            Ok(self.read("C_GetAttributeValue", |other| Ok(other.get_attributes(handle, &[AttributeType::Label])?)))
-        })?;
+        if self.profile().session.read_write {
+            return Err("all sessions come from one pool here, so that the second may be the first".to_owned());
+        }
+        // Found in a read-write session of its own, which is closed then, and read in one of the pool. Two sessions at once could wait for
+        // each other.
+        let handle = self.try_change(|session| objects::find_one(session, ObjectClass::PRIVATE_KEY, &key.id))?;
+        let found =
+            self.read("C_GetAttributeValue", |other| Ok(other.get_attributes(handle, &[AttributeType::Label])?));
         let label = [Attribute::Label(key.label.as_bytes().to_vec())];
         match found {
             Ok(attributes) => Ok((attributes == label, String::new())),
