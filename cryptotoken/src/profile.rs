@@ -31,6 +31,8 @@ pub struct TokenProfile {
     pub cert: Cert,
     /// Return values by what helps against them.
     pub errors: Errors,
+    /// How far one goes to get a lost device back.
+    pub recovery: Recovery,
     /// What the device is worth; never overridden.
     pub assurance: Assurance,
     /// Whether `sigillo.toml` changed a field.
@@ -278,6 +280,37 @@ pub struct Errors {
     pub handle: BTreeSet<String>,
     /// Only connecting anew helps.
     pub device: BTreeSet<String>,
+}
+
+/// Getting a lost device back.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Recovery {
+    /// How far one goes.
+    pub depth: RecoveryDepth,
+    /// Pause after the first failed attempt; it doubles with each one, and is shortened at random.
+    #[serde(deserialize_with = "duration")]
+    pub back_off: Duration,
+    /// The longest pause; a device that is back is found again within it.
+    #[serde(deserialize_with = "duration")]
+    pub back_off_max: Duration,
+    /// After how long a call that does not return is given up, with its thread and its session.
+    #[serde(deserialize_with = "duration")]
+    pub call_timeout: Duration,
+}
+
+/// How far one goes to get a lost device back. Each step begins with those before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RecoveryDepth {
+    /// Another session.
+    Session,
+    /// Slot, login and sessions anew.
+    Slot,
+    /// `C_Finalize` and `C_Initialize`, then the slot anew. All tokens of the library share it.
+    Module,
+    /// The library cannot be initialised twice: an operator restarts the service.
+    Process,
 }
 
 /// What the device is worth.

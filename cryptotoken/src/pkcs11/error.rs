@@ -16,7 +16,7 @@ pub(crate) enum ErrorClass {
     /// Connecting to the device anew.
     Device,
     /// Nothing that this service can do.
-    Other,
+    Fatal,
 }
 
 /// Sorts a failure by the profile's lists.
@@ -31,7 +31,7 @@ pub(crate) fn classify(error: &Error, classes: &Errors) -> ErrorClass {
     } else if classes.device.contains(&name) {
         ErrorClass::Device
     } else {
-        ErrorClass::Other
+        ErrorClass::Fatal
     }
 }
 

@@ -99,6 +99,7 @@ mod tests {
             qscd: true,
             overridden: false,
             sessions: (0, 1),
+            hung_calls: 0,
         }
     }
 

@@ -130,5 +130,6 @@ fn misconfigured(config: &TokenConfig, error: &AdministrationError) -> TokenStat
         qscd: false,
         overridden: !config.overrides.is_empty(),
         sessions: (0, 0),
+        hung_calls: 0,
     }
 }
