@@ -43,6 +43,7 @@ pub(crate) fn isolated(module: &str, name: &str, body: fn(&Bench)) {
         .args(["--exact", &test, "--nocapture"])
         .env(FOLDER, folder.path())
         .env("SOFTHSM2_CONF", conf)
+        .env("P11_KIT_SERVER_ADDRESS", format!("unix:path={}", folder.path().join("kit.sock").display()))
         .env("PKCS11SPY", softhsm())
         .env("PKCS11SPY_OUTPUT", folder.path().join("spy.log"))
         .output()
@@ -54,7 +55,7 @@ pub(crate) fn isolated(module: &str, name: &str, body: fn(&Bench)) {
 }
 
 /// The first of `paths` that exists.
-fn installed(paths: &[&str], what: &str) -> PathBuf {
+pub(crate) fn installed(paths: &[&str], what: &str) -> PathBuf {
     let found = paths.iter().map(PathBuf::from).find(|path| path.exists());
     found.unwrap_or_else(|| panic!("{what} is not installed; run: scripts/install-tools"))
 }
@@ -142,6 +143,13 @@ impl Bench {
         let mut all = vec!["--module", &library, "--token-label", "sigillo", "--login", "--pin", USER_PIN];
         all.extend(arguments);
         run("pkcs11-tool", &all).unwrap_or_else(|text| panic!("pkcs11-tool {arguments:?}: {text}"))
+    }
+
+    /// How often a function of PKCS#11 answered this through the spy.
+    pub(crate) fn answers(&self, code: &str) -> usize {
+        let log = std::fs::read_to_string(self.folder.join("spy.log")).unwrap();
+        assert!(log.contains("CKR_OK"), "the spy saw nothing");
+        log.lines().filter(|line| line.starts_with("Returned:") && line.contains(code)).count()
     }
 
     /// How often a function of PKCS#11 was called through the spy.

@@ -8,3 +8,4 @@ mod certificates;
 mod faults;
 mod keys;
 mod login;
+mod outage;
