@@ -1,5 +1,9 @@
 //! The HTTP API: what it takes, what it refuses and how, who may call.
 
+#[path = "api/changes.rs"]
+mod changes;
+#[path = "api/faulty_token.rs"]
+mod faulty_token;
 #[path = "api/native.rs"]
 mod native;
 #[path = "api/refusals.rs"]

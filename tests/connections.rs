@@ -5,3 +5,9 @@ mod crowd;
 mod slow_callers;
 #[path = "connections/stop.rs"]
 mod stop;
+
+/// One test of this binary at a time, as they measure time.
+fn alone() -> std::sync::MutexGuard<'static, ()> {
+    static ALONE: std::sync::Mutex<()> = std::sync::Mutex::new(());
+    ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}

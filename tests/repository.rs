@@ -1,5 +1,7 @@
 //! What holds for the repository as a whole: layers, licences, the OpenAPI document, what may stand in a file.
 
+#[path = "repository/documentation.rs"]
+mod documentation;
 #[path = "repository/files.rs"]
 mod files;
 #[path = "repository/layers.rs"]
@@ -8,6 +10,8 @@ mod layers;
 mod licences;
 #[path = "repository/openapi.rs"]
 mod openapi;
+#[path = "repository/quick_start.rs"]
+mod quick_start;
 
 use std::process::Command;
 

@@ -146,5 +146,7 @@ fn what(event: &Map<String, Value>) -> String {
         };
         (text != "-").then_some(text)
     });
-    told.collect::<Vec<_>>().join(" · ")
+    // Work on a device is announced and told again when it is done.
+    let phase = event.get("detail").and_then(|detail| detail.get("phase")?.as_str()).map(str::to_owned);
+    told.chain(phase).collect::<Vec<_>>().join(" · ")
 }

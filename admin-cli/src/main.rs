@@ -35,6 +35,9 @@ fn main() -> ExitCode {
         Err(error) => return refuse_arguments(&error),
     };
     log(cli.output);
+    if let Err(error) = administration::memory::protect() {
+        tracing::warn!("core dumps cannot be turned off: {error}");
+    }
     let output = cli.output;
     match cli.run() {
         Ok(code) => code,

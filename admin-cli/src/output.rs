@@ -162,16 +162,23 @@ pub(crate) fn moment(time: time::OffsetDateTime) -> String {
 
 fn empty_table() -> Table {
     let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
+    table.load_style(presets::NOTHING);
     // A pipe has no width; lines then stay whole, for `grep`.
     if !table.is_tty() {
         table.set_content_arrangement(ContentArrangement::Disabled);
+        return table;
+    }
+    table.set_content_arrangement(ContentArrangement::Dynamic);
+    // Some terminals say they have no columns at all, as `docker exec -t` makes them.
+    if table.width().is_none_or(|width| width < 40) {
+        table.set_width(100);
     }
     table
 }
 
 fn lines(table: &Table) -> String {
-    table.lines().map(|line| format!("{}\n", line.trim())).collect()
+    // The first column's own padding; wrapped lines keep their place under it.
+    table.lines().map(|line| format!("{}\n", line.strip_prefix(' ').unwrap_or(&line).trim_end())).collect()
 }
 
 #[cfg(test)]

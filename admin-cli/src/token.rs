@@ -2,12 +2,13 @@
 
 use std::path::PathBuf;
 
-use administration::token;
+use administration::token::{self, CheckItem, TokenCheck};
 use clap::Subcommand;
 use cryptotoken_api::TokenStatus;
 
 use crate::context::Context;
 use crate::failure::Failure;
+use crate::output::OutputFormat;
 use crate::prompt;
 
 #[derive(Debug, Subcommand)]
@@ -30,10 +31,13 @@ pub(crate) enum Verb {
         #[arg(long, value_name = "FILE")]
         pin_file: Option<PathBuf>,
     },
-    /// Connect, log in and list keys: does the token work?
+    /// Connect, log in, list keys and compare the device with its profile; exit code 3 where it is another device.
     Check {
         /// Name in sigillo.toml.
         token: String,
+        /// Measure, too: generate, use and destroy throw-away keys of every kind. Writes to the device and takes a while.
+        #[arg(long)]
+        keys: bool,
     },
     /// Let a corrected PIN be tried once, take an operator's lock away, or type the PIN of an unlock = "manual" token.
     Unlock {
@@ -54,12 +58,7 @@ pub(crate) fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
     let (node, output) = (context.node()?, context.output);
     let status = match verb {
         Verb::List => return output.list(&token::list(&node), &COLUMNS, row),
-        Verb::Check { token } => {
-            let check = token::check(&node, &token)?;
-            let mut properties = properties(&check.status);
-            properties.push(("keys", check.keys.to_string()));
-            return output.one(&check, &properties);
-        }
+        Verb::Check { token, keys } => return check(context, &token::check(&node, &context.actor, &token, keys)?),
         Verb::Show { token } => token::show(&node, &token)?,
         Verb::Init { token, so_pin_file, pin_file } => {
             // Whoever is asked for PINs should not learn afterwards that there is no such token.
@@ -70,12 +69,30 @@ pub(crate) fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
         }
         Verb::Unlock { token, pin_file } => {
             let needed = pin_file.is_some() || token::needs_pin(&node, &token)?;
-            let pin = needed.then(|| prompt::secret(pin_file.as_deref(), "PIN", "--pin-file")).transpose()?;
+            let what = token::pin_name(&node, &token)?;
+            let pin = needed.then(|| prompt::secret(pin_file.as_deref(), &what, "--pin-file")).transpose()?;
             token::unlock(&node, &context.actor, &token, pin.as_ref())?
         }
         Verb::Lock { token } => token::lock(&node, &context.actor, &token)?,
     };
     output.one(&status, &properties(&status))
+}
+
+// The table is an answer in either case; whether it refuses is said apart, for people and by the exit code.
+fn check(context: &Context, check: &TokenCheck) -> Result<(), Failure> {
+    let mut properties = properties(&check.status);
+    properties.push(("keys", check.keys.to_string()));
+    properties.push(("failover", check.failover.clone()));
+    context.output.one(check, &properties)?;
+    if context.output == OutputFormat::Table {
+        context.output.text("\n")?;
+        let items = check.items.iter().collect();
+        context.output.list(&items, &["field", "profile", "device", "verdict"], |item: &&CheckItem| {
+            let verdict = if item.refuses() { "DIFFERS" } else { item.verdict.name() };
+            vec![item.field.clone(), item.expected.clone(), item.found.clone(), verdict.to_owned()]
+        })?;
+    }
+    check.refusal().map_or(Ok(()), |reason| Err(Failure::refused(reason)))
 }
 
 /// Columns of [`row`].
@@ -104,6 +121,15 @@ fn properties(status: &TokenStatus) -> Vec<(&'static str, String)> {
         ("serial", status.serial.clone().unwrap_or_default()),
         ("device", status.device.clone().unwrap_or_default()),
         ("qualified device", if status.qscd { "yes" } else { "no" }.to_owned()),
+        ("device confirmed", confirmed(status.device_confirmed).to_owned()),
         ("sessions", format!("{used} of {most} in use")),
     ]
+}
+
+const fn confirmed(confirmed: Option<bool>) -> &'static str {
+    match confirmed {
+        Some(true) => "yes, it is what the profile describes",
+        Some(false) => "no, it is another one",
+        None => "not known",
+    }
 }

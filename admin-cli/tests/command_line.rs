@@ -3,6 +3,8 @@
 
 #[path = "command_line/administration.rs"]
 mod administration;
+#[path = "command_line/devices.rs"]
+mod devices;
 #[path = "command_line/installation.rs"]
 mod installation;
 #[path = "command_line/refusals.rs"]

@@ -7,6 +7,8 @@
 //! data cannot say it, an enum of `profile.rs` gets a variant, handled in one `match`.
 
 pub mod config;
+pub mod conformance;
+pub mod identity;
 pub mod lifecycle;
 pub mod login;
 pub mod pkcs11;

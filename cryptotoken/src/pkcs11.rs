@@ -19,9 +19,11 @@ use crate::pkcs11::link::{Link, Unready};
 use crate::pkcs11::recovery::Remedy;
 use crate::pkcs11::session_pool::Failure;
 use crate::pkcs11::sign::Pkcs11Signer;
-use crate::profile::{CertStore, TokenProfile};
+use crate::profile::{CertStore, KeygenMode, Support, TokenProfile};
 
+mod conduct;
 mod connection;
+mod describe;
 mod error;
 mod gate;
 mod link;
@@ -221,6 +223,7 @@ impl CryptoToken for Pkcs11Token {
             serial: facts.serial,
             device: facts.device,
             qscd: self.profile.assurance.qscd,
+            device_confirmed: self.profile.identity.confirm(&facts.identity),
             overridden: self.profile.overridden,
             sessions,
             hung_calls: self.link.connector().hung(),
@@ -249,11 +252,18 @@ impl CryptoToken for Pkcs11Token {
     }
 
     fn generate_key(&self, alias: &KeyAlias, id: &KeyId, spec: KeySpec) -> Result<KeyInfo, TokenError> {
+        if self.profile.keygen.mode == KeygenMode::External {
+            let what = &self.profile.keygen.external;
+            return Err(TokenError::Refused(format!(
+                "no keys are generated on token \"{}\" from here: {what}",
+                self.name()
+            )));
+        }
         let connection = self.connection()?;
         let mechanism =
             manage::keygen_mechanism(&self.profile.keygen, spec).map(|mechanism| mechanism.mechanism_type());
         let offered = |wanted| connection.mechanisms.as_ref().is_none_or(|list| list.contains(&wanted));
-        if !mechanism.is_some_and(offered) {
+        if self.profile.keygen.support(spec) == Support::No || !mechanism.is_some_and(offered) {
             return Err(TokenError::Refused(format!("token \"{}\" makes no keys of kind {spec}", self.name())));
         }
         let generated = self.change("C_GenerateKeyPair", |session| {

@@ -52,9 +52,14 @@ pub fn run(configuration: Configuration) -> anyhow::Result<()> {
     housekeeping.abort();
     runtime.block_on(service.dispatcher().drain());
     audit.submit(vec![AuditEvent::ServiceStopped { instance, version }]).wait()?;
+    // Not by dropping it, which would wait for a call that hangs in a vendor's library.
+    runtime.shutdown_timeout(STOP_GRACE);
     tracing::info!("stopped");
     served
 }
+
+/// How long threads that are late may go on after everything else has stopped.
+const STOP_GRACE: Duration = Duration::from_secs(2);
 
 async fn serve(node: &Node, service: web::Data<Service>, metrics: PrometheusHandle) -> anyhow::Result<()> {
     let config: &ServerConfig = &node.configuration().server;
@@ -71,7 +76,7 @@ async fn serve(node: &Node, service: web::Data<Service>, metrics: PrometheusHand
             let acceptor = tls::acceptor(tls, &node.configuration().base_dir)?;
             (server.bind_openssl(config.listen, acceptor), "https")
         }
-        None => (server.bind_auto_h2c(config.listen), "http"),
+        None => (server.bind(config.listen), "http"),
     };
     let server = server.with_context(|| format!("cannot listen on {}", config.listen))?;
     for address in server.addrs() {

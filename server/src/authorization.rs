@@ -30,6 +30,14 @@ impl Grant {
         }
     }
 
+    /// The same grant as it is now, with the newest version of the worker.
+    ///
+    /// # Errors
+    /// As [`Self::find`], when it was taken away or its client revoked meanwhile.
+    pub(crate) async fn renewed(&self, store: &Store) -> Result<Self, ApiError> {
+        Self::find(self.principal.clone(), &self.worker.name, store).await
+    }
+
     /// Name of the client.
     pub(crate) fn client(&self) -> &str {
         &self.principal.client

@@ -3,8 +3,9 @@
 //! Knows no HTTP. The work runs on blocking threads of its own and goes on when the caller hangs up, so that every intent
 //! gets its outcome.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use administration::Node;
@@ -71,34 +72,61 @@ impl Dispatcher {
         requests: Vec<SigningRequest>,
         pending: impl Send + 'static,
     ) -> Result<Completed, ApiError> {
-        let deadline = Instant::now() + self.0.timeout;
-        let (permit, credential) = match self.enter(&grant, deadline).await {
+        let deadline = request_id.received() + self.0.timeout;
+        let (permit, grant, credential) = match self.enter(&grant, deadline).await {
             Ok(entered) => entered,
             Err(error) => {
                 self.refused(grant.client(), &grant.worker().name, request_id, &error).await;
                 return Err(error);
             }
         };
-        // A task of its own: dropping this future, as a caller's hanging up does, does not stop it.
         let shared = Arc::clone(&self.0);
-        let work = self.0.node.runtime().spawn_blocking(move || {
-            let _held = (permit, pending);
-            shared.process(&grant, request_id, credential, &requests, deadline)
+        // A task of its own: dropping this future, as a caller's hanging up does, does not stop it.
+        let task = self.0.node.runtime().spawn(async move {
+            let _permit = permit;
+            let ending = Arc::new(Ending::default());
+            let mut work = tokio::task::spawn_blocking({
+                let ending = Arc::clone(&ending);
+                move || {
+                    let _pending = pending;
+                    shared.process(&grant, request_id, credential, &requests, deadline, &ending)
+                }
+            });
+            match tokio::time::timeout_at(deadline.into(), &mut work).await {
+                Ok(ended) => ended,
+                Err(_) if ending.claim() => {
+                    // A call that hangs in a vendor's library, perhaps for ever, costs its thread and not its place.
+                    metrics::counter!("sigillo_requests_late_total").increment(1);
+                    Ok(Err(ApiError::Late))
+                }
+                // It ended in the last moment, and only waits for its records.
+                Err(_) => work.await,
+            }
         });
-        work.await.map_err(|error| ApiError::Internal(format!("the worker's thread ended: {error}")))?
+        let ended = task.await.and_then(|ended| ended);
+        ended.map_err(|error| ApiError::Internal(format!("the worker's thread ended: {error}")))?
     }
 
     async fn enter(
         &self,
         grant: &Grant,
         deadline: Instant,
-    ) -> Result<(OwnedSemaphorePermit, Option<CredentialRecord>), ApiError> {
+    ) -> Result<(OwnedSemaphorePermit, Grant, Option<CredentialRecord>), ApiError> {
+        let permit = self.permit(deadline).await?;
+        // Sending the body and waiting took time, in which an administrator may have decided otherwise.
+        let grant = grant.renewed(self.0.node.store()).await?;
+        let credential = self.0.node.store().credential(worker_config(&grant)?.credential()).await?;
+        Ok((permit, grant, credential))
+    }
+
+    async fn permit(&self, deadline: Instant) -> Result<OwnedSemaphorePermit, ApiError> {
+        if let Ok(permit) = Arc::clone(&self.0.permits).try_acquire_owned() {
+            return Ok(permit);
+        }
         let _waiting = Waiting::enter(&self.0)?;
         let permit = Arc::clone(&self.0.permits).acquire_owned();
         let permit = tokio::time::timeout_at(deadline.into(), permit).await;
-        let permit = permit.map_err(|_| ApiError::Overloaded)?.map_err(|_| ApiError::Overloaded)?;
-        let credential = self.0.node.store().credential(worker_config(grant)?.credential()).await?;
-        Ok((permit, credential))
+        permit.map_err(|_| ApiError::Overloaded)?.map_err(|_| ApiError::Overloaded)
     }
 
     /// Puts a refusal after authentication on record.
@@ -137,6 +165,16 @@ impl Drop for Waiting<'_> {
     }
 }
 
+/// Who ends a request: its worker or the clock. The first one decides, so that the record says what the caller gets.
+#[derive(Default)]
+struct Ending(AtomicBool);
+
+impl Ending {
+    fn claim(&self) -> bool {
+        !self.0.swap(true, Ordering::AcqRel)
+    }
+}
+
 impl Shared {
     fn process(
         &self,
@@ -145,10 +183,11 @@ impl Shared {
         credential: Option<CredentialRecord>,
         requests: &[SigningRequest],
         deadline: Instant,
+        ending: &Ending,
     ) -> Result<Completed, ApiError> {
         let started = Instant::now();
         let worker = &grant.worker().name;
-        let result = self.sign_all(grant, request_id, credential, requests, deadline);
+        let result = self.sign_all(grant, request_id, credential, requests, deadline, ending);
         let outcome = if result.is_ok() { "signed" } else { "failed" };
         metrics::counter!("sigillo_requests_total", "worker" => worker.clone(), "outcome" => outcome).increment(1);
         metrics::histogram!("sigillo_request_seconds", "worker" => worker.clone())
@@ -163,28 +202,32 @@ impl Shared {
         credential: Option<CredentialRecord>,
         requests: &[SigningRequest],
         deadline: Instant,
+        ending: &Ending,
     ) -> Result<Completed, ApiError> {
-        let mut outcomes = Vec::new();
-        let result = self.prepare(grant, credential).and_then(|prepared| {
+        let mut signers = Vec::with_capacity(requests.len());
+        // A fault of ours in reading a document ends this request, and not without its record.
+        let result = catch_unwind(AssertUnwindSafe(|| {
+            let prepared = self.prepare(grant, credential)?;
             let mut documents = Vec::with_capacity(requests.len());
             for request in requests {
-                let signer = self.lend(&prepared, grant, request_id, request)?;
+                signers.push(self.lend(&prepared, grant, request_id, request)?);
                 let environment = SigningEnvironment {
                     credential: &prepared.credential,
-                    signer: &signer,
+                    signer: signers.last().ok_or_else(|| ApiError::Internal("no signer was lent".into()))?,
                     clock: &SystemClock,
                     deadline,
                 };
-                let signed = prepared.worker.process(request, &environment);
-                outcomes.extend(signer.take_outcomes());
-                documents.push(signed?);
+                documents.push(prepared.worker.process(request, &environment)?);
             }
             Ok(Completed { documents, credential: prepared.credential })
-        });
+        }));
+        let result = result.unwrap_or_else(|_| Err(ApiError::Internal("the worker panicked".into())));
+        let result = if ending.claim() { result } else { result.and(Err(ApiError::Late)) };
+        let outcomes: Vec<Receipt> = signers.iter().flat_map(AuditedSigner::take_outcomes).collect();
         let event = match &result {
             // A refusal before any use of the key is no failure of a signature.
             Err(error) if outcomes.is_empty() => refusal(grant.client(), &grant.worker().name, request_id, error),
-            other => completion(grant, request_id, other),
+            other => completion(grant, request_id, other, signers.iter().any(AuditedSigner::may_have_signed)),
         };
         // Nothing is sent before every outcome and the end of the request are durable.
         let last = self.audit.submit(vec![event]);
@@ -288,7 +331,12 @@ fn document_sha256(content: &DocumentContent) -> Option<String> {
     }
 }
 
-fn completion(grant: &Grant, request_id: RequestId, result: &Result<Completed, ApiError>) -> AuditEvent {
+fn completion(
+    grant: &Grant,
+    request_id: RequestId,
+    result: &Result<Completed, ApiError>,
+    may_have_signed: bool,
+) -> AuditEvent {
     let level = result.as_ref().ok().and_then(|completed| completed.documents.first()?.level);
     AuditEvent::RequestCompleted {
         request_id: request_id.uuid(),
@@ -296,8 +344,8 @@ fn completion(grant: &Grant, request_id: RequestId, result: &Result<Completed, A
         worker: grant.worker().name.clone(),
         outcome: match result {
             Ok(_) => RequestOutcome::Released,
-            Err(ApiError::Worker(WorkerError::Signer(_))) => RequestOutcome::Failed,
-            Err(_) => RequestOutcome::Withheld,
+            Err(_) if may_have_signed => RequestOutcome::Withheld,
+            Err(_) => RequestOutcome::Failed,
         },
         level: level.map(|level| level.name().to_owned()),
         reason: result.as_ref().err().map(ApiError::causes),

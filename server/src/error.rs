@@ -48,6 +48,9 @@ pub(crate) enum ApiError {
     /// Too many requests are waiting, or this one waited too long.
     #[error("the service is busy; try again later")]
     Overloaded,
+    /// The request was not finished in time; what is still made of it is withheld.
+    #[error("the request was not finished in time and nothing of it is released; try again later")]
+    Late,
     /// The worker refused or failed.
     #[error(transparent)]
     Worker(#[from] WorkerError),
@@ -96,6 +99,8 @@ impl ApiError {
             Self::MediaType(_) => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "media-type"),
             Self::Slow(_) => (StatusCode::REQUEST_TIMEOUT, "too-slow"),
             Self::Overloaded => (StatusCode::SERVICE_UNAVAILABLE, "overloaded"),
+            // What takes that long is the device.
+            Self::Late => (StatusCode::SERVICE_UNAVAILABLE, "token-unavailable"),
             Self::NotQualified { .. } => (StatusCode::CONFLICT, "credential-not-active"),
             Self::Store(_) => (StatusCode::SERVICE_UNAVAILABLE, "database-unavailable"),
             Self::Misconfigured(_) => (StatusCode::INTERNAL_SERVER_ERROR, "misconfigured"),
@@ -115,6 +120,7 @@ impl ApiError {
     /// What the caller may read. Details of operator and service faults stay in the log.
     pub(crate) fn detail(&self) -> String {
         match self.problem() {
+            _ if matches!(self, Self::Late) => self.to_string(),
             (StatusCode::INTERNAL_SERVER_ERROR, "misconfigured") => {
                 "the service is not set up for this request; tell its operator the request id".into()
             }

@@ -27,7 +27,9 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    protect_memory();
+    if let Err(error) = administration::memory::protect() {
+        eprintln!("sigillo-server: core dumps cannot be turned off: {error}");
+    }
     let filter = EnvFilter::try_from_env("SIGILLO_LOG")
         .unwrap_or_else(|_| EnvFilter::new("info,actix_server=warn,cryptoki=off"));
     tracing_subscriber::fmt().json().flatten_event(true).with_env_filter(filter).with_writer(std::io::stderr).init();
@@ -52,15 +54,5 @@ fn print(text: Result<String, Box<dyn std::error::Error>>) -> ExitCode {
             eprintln!("sigillo-server: {error}");
             ExitCode::FAILURE
         }
-    }
-}
-
-// Promise 5: a PIN must not get into a core dump, nor be read by another process of this user.
-fn protect_memory() {
-    let none = rustix::process::Rlimit { current: Some(0), maximum: Some(0) };
-    let limited = rustix::process::setrlimit(rustix::process::Resource::Core, none);
-    let hidden = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
-    if let Err(error) = limited.and(hidden) {
-        eprintln!("sigillo-server: core dumps cannot be turned off: {error}");
     }
 }

@@ -5,27 +5,40 @@ use std::time::Instant;
 
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
-use actix_web::http::header::{HeaderName, HeaderValue};
+use actix_web::error::InternalError;
+use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 use actix_web::middleware::Next;
 use actix_web::{Error, FromRequest, HttpMessage, HttpRequest};
 use uuid::Uuid;
 
 use crate::error::ApiError;
 
-/// Identifier of one request, ordered by time (UUID version 7).
+/// Identifier of one request, ordered by time (UUID version 7), and when its head had arrived.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct RequestId(Uuid);
+pub(crate) struct RequestId {
+    uuid: Uuid,
+    received: Instant,
+}
 
 impl RequestId {
+    fn now() -> Self {
+        Self { uuid: Uuid::now_v7(), received: Instant::now() }
+    }
+
     /// As the audit records have it.
     pub(crate) const fn uuid(self) -> Uuid {
-        self.0
+        self.uuid
+    }
+
+    /// From when on its time counts.
+    pub(crate) const fn received(self) -> Instant {
+        self.received
     }
 }
 
 impl fmt::Display for RequestId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        self.uuid.fmt(f)
     }
 }
 
@@ -44,12 +57,17 @@ pub(crate) async fn identify<B: MessageBody + 'static>(
     request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
-    let id = RequestId(Uuid::now_v7());
+    let id = RequestId::now();
     request.extensions_mut().insert(id);
-    let started = Instant::now();
     let (method, path) = (request.method().clone(), request.path().to_owned());
 
-    let mut response = next.call(request).await?.map_into_boxed_body();
+    // A task of its own, which goes on when the connection breaks off and this future is dropped: what is refused after
+    // authentication then is on record too, and what was taken on is finished.
+    let handled = match actix_web::rt::spawn(next.call(request)).await {
+        Ok(handled) => handled?,
+        Err(fault) => return Err(broken_off(id, &fault.to_string())),
+    };
+    let mut response = handled.map_into_boxed_body();
 
     let error = response.response().error().map(|error| match error.as_error::<ApiError>() {
         Some(error) => (error.response(id), error.causes()),
@@ -66,9 +84,23 @@ pub(crate) async fn identify<B: MessageBody + 'static>(
         response = ServiceResponse::new(request, problem);
     } else {
         let status = response.status().as_u16();
-        tracing::debug!(request.id = %id, %method, %path, status, millis = started.elapsed().as_millis(), "request {id} answered");
+        tracing::debug!(request.id = %id, %method, %path, status, millis = id.received.elapsed().as_millis(), "request {id} answered");
     }
-    let value = HeaderValue::from_str(&id.to_string()).map_err(|error| ApiError::Internal(error.to_string()))?;
-    response.headers_mut().insert(HeaderName::from_static("sigillo-request-id"), value);
+    mark(response.headers_mut(), id);
     Ok(response)
+}
+
+/// The answer when a handler panicked: a bug, and the caller still gets its problem document.
+fn broken_off(id: RequestId, fault: &str) -> Error {
+    tracing::error!(request.id = %id, "request {id} broke off: {fault}");
+    let error = ApiError::Internal(fault.to_owned());
+    let mut problem = error.response(id);
+    mark(problem.headers_mut(), id);
+    InternalError::from_response(error, problem).into()
+}
+
+fn mark(headers: &mut HeaderMap, id: RequestId) {
+    if let Ok(value) = HeaderValue::from_str(&id.to_string()) {
+        headers.insert(HeaderName::from_static("sigillo-request-id"), value);
+    }
 }

@@ -46,72 +46,82 @@ fn ended(events: &[Value], client: &str) -> bool {
     of_client(events, client).iter().any(|event| matches!(kind(event), "request-completed" | "request-refused"))
 }
 
+/// A way to hang up, with a name for its client.
+type Manner = (&'static str, fn(RawConnection));
+
+const MANNERS: [Manner; 2] = [("closing", drop), ("resetting", RawConnection::reset)];
+
 #[test]
 fn a_client_that_hangs_up_while_its_request_is_signed_leaves_every_outcome_and_the_end_on_record() {
     let service = &bench().service;
-    let key = service.api_key("impatient", &["raw"]);
-    let mut connection = RawConnection::open(service.server().url()).unwrap();
-    connection.send(&digest_request(&key, &many_digests())).unwrap();
-    eventually(service, "the first intent", |events| !of_client(events, "impatient").is_empty());
-    drop(connection);
+    for (name, hang_up) in MANNERS {
+        let key = service.api_key(name, &["raw"]);
+        let mut connection = RawConnection::open(service.server().url()).unwrap();
+        connection.send(&digest_request(&key, &many_digests())).unwrap();
+        eventually(service, "the first intent", |events| !of_client(events, name).is_empty());
+        hang_up(connection);
 
-    let events = eventually(service, "the end of the request", |events| ended(events, "impatient"));
-    let records = of_client(&events, "impatient");
-    let intents: Vec<&Value> = records.iter().copied().filter(|event| kind(event) == "signing-intended").collect();
-    assert_eq!(intents.len(), DIGESTS);
-    let attempts = attempts(&events);
-    for intent in intents {
-        assert_eq!(attempts[intent["attempt"].as_str().unwrap()], (1, vec!["signature-created"]));
+        let events = eventually(service, "the end of the request", |events| ended(events, name));
+        let records = of_client(&events, name);
+        let intents: Vec<&Value> = records.iter().copied().filter(|event| kind(event) == "signing-intended").collect();
+        assert_eq!(intents.len(), DIGESTS);
+        let attempts = attempts(&events);
+        for intent in intents {
+            assert_eq!(attempts[intent["attempt"].as_str().unwrap()], (1, vec!["signature-created"]));
+        }
+        let last = records.last().unwrap();
+        assert_eq!((kind(last), &last["outcome"]), ("request-completed", &json!("released")));
     }
-    let last = records.last().unwrap();
-    assert_eq!((kind(last), &last["outcome"]), ("request-completed", &json!("released")));
 }
 
 #[test]
 fn a_client_that_hangs_up_while_its_request_waits_leaves_its_end_on_record() {
     let service = &bench().service;
-    let (busy, waiting) = (service.api_key("busy", &["raw"]), service.api_key("waiting", &["raw"]));
-    let mut first = RawConnection::open(service.server().url()).unwrap();
-    first.send(&digest_request(&busy, &many_digests())).unwrap();
-    eventually(service, "the first intent", |events| !of_client(events, "busy").is_empty());
-    let mut second = RawConnection::open(service.server().url()).unwrap();
-    let body = json!({ "digests": [STANDARD.encode([7; 32])], "digestAlgorithm": "SHA-256" }).to_string();
-    second.send(&digest_request(&waiting, body.as_bytes())).unwrap();
-    std::thread::sleep(Duration::from_millis(100));
-    drop(second);
-    assert_eq!(first.answer().unwrap().status, 200);
+    for (name, hang_up) in MANNERS {
+        let (busy, waiting) = (format!("busy-{name}"), format!("waiting-{name}"));
+        let (busy_key, waiting_key) = (service.api_key(&busy, &["raw"]), service.api_key(&waiting, &["raw"]));
+        let mut first = RawConnection::open(service.server().url()).unwrap();
+        first.send(&digest_request(&busy_key, &many_digests())).unwrap();
+        eventually(service, "the first intent", |events| !of_client(events, &busy).is_empty());
+        let mut second = RawConnection::open(service.server().url()).unwrap();
+        let body = json!({ "digests": [STANDARD.encode([7; 32])], "digestAlgorithm": "SHA-256" }).to_string();
+        second.send(&digest_request(&waiting_key, body.as_bytes())).unwrap();
+        std::thread::sleep(Duration::from_millis(100));
+        hang_up(second);
+        assert_eq!(first.answer().unwrap().status, 200);
 
-    let events = eventually(service, "the end of the request that waited", |events| ended(events, "waiting"));
-    let records = of_client(&events, "waiting");
-    let intents = records.iter().filter(|event| kind(event) == "signing-intended").count();
-    let created = events.iter().filter(|event| kind(event) == "signature-created");
-    let of_it = |event: &&Value| event["requestId"] == records[0]["requestId"];
-    assert_eq!(created.filter(of_it).count(), intents, "every intent has its outcome: {records:?}");
+        let events = eventually(service, "the end of the request that waited", |events| ended(events, &waiting));
+        let records = of_client(&events, &waiting);
+        let intents = records.iter().filter(|event| kind(event) == "signing-intended").count();
+        let created = events.iter().filter(|event| kind(event) == "signature-created");
+        let of_it = |event: &&Value| event["requestId"] == records[0]["requestId"];
+        assert_eq!(created.filter(of_it).count(), intents, "every intent has its outcome: {records:?}");
+    }
 }
 
 #[test]
 fn a_client_that_hangs_up_in_the_middle_of_the_body_leaves_a_refusal_and_no_intent() {
     let service = &bench().service;
-    for (name, path) in [("raw-half", "/v1/workers/raw/sign/raw"), ("json-half", "/v1/workers/raw/sign-digest")] {
-        let key = service.api_key(name, &["raw"]);
-        let mut connection = RawConnection::open(service.server().url()).unwrap();
-        connection.send(&RawConnection::head(path, &key, "application/json", 1000)).unwrap();
-        connection.send(&[b'x'; 500]).unwrap();
-        std::thread::sleep(Duration::from_millis(100));
-        drop(connection);
-        let events = eventually(service, "the refusal", |events| ended(events, name));
-        let records = of_client(&events, name);
-        assert_eq!(kinds(&records), ["request-refused"]);
-        assert_eq!(records[0]["problem"], "malformed-request");
+    let form = "multipart/form-data; boundary=b";
+    let part = "--b\r\nContent-Disposition: form-data; name=\"document\"\r\n\r\nhalf of it";
+    let bodies = [
+        ("raw", "/v1/workers/raw/sign/raw", "application/octet-stream", "half of it"),
+        ("json", "/v1/workers/raw/sign-digest", "application/json", "{\"digests\":["),
+        ("form", "/v1/workers/raw/sign", form, part),
+    ];
+    for (manner, hang_up) in MANNERS {
+        for (body, path, media_type, half) in bodies {
+            let name = format!("{body}-{manner}");
+            let key = service.api_key(&name, &["raw"]);
+            let mut connection = RawConnection::open(service.server().url()).unwrap();
+            connection.send(&RawConnection::head(path, &key, media_type, 1000)).unwrap();
+            connection.send(half.as_bytes()).unwrap();
+            std::thread::sleep(Duration::from_millis(100));
+            hang_up(connection);
+            let events = eventually(service, &format!("the refusal of {name}"), |events| ended(events, &name));
+            let records = of_client(&events, &name);
+            assert_eq!(kinds(&records), ["request-refused"]);
+            assert_eq!(records[0]["problem"], "malformed-request");
+        }
     }
-    // The same with a form, which is read part by part.
-    let key = service.api_key("form-half", &["raw"]);
-    let mut connection = RawConnection::open(service.server().url()).unwrap();
-    let media_type = "multipart/form-data; boundary=b";
-    connection.send(&RawConnection::head("/v1/workers/raw/sign", &key, media_type, 1000)).unwrap();
-    connection.send(b"--b\r\nContent-Disposition: form-data; name=\"document\"\r\n\r\nhalf of it").unwrap();
-    std::thread::sleep(Duration::from_millis(100));
-    drop(connection);
-    let events = eventually(service, "the refusal", |events| ended(events, "form-half"));
-    assert_eq!(kinds(&of_client(&events, "form-half")), ["request-refused"]);
 }

@@ -8,11 +8,13 @@ use crate::crowd::{Crowd, SIZE};
 
 const REQUESTS: usize = 60;
 /// Below this, the medians of two runs on a busy machine differ by scheduling alone.
-const NOISE: Duration = Duration::from_millis(25);
+const NOISE: Duration = Duration::from_millis(10);
+/// A machine may be busy with something else while one of two medians is measured, but hardly each time.
+const ATTEMPTS: usize = 3;
 
 fn service() -> (TestService, String) {
     let service = TestService::builder().start();
-    service.key("seal", "ec-p256", "document");
+    service.key("seal", "rsa-3072", "document");
     service.worker("cms", "cades", "seal", "");
     let key = service.api_key("caller", &["cms"]);
     (service, key)
@@ -39,36 +41,43 @@ fn footprint(pid: u32) -> (u64, usize) {
 
 #[test]
 fn five_hundred_idle_or_slow_connections_do_not_slow_others_down_nor_take_memory() {
+    let _alone = crate::alone();
     let (service, key) = service();
     let client = service.client().key(&key);
     let pid = service.server().pid();
     let _ = median(&client);
-    let usual = median(&client);
     let before = footprint(pid);
-
-    let crowd = Crowd::gather(service.server().url(), "/v1/workers/cms/sign/raw", &key);
-    let until = Instant::now() + Duration::from_secs(10);
-    while footprint(pid).1 < before.1 + SIZE - 10 {
-        assert!(Instant::now() < until, "the server has not taken all connections");
-        std::thread::sleep(Duration::from_millis(50));
+    let mut measured = Vec::new();
+    for _ in 0..ATTEMPTS {
+        let usual = median(&client);
+        let crowd = Crowd::gather(service.server().url(), "/v1/workers/cms/sign/raw", &key);
+        let until = Instant::now() + Duration::from_secs(10);
+        while footprint(pid).1 < before.1 + SIZE - 10 {
+            assert!(Instant::now() < until, "the server has not taken all connections");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        let crowded = median(&client);
+        let after = footprint(pid);
+        println!(
+            "median {usual:?}, with {SIZE} connections {crowded:?}; resident {} MiB, then {} MiB; {} reopened",
+            before.0 >> 20,
+            after.0 >> 20,
+            crowd.reopened()
+        );
+        // Each of them costs less than 64 KiB, although a third has announced 50 MiB.
+        assert!(after.0 < before.0 + (SIZE as u64) * (64 << 10), "from {} to {} octets", before.0, after.0);
+        measured.push((usual, crowded));
+        if crowded <= (usual * 2).max(usual + NOISE) {
+            return;
+        }
+        drop(crowd);
     }
-    let crowded = median(&client);
-    let after = footprint(pid);
-    println!(
-        "median {usual:?}, with {SIZE} connections {crowded:?}; resident {} MiB, then {} MiB; {} connections reopened",
-        before.0 >> 20,
-        after.0 >> 20,
-        crowd.reopened()
-    );
-    assert!(crowded <= (usual * 2).max(usual + NOISE), "{usual:?} became {crowded:?}");
-    // Each of them costs less than 128 KiB, although a third has announced 50 MiB.
-    assert!(after.0 < before.0 + (SIZE as u64) * (128 << 10), "from {} to {} octets", before.0, after.0);
-    drop(crowd);
-    assert!(median(&client) <= (usual * 2).max(usual + NOISE));
+    panic!("more than twice the usual time, each time: {measured:?}");
 }
 
 #[test]
-fn a_head_that_does_not_come_and_a_body_that_does_not_end_are_given_up_with_an_answer() {
+fn a_head_that_does_not_come_and_a_body_that_does_not_end_are_given_up() {
+    let _alone = crate::alone();
     let service = TestService::builder().server("request_timeout = \"2s\"").start();
     service.key("seal", "ec-p256", "document");
     service.worker("cms", "cades", "seal", "");

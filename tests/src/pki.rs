@@ -19,7 +19,7 @@ pub struct Profile {
     /// `keyUsage` as OpenSSL writes it.
     pub key_usage: &'static str,
     /// Lines of OpenSSL's extension section, sections of their own last.
-    pub extensions: Vec<&'static str>,
+    pub extensions: Vec<String>,
 }
 
 impl Default for Profile {

@@ -53,6 +53,15 @@ impl RawConnection {
         self.stream.write_all(octets)
     }
 
+    /// Breaks the connection off, so that the server meets a reset and not an orderly end.
+    ///
+    /// # Panics
+    /// When the system does not allow it.
+    pub fn reset(self) {
+        let at_once = Some(Duration::ZERO);
+        rustix::net::sockopt::set_socket_linger(&self.stream, at_once).expect("SO_LINGER");
+    }
+
     /// Whether the server has neither closed the connection nor answered.
     pub fn is_open(&mut self) -> bool {
         let mut octet = [0];

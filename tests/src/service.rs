@@ -8,7 +8,7 @@ use tempfile::TempDir;
 
 use crate::http::Client;
 use crate::pki::{Profile, TestPki};
-use crate::programs::{our_program, output};
+use crate::programs::{our_program, output, run};
 use crate::server::Server;
 use crate::token::{self, TestToken};
 
@@ -201,7 +201,9 @@ impl TestService {
         let request = self.folder().join(format!("{alias}.csr"));
         let subject = format!("C=EE, O=Acme AS, organizationIdentifier=NTREE-12345678, CN=Seal {alias}");
         let path = request.display().to_string();
-        self.sigillo(&["csr", "create", "--token", TOKEN, "--key", alias, "--subject", &subject, "--out", &path]);
+        // By force, as a key may be certified again.
+        let create = ["csr", "create", "--force", "--token", TOKEN, "--key", alias];
+        self.sigillo(&[&create[..], &["--subject", &subject, "--out", &path]].concat());
         let chain = self.pki.certify(&request, profile).display().to_string();
         self.sigillo(&["certificate", "import", "--token", TOKEN, "--key", alias, "--chain", &chain]);
     }
@@ -244,6 +246,17 @@ impl TestService {
             self.sigillo(&["grant", "add", client, "--worker", worker]);
         }
         added["apiKey"].as_str().expect("an API key").to_owned()
+    }
+
+    /// Changes the database behind the service's back, as somebody can who has the file. The last statement must change one row.
+    pub fn sql(&self, statements: &[&str]) {
+        let script = "import sqlite3, sys\n\
+            db = sqlite3.connect(sys.argv[1])\n\
+            changed = [db.execute(statement).rowcount for statement in sys.argv[2:]]\n\
+            assert changed[-1] == 1, changed\n\
+            db.commit()\n";
+        let mut python = Command::new("python3");
+        run(python.args(["-c", script]).arg(self.folder().join("sigillo.db")).args(statements));
     }
 
     /// The audit records, oldest first: their events.

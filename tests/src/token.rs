@@ -22,6 +22,16 @@ const LIBRARIES: [&str; 3] = [
     "/usr/lib64/pkcs11/libsofthsm2.so",
 ];
 
+/// The PKCS#11 library of SoftHSM.
+///
+/// # Panics
+/// When it is missing.
+#[must_use]
+pub fn softhsm() -> PathBuf {
+    let library = LIBRARIES.iter().map(PathBuf::from).find(|path| path.exists());
+    library.expect("SoftHSM is missing; install it with: scripts/install-tools")
+}
+
 impl TestToken {
     /// Makes one below `folder`.
     ///

@@ -22,6 +22,8 @@ pub mod level;
 pub mod pades;
 pub mod plain;
 pub mod policy;
+#[cfg(test)]
+mod software_key;
 pub mod worker;
 pub mod xades;
 

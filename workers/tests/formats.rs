@@ -8,6 +8,8 @@
 
 #[path = "formats/cades.rs"]
 mod cades;
+#[path = "formats/mutations.rs"]
+mod mutations;
 #[path = "formats/pades.rs"]
 mod pades;
 #[path = "formats/pades_corpus.rs"]

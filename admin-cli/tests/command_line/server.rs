@@ -12,7 +12,7 @@ pub(crate) struct Request {
     pub(crate) body: Vec<u8>,
 }
 
-/// Status line, headers and body.
+/// Status line, headers and body. A header `Content-Length` replaces the real length.
 pub(crate) struct Answer(pub(crate) &'static str, pub(crate) Vec<(&'static str, &'static str)>, pub(crate) Vec<u8>);
 
 pub(crate) struct Server {
@@ -71,7 +71,10 @@ fn read(stream: &TcpStream) -> Option<Request> {
 }
 
 fn write(mut stream: TcpStream, Answer(status, headers, body): &Answer) {
-    let mut head = format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n", body.len());
+    let mut head = format!("HTTP/1.1 {status}\r\nConnection: close\r\n");
+    if !headers.iter().any(|(name, _)| *name == "Content-Length") {
+        head += &format!("Content-Length: {}\r\n", body.len());
+    }
     for (name, value) in headers {
         head += &format!("{name}: {value}\r\n");
     }

@@ -1,15 +1,18 @@
 //! X.509 certificates as signing needs them: the DER as issued, and the few fields that decide (RFC 5280).
 
+use std::cmp::Ordering;
 use std::fmt;
 use std::sync::Arc;
 
 use const_oid::AssociatedOid;
 use der::{Decode, Encode};
+use openssl::error::ErrorStack;
 use openssl::x509::X509;
 use time::OffsetDateTime;
 use x509_cert::ext::pkix::{BasicConstraints, ExtendedKeyUsage, KeyUsage, SubjectKeyIdentifier};
 
 use crate::algorithm::DigestAlgorithm;
+use crate::distinguished_name;
 use crate::key::{PublicKey, UnusableKey};
 use crate::qualified::{QC_STATEMENTS, QualifiedStatements};
 
@@ -21,7 +24,7 @@ pub enum CertificateError {
     Malformed(#[from] der::Error),
     /// PEM armour or DER that OpenSSL does not read.
     #[error("the certificates cannot be read")]
-    Unreadable(#[from] openssl::error::ErrorStack),
+    Unreadable(#[from] ErrorStack),
     /// Its key is of an unsupported kind.
     #[error(transparent)]
     Key(#[from] UnusableKey),
@@ -85,13 +88,13 @@ impl Certificate {
     /// Subject as RFC 4514 text.
     #[must_use]
     pub fn subject(&self) -> String {
-        self.fields().subject().to_string()
+        distinguished_name::text(self.fields().subject())
     }
 
     /// Issuer as RFC 4514 text.
     #[must_use]
     pub fn issuer(&self) -> String {
-        self.fields().issuer().to_string()
+        distinguished_name::text(self.fields().issuer())
     }
 
     /// Serial number in hexadecimal, without sign octet.
@@ -119,10 +122,10 @@ impl Certificate {
         instant(self.fields().validity().not_after)
     }
 
-    /// Whether issuer and subject are the same name.
+    /// Whether its own key signed it. A new key that the old one certified has the same names and is no root.
     #[must_use]
-    pub fn is_self_issued(&self) -> bool {
-        self.fields().issuer() == self.fields().subject()
+    pub fn is_self_signed(&self) -> bool {
+        self.is_issued_by(self)
     }
 
     /// `keyUsage`, where present and readable.
@@ -160,13 +163,15 @@ impl Certificate {
         }
     }
 
-    /// Whether `issuer` signed this certificate, by name and by signature.
+    /// Whether `issuer` signed this certificate, by name (compared as RFC 5280, section 7.1 says) and by signature.
     #[must_use]
     pub fn is_issued_by(&self, issuer: &Self) -> bool {
-        if self.fields().issuer() != issuer.fields().subject() {
-            return false;
-        }
-        X509::from_der(self.der()).and_then(|x509| x509.verify(issuer.public_key().pkey())).unwrap_or(false)
+        let issued = || {
+            let (subject, authority) = (X509::from_der(self.der())?, X509::from_der(issuer.der())?);
+            let named = subject.issuer_name().try_cmp(authority.subject_name())? == Ordering::Equal;
+            Ok::<_, ErrorStack>(named && subject.verify(issuer.public_key().pkey())?)
+        };
+        issued().unwrap_or(false)
     }
 
     fn raw_extension(&self, oid: der::asn1::ObjectIdentifier) -> Option<&[u8]> {
@@ -215,7 +220,13 @@ impl CertificateChain {
     /// # Errors
     /// [`CertificateError::NoLeaf`] when no certificate carries the key, [`CertificateError::Unrelated`] when one is not on the path.
     pub fn for_key(bundle: &[u8], key: &PublicKey) -> Result<Self, CertificateError> {
-        let mut rest = read_bundle(bundle)?;
+        let mut rest: Vec<Certificate> = Vec::new();
+        for certificate in read_bundle(bundle)? {
+            // The same certificate twice is a harmless slip of whoever joined the files.
+            if !rest.contains(&certificate) {
+                rest.push(certificate);
+            }
+        }
         let leaf = rest
             .iter()
             .position(|certificate| certificate.public_key().same_key(key))
@@ -228,8 +239,7 @@ impl CertificateChain {
                 None => break,
             }
         }
-        // The same certificate twice is a harmless slip of whoever joined the files.
-        match rest.into_iter().find(|certificate| !ordered.contains(certificate)) {
+        match rest.into_iter().next() {
             Some(stray) => Err(CertificateError::Unrelated { subject: stray.subject() }),
             None => Ok(Self(ordered)),
         }
@@ -248,9 +258,9 @@ impl CertificateChain {
         &self.0
     }
 
-    /// What goes into a signature: all but a self-issued root above the leaf, which verifiers must have by other ways.
+    /// What goes into a signature: all but a self-signed root above the leaf, which verifiers must have by other ways.
     pub fn without_root(&self) -> impl Iterator<Item = &Certificate> {
-        self.0.iter().enumerate().filter(|(i, c)| *i == 0 || !c.is_self_issued()).map(|(_, c)| c)
+        self.0.iter().enumerate().filter(|(i, c)| *i == 0 || !c.is_self_signed()).map(|(_, c)| c)
     }
 }
 
@@ -259,10 +269,29 @@ impl CertificateChain {
 /// # Errors
 /// [`CertificateError`] when there is none or one cannot be read.
 pub fn read_bundle(bundle: &[u8]) -> Result<Vec<Certificate>, CertificateError> {
-    let stack = if bundle.starts_with(&[0x30]) { vec![X509::from_der(bundle)?] } else { X509::stack_from_pem(bundle)? };
-    let certificates = stack
-        .iter()
-        .map(|x509| Certificate::from_der(&x509.to_der()?))
-        .collect::<Result<Vec<_>, CertificateError>>()?;
+    if bundle.starts_with(&[0x30]) {
+        return Ok(vec![Certificate::from_der(bundle)?]);
+    }
+    let text = String::from_utf8_lossy(bundle);
+    let mut certificates = Vec::new();
+    for block in text.split("-----BEGIN ").skip(1) {
+        if let Some(block) = PEM_LABELS.iter().find_map(|label| block.strip_prefix(label)) {
+            certificates.push(Certificate::from_der(&pem_octets(block)?)?);
+        }
+    }
     if certificates.is_empty() { Err(CertificateError::Empty) } else { Ok(certificates) }
 }
+
+/// The octets of a PEM block that begins after its label. Decoded here, because OpenSSL would encode anew what it read.
+fn pem_octets(block: &str) -> Result<Vec<u8>, CertificateError> {
+    let unclosed = || der::Error::from(der::ErrorKind::Pem(der::pem::Error::PostEncapsulationBoundary));
+    let (text, _) = block.split_once("-----END ").ok_or_else(unclosed)?;
+    let text: String = text.chars().filter(|each| !each.is_ascii_whitespace()).collect();
+    Ok(openssl::base64::decode_block(&text)?)
+}
+
+/// RFC 7468, section 5.
+const PEM_LABELS: [&str; 2] = ["CERTIFICATE-----", "X509 CERTIFICATE-----"];
+
+#[cfg(test)]
+mod tests;

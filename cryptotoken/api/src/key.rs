@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::algorithm::{DigestAlgorithm, UnknownAlgorithm};
 
 /// What to generate, and what a key is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum KeySpec {
     /// RSA, 2048 bits.
     #[serde(rename = "rsa-2048")]

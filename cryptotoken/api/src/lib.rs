@@ -6,6 +6,7 @@
 pub mod algorithm;
 pub mod certificate;
 pub mod credential;
+mod distinguished_name;
 pub mod error;
 pub mod key;
 pub mod qualified;

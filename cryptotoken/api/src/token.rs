@@ -119,6 +119,9 @@ pub struct TokenStatus {
     pub device: Option<String>,
     /// Whether the profile is that of a qualified signature/seal creation device.
     pub qscd: bool,
+    /// Whether the device behind the profile is the one that it describes: `false` where it says it is another one, absent where profile
+    /// or device do not say enough, or nobody has looked yet.
+    pub device_confirmed: Option<bool>,
     /// Whether fields of the profile were overridden in `sigillo.toml`; of `assurance` none ever can be.
     pub overridden: bool,
     /// Sessions in use and at most.

@@ -108,7 +108,7 @@ fn warnings(chain: &CertificateChain, purpose: Purpose, now: OffsetDateTime) -> 
         warnings.push(format!("the issuer's certificate of \"{}\" is not valid now", issuer.subject()));
     }
     if let Some(last) = chain.certificates().last()
-        && !last.is_self_issued()
+        && !last.is_self_signed()
     {
         warnings.push(format!("the chain ends below the certificate of its issuer \"{}\"", last.issuer()));
     }

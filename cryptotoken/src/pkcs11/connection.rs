@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use cryptoki::context::Function;
 use cryptoki::error::{Error, RvError};
@@ -14,7 +14,9 @@ use cryptotoken_api::{KeyId, TokenState};
 use secrecy::SecretString;
 
 use crate::config::{PinSource, SlotSelector, TokenConfig};
+use crate::identity::DeviceIdentity;
 use crate::login::{LoginMemory, LoginOutcome};
+use crate::pkcs11::describe;
 use crate::pkcs11::error::{is_rejection, is_unclear, name};
 use crate::pkcs11::module::{self, Module, ModuleError};
 use crate::pkcs11::objects::{HandleCache, find_one};
@@ -42,6 +44,8 @@ pub(crate) struct Facts {
     pub(crate) label: Option<String>,
     pub(crate) serial: Option<String>,
     pub(crate) device: Option<String>,
+    /// For comparison with the profile.
+    pub(crate) identity: DeviceIdentity,
 }
 
 /// Why a slot is not ready, for operators.
@@ -142,7 +146,7 @@ impl Connector {
         if self.profile.recovery.depth == RecoveryDepth::Process {
             return Err("this library cannot be started twice in one process: restart the service".to_owned());
         }
-        module.restart(generation, Instant::now() + self.profile.recovery.call_timeout)
+        module.restart(generation, Instant::now() + self.profile.recovery.call_timeout.min(LONGEST_DRAIN))
     }
 
     /// Calls that do not come back.
@@ -175,6 +179,7 @@ impl Connector {
         })?;
         if let Some(info) = &slot.info {
             *facts = Facts::of(info);
+            facts.identity = describe::identity(self.config.library.as_deref(), &self.profile, pkcs11, Some(info));
             if !info.token_initialized() {
                 let reason = format!("the token is not initialised; run: sigillo token init {}", self.config.name);
                 return Err(NotReady::new(TokenState::Uninitialized, reason));
@@ -428,9 +433,13 @@ impl Facts {
             label: Some(trimmed(info.label()).to_owned()),
             serial: Some(trimmed(info.serial_number()).to_owned()),
             device: Some(device),
+            identity: DeviceIdentity::default(),
         }
     }
 }
+
+/// Nobody enters the library while it is being drained, so one hung call must not make all others wait for long.
+const LONGEST_DRAIN: Duration = Duration::from_secs(5);
 
 fn with_cause(error: &dyn std::error::Error) -> String {
     match error.source() {

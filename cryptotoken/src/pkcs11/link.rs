@@ -205,7 +205,7 @@ impl Link {
 
 /// Twice as long after each failure, and shortened at random, so that not every node comes at the same moment.
 fn pause(recovery: &Recovery, failures: u32) -> Duration {
-    let longest = recovery.back_off.saturating_mul(1 << failures.min(16)).min(recovery.back_off_max);
+    let longest = recovery.first_pause.saturating_mul(1 << failures.min(16)).min(recovery.longest_pause);
     let dice = RandomState::new().build_hasher().finish() % 256;
     longest.mul_f64(0.5 + 0.5 * (dice as f64 / 256.0))
 }

@@ -93,19 +93,24 @@ fn initialize(pkcs11: &Pkcs11) -> Result<(), Error> {
 /// stays loaded until the process ends.
 pub(crate) fn load(configured: Option<&Path>, profile: &profile::Module) -> Result<(Arc<Module>, bool), ModuleError> {
     let path = locate(configured, profile)?;
+    // Of every token, though the library reads it only once: what another token had it loaded with may not be what this one needs.
+    check_environment(profile)?;
     // A library that is slow to start must not keep the others waiting.
     let entry = Arc::clone(LOADED.lock().unwrap_or_else(PoisonError::into_inner).entry(path.clone()).or_default());
     let mut entry = entry.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(module) = entry.as_ref() {
         return Ok((Arc::clone(module), false));
     }
-    check_environment(profile)?;
     let pkcs11 = Pkcs11::new(&path).map_err(|error| match error {
         Error::MissingSymbol(_) => {
             ModuleError::Configuration(format!("{} is no PKCS#11 library: it has no C_GetFunctionList", path.display()))
         }
         Error::LibraryLoading(cause) => {
-            ModuleError::Unavailable(format!("the library {} cannot be loaded: {cause}", path.display()))
+            let needs = match profile.requires.as_slice() {
+                [] => String::new(),
+                requires => format!("; it needs {}", requires.join(", ")),
+            };
+            ModuleError::Unavailable(format!("the library {} cannot be loaded: {cause}{needs}", path.display()))
         }
         other => ModuleError::Unavailable(format!("the library {} does not start: {}", path.display(), name(&other))),
     })?;
@@ -122,7 +127,8 @@ type Entry = Arc<Mutex<Option<Arc<Module>>>>;
 
 static LOADED: LazyLock<Mutex<HashMap<PathBuf, Entry>>> = LazyLock::new(Mutex::default);
 
-fn locate(configured: Option<&Path>, profile: &profile::Module) -> Result<PathBuf, ModuleError> {
+/// Where the library is: the path configured, else the first of the search path that exists.
+pub(crate) fn locate(configured: Option<&Path>, profile: &profile::Module) -> Result<PathBuf, ModuleError> {
     // The canonical path, so that two names of one library are one library.
     match configured {
         Some(path) => path.canonicalize().map_err(|error| {
@@ -144,6 +150,10 @@ fn check_environment(profile: &profile::Module) -> Result<(), ModuleError> {
             let reason = format!("the library needs {variable}={wanted} in the environment of the service");
             return Err(ModuleError::Configuration(reason));
         }
+    }
+    if let Some(variable) = profile.env_required.iter().find(|variable| std::env::var_os(variable).is_none()) {
+        let reason = format!("the library needs {variable} in the environment of the service");
+        return Err(ModuleError::Configuration(reason));
     }
     Ok(())
 }

@@ -5,7 +5,7 @@
 //! | session | the session is dropped and another one opened; where the login's own session is gone too, all is connected anew |
 //! | login   | connected anew, which logs in at most as often as the login memory allows                                   |
 //! | handle  | the object is searched again                                                                                |
-//! | device  | connected anew: sessions, slot, login, handles; where that does not help, the library is started anew first  |
+//! | device  | connected anew: sessions, slot, login, handles; where that does not help and the profile allows it, the library, too |
 //! | fatal   | nothing; the failure is reported                                                                            |
 //!
 //! Connecting anew is done by the next caller, not here (see `link`). How deep it may go says `[recovery]`.
@@ -16,7 +16,7 @@ use crate::pkcs11::connection::Connection;
 use crate::pkcs11::error::{ErrorClass, classify};
 use crate::pkcs11::link::Link;
 use crate::pkcs11::session_pool::Failure;
-use crate::profile::{RecoveryDepth, TokenProfile};
+use crate::profile::TokenProfile;
 
 /// What was put right, so that another attempt may succeed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,10 +48,7 @@ pub(crate) fn remedy(
         Failure::Pkcs11(error) => error,
         _ => return None,
     };
-    let class = match classify(error, &profile.errors) {
-        ErrorClass::Device if profile.recovery.depth == RecoveryDepth::Session => ErrorClass::Session,
-        class => class,
-    };
+    let class = classify(error, &profile.errors);
     match class {
         ErrorClass::Session => {
             // The pool has dropped the session already; where all are gone, so is the login.

@@ -5,6 +5,7 @@
 
 mod bench;
 mod certificates;
+mod conformance;
 mod faults;
 mod keys;
 mod login;

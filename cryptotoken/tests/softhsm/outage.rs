@@ -6,8 +6,8 @@
 //! the threads that wait for an answer and leaves the others waiting for ever, and no library can be started anew under a thread that is
 //! inside. Other threads then queue for the session, as they do before any device that has fewer sessions than callers.
 
+use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
-use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -52,7 +52,7 @@ impl<'a> Device<'a> {
             .spawn();
         self.group = Some(server.unwrap_or_else(|error| panic!("p11-kit: {error}; run: scripts/install-tools")));
         let until = Instant::now() + Duration::from_secs(5);
-        while !Path::new(&socket).exists() {
+        while UnixStream::connect(&socket).is_err() {
             assert!(Instant::now() < until, "p11-kit does not listen; run: scripts/install-tools");
             std::thread::sleep(Duration::from_millis(2));
         }
@@ -81,6 +81,15 @@ impl Drop for Device<'_> {
     }
 }
 
+/// Uses the token until it is there again.
+fn heals(token: &Pkcs11Token) {
+    let back = Instant::now();
+    while let Err(error) = token.keys() {
+        assert!(back.elapsed() < Duration::from_secs(2), "{error}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
 fn signal(group: &Child, name: &str) {
     run("kill", &[&format!("-{name}"), "--", &format!("-{}", group.id())]).unwrap();
 }
@@ -88,7 +97,11 @@ fn signal(group: &Child, name: &str) {
 fn remote_token(bench: &Bench, more: &str) -> Pkcs11Token {
     let paths = ["/usr/lib/x86_64-linux-gnu/pkcs11/p11-kit-client.so", "/usr/lib/aarch64-linux-gnu/pkcs11/p11-kit-client.so", "/usr/lib64/pkcs11/p11-kit-client.so"];
     let library = installed(&paths, "p11-kit-client.so (p11-kit-modules)");
-    bench.open(&format!("library = {library:?}\n{more}")).unwrap()
+    let overrides: String = more.lines().filter_map(|line| line.strip_prefix("override ")).map(|field| format!(", {field}")).collect();
+    let more: String = more.lines().filter(|line| !line.starts_with("override ")).map(|line| format!("{line}\n")).collect();
+    let depth = if overrides.contains("recovery.depth") { "" } else { "\"recovery.depth\" = \"module\"" };
+    let overrides = format!("{depth}{overrides}");
+    bench.open(&format!("library = {library:?}\n{more}override = {{ {} }}", overrides.trim_start_matches(", "))).unwrap()
 }
 
 /// What may come of signing while the device comes and goes.
@@ -170,6 +183,7 @@ softhsm_test!(two_tokens_of_one_library_come_back_together_and_leave_each_others
         signers.iter().for_each(|signer| all_sign(signer.as_ref()));
         device.restart();
         // The first heals the library for both; the second notices only when it is used.
+        heals(&tokens[0]);
         for signer in &signers {
             all_sign(signer.as_ref());
             self_test(signer.as_ref(), key.public_key.as_ref().unwrap(), soon()).unwrap();
@@ -184,11 +198,7 @@ softhsm_test!(a_device_that_is_away_at_the_start_is_found_when_it_comes, |bench|
     let token = remote_token(bench, "");
     assert_eq!(token.status().state, TokenState::Unavailable);
     let _device = Device::start(bench);
-    let back = Instant::now();
-    while token.probe().is_err() {
-        assert!(back.elapsed() < Duration::from_secs(2), "{:?}", token.status());
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    heals(&token);
 });
 
 softhsm_test!(a_token_that_stays_away_does_not_take_others_of_its_library_with_it, |bench| {
@@ -196,7 +206,7 @@ softhsm_test!(a_token_that_stays_away_does_not_take_others_of_its_library_with_i
     let token = remote_token(bench, "");
     let key = generate(&token, &"seal".parse().unwrap(), KeySpec::EcP256).unwrap();
     let signer = default_signer(&token, &key, KeySpec::EcP256);
-    let absent = remote_token(bench, "slot = { serial = \"4711\" }\noverride = { \"recovery.back_off\" = \"1ms\" }");
+    let absent = remote_token(bench, "slot = { serial = \"4711\" }\noverride \"recovery.first_pause\" = \"1ms\"");
     let (starts, logins) = (bench.calls("C_Initialize"), bench.calls("C_Login"));
     for _ in 0..20 {
         std::thread::sleep(Duration::from_millis(5));
@@ -209,7 +219,7 @@ softhsm_test!(a_token_that_stays_away_does_not_take_others_of_its_library_with_i
 
 softhsm_test!(a_library_that_cannot_start_twice_asks_for_a_restart_of_the_service, |bench| {
     let mut device = Device::prepare(bench);
-    let token = remote_token(bench, "override = { \"recovery.depth\" = \"process\" }");
+    let token = remote_token(bench, "override \"recovery.depth\" = \"process\"");
     token.keys().unwrap();
     device.restart();
     for _ in 0..2 {
@@ -231,7 +241,7 @@ softhsm_test!(a_call_that_hangs_until_its_device_is_replaced_does_not_keep_the_t
 
 fn hang(bench: &Bench, device: &mut Device<'_>, calls: usize, end: fn(&mut Device<'_>)) {
     let token =
-        remote_token(bench, &format!("sessions = {calls}\noverride = {{ \"recovery.call_timeout\" = \"200ms\" }}"));
+        remote_token(bench, &format!("sessions = {calls}\noverride \"recovery.call_timeout\" = \"200ms\""));
     let key = generate(&token, &"seal".parse().unwrap(), KeySpec::EcP256).unwrap();
     let signer = default_signer(&token, &key, KeySpec::EcP256);
     let data = DataToBeSigned::new(b"data".to_vec());
@@ -254,6 +264,7 @@ fn hang(bench: &Bench, device: &mut Device<'_>, calls: usize, end: fn(&mut Devic
             assert!(allowed(&error), "{error}");
         }
     });
+    heals(&token);
     self_test(signer.as_ref(), key.public_key.as_ref().unwrap(), soon()).unwrap();
     let status = token.status();
     assert_eq!((status.state, status.hung_calls), (TokenState::Ready, 0), "{}", status.reason);

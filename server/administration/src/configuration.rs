@@ -9,6 +9,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use cryptotoken::TokenConfig;
+use cryptotoken::profile::environment_conflict;
 use serde::Deserialize;
 use serde::de::IntoDeserializer;
 
@@ -151,7 +152,10 @@ impl Configuration {
         let path = find(path)?;
         let text = std::fs::read_to_string(&path)
             .map_err(|source| ConfigurationError::Unreadable { path: path.clone(), source })?;
-        let overrides = std::env::vars().filter(|(name, _)| name.starts_with(OVERRIDE_PREFIX));
+        // What is no UTF-8 overrides nothing of ours, or is refused as a value; others' variables must not stop us.
+        let text_of = |text: std::ffi::OsString| text.to_string_lossy().into_owned();
+        let overrides = std::env::vars_os().map(|(name, value)| (text_of(name), text_of(value)));
+        let overrides = overrides.filter(|(name, _)| name.starts_with(OVERRIDE_PREFIX));
         Self::parse(&text, &path, overrides)
     }
 
@@ -201,9 +205,13 @@ impl Configuration {
         let mut names: Vec<&str> = self.tokens.iter().map(|token| token.name.as_str()).collect();
         names.sort_unstable();
         match names.iter().zip(names.iter().skip(1)).find(|(a, b)| a == b) {
-            Some((name, _)) => contradiction(format!("there are two tokens named \"{name}\"; give each its own name")),
-            None => Ok(()),
+            Some((name, _)) => {
+                return contradiction(format!("there are two tokens named \"{name}\"; give each its own name"));
+            }
+            None => {}
         }
+        // Here and not when a token is opened: the second one would find the library loaded for the first.
+        environment_conflict(&self.tokens).map_or(Ok(()), contradiction)
     }
 }
 
@@ -243,7 +251,7 @@ fn with_nearest_key(message: &str) -> String {
 fn apply_override(table: &mut toml::Table, name: &str, value: &str) -> Result<(), ConfigurationError> {
     let refuse =
         |message: &str| Err(ConfigurationError::Environment { name: name.to_owned(), message: message.to_owned() });
-    let path = name.trim_start_matches(OVERRIDE_PREFIX).to_ascii_lowercase();
+    let path = name.strip_prefix(OVERRIDE_PREFIX).unwrap_or(name).to_ascii_lowercase();
     let mut keys: Vec<&str> = path.split("__").collect();
     // Tokens are never taken from the environment: which library is loaded is decided by a file.
     if !matches!(keys.first(), Some(&"server" | &"database")) {

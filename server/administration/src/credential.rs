@@ -76,11 +76,24 @@ pub fn activate(node: &Node, actor: &Actor, name: &str) -> Result<CredentialView
 /// Switches a credential off.
 ///
 /// # Errors
-/// Refused when it is retired.
+/// Refused when it is disabled already, and in states that `activate` must not lead out of.
 pub fn disable(node: &Node, actor: &Actor, name: &str) -> Result<CredentialView, AdministrationError> {
-    change(node, actor, "credential disable", name, |state| {
-        (!matches!(state, CredentialState::Retired | CredentialState::Disabled)).then_some(CredentialState::Disabled)
-    })
+    change(node, actor, "credential disable", name, |state| may_be_disabled(state).then_some(CredentialState::Disabled))
+}
+
+const fn may_be_disabled(state: CredentialState) -> bool {
+    match state {
+        CredentialState::AwaitingCertificate
+        | CredentialState::Scheduled
+        | CredentialState::Active
+        | CredentialState::Suspended
+        | CredentialState::Expired => true,
+        // None of these signs, and `disable` followed by `activate` must not make one that does.
+        CredentialState::AwaitingAuthorization
+        | CredentialState::Revoked
+        | CredentialState::Retired
+        | CredentialState::Disabled => false,
+    }
 }
 
 /// Forgets a credential whose key is destroyed. Its records stay.
@@ -177,4 +190,17 @@ fn view(record: CredentialRecord) -> Result<CredentialView, AdministrationError>
         evidence: record.evidence,
         chain,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_authority_or_a_device_withholds_is_not_given_by_disabling_and_activating() {
+        for state in [CredentialState::Revoked, CredentialState::AwaitingAuthorization, CredentialState::Retired] {
+            assert!(!may_be_disabled(state), "{state}");
+        }
+        assert!(may_be_disabled(CredentialState::Active));
+    }
 }

@@ -73,7 +73,7 @@ impl AdministrationError {
             (Self::Definition(_), _) => "definition",
             (Self::Certificate(_) | Self::Import(_), _) => "certificate",
             (Self::Store(StoreError::NotFound { .. }), _) => "not-found",
-            (Self::Store(StoreError::AlreadyExists { .. }), _) => "already-exists",
+            (Self::Store(StoreError::AlreadyExists { .. } | StoreError::KeyInUse { .. }), _) => "already-exists",
             (Self::Store(_), Consequence::Unavailable) => "database-unavailable",
             (_, Consequence::Unavailable) => "token-unavailable",
             (_, Consequence::Refused) => "refused",
@@ -90,6 +90,7 @@ impl AdministrationError {
             Self::Store(error) => match error {
                 StoreError::NotFound { .. }
                 | StoreError::AlreadyExists { .. }
+                | StoreError::KeyInUse { .. }
                 | StoreError::StateChanged { .. }
                 | StoreError::SeparationOfDuties { .. }
                 | StoreError::CredentialNotActive { .. }

@@ -1,6 +1,7 @@
 //! Keys: what `sigillo key` does. The credential of a key is named as its alias.
 
 use cryptotoken::lifecycle;
+use cryptotoken::profile::KeyAuthorizationKind;
 use cryptotoken_api::{
     CredentialState, CryptoToken, KeyAlias, KeyAttributes, KeyInfo, KeyLocation, KeySpec, PublicKey, Purpose,
     SignatureAlgorithm, TokenError,
@@ -150,17 +151,24 @@ pub fn test(node: &Node, actor: &Actor, token_name: &str, alias: &KeyAlias) -> R
     Ok(view(token_name, Some(&key), Some(&credential)))
 }
 
-/// Authorises a key where the device wants that before its first use (EN 419 221-5). No profile of this version has such a step.
+/// Authorises a key where the device wants that before its first use (EN 419 221-5). This version has no such step of its own.
 ///
 /// # Errors
-/// Refused, always; a key that does not exist is said first.
+/// Refused, always, with what to do instead; a key that does not exist is said first.
 pub fn authorize(node: &Node, token_name: &str, alias: &KeyAlias) -> Result<KeyView, AdministrationError> {
     let key = show(node, token_name, alias)?;
-    let profile = node.token(token_name)?.status().profile;
-    Err(AdministrationError::Refused(format!(
-        "key \"{}\" needs no authorisation: profile {profile} of token \"{token_name}\" knows none",
-        key.alias
-    )))
+    let token = node.token(token_name)?;
+    let profile = &token.config().profile;
+    let reason = match token.profile().key_authorization.kind {
+        KeyAuthorizationKind::None => {
+            format!("needs no authorisation: profile {profile} of token \"{token_name}\" knows none")
+        }
+        kind => format!(
+            "cannot be authorised from here (profile {profile} of token \"{token_name}\": {}); authorise it with the vendor's tools",
+            kind.name()
+        ),
+    };
+    Err(AdministrationError::Refused(format!("key \"{}\" {reason}", key.alias)))
 }
 
 /// The keys of a token, and those that the store knows there.

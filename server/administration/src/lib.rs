@@ -14,6 +14,7 @@ pub mod error;
 pub mod grant;
 pub mod init;
 pub mod key;
+pub mod memory;
 pub mod node;
 pub mod qualified;
 pub mod status;

@@ -5,9 +5,10 @@ use cryptotoken::lifecycle::check_attributes;
 use cryptotoken_api::qualified::QualifiedStatements;
 use cryptotoken_api::{Certificate, CryptoToken, KeyAttributes, TokenState, TokenStatus};
 use store::{CredentialRecord, KeyEvidence};
+use workers::WorkerConfig;
 
-use crate::Node;
 use crate::error::causes;
+use crate::{AdministrationError, Node};
 
 /// What this credential lacks for EU qualified electronic seals, in words; empty when nothing.
 #[must_use]
@@ -34,6 +35,26 @@ pub fn missing_for_eseal(node: &Node, credential: &CredentialRecord) -> Vec<Stri
     missing
 }
 
+/// Holds the gate for a worker that asks for qualified seals.
+///
+/// # Errors
+/// Refused, with what is missing.
+pub(crate) fn check(
+    node: &Node,
+    config: &WorkerConfig,
+    credential: &CredentialRecord,
+) -> Result<(), AdministrationError> {
+    let missing = if config.qualified().is_some() { missing_for_eseal(node, credential) } else { Vec::new() };
+    if missing.is_empty() {
+        return Ok(());
+    }
+    Err(AdministrationError::Refused(format!(
+        "worker \"{}\" asks for qualified seals, and what they need is missing: {}",
+        config.name(),
+        missing.join("; ")
+    )))
+}
+
 fn certificate(statements: &QualifiedStatements) -> Vec<String> {
     let missing = statements.missing_for_eseal();
     missing.into_iter().map(|statement| format!("the certificate's statement {statement}")).collect()
@@ -46,6 +67,20 @@ fn device(status: &TokenStatus, evidence: Option<&KeyEvidence>) -> Vec<String> {
             "a qualified device: token \"{}\" wears profile {}, which is none",
             status.name, status.profile
         ));
+    }
+    match status.device_confirmed {
+        Some(true) => {}
+        Some(false) => missing.push(format!(
+            "the device that profile {} describes: token \"{}\" is another one ({}); run: sigillo token check {1}",
+            status.profile,
+            status.name,
+            status.device.as_deref().unwrap_or("unknown"),
+        )),
+        None => missing.push(format!(
+            "a device that is known to be the one that profile {} describes: what token \"{}\" says of itself decides nothing; run: \
+             sigillo token check {1}",
+            status.profile, status.name
+        )),
     }
     if status.state != TokenState::Ready {
         missing.push(format!("token \"{}\" being there: it is {}", status.name, status.state.name()));
@@ -84,7 +119,7 @@ mod tests {
     use super::*;
 
     fn statements() -> QualifiedStatements {
-        QualifiedStatements { compliance: true, sscd: true, types: vec!["eseal".into()] }
+        QualifiedStatements { compliance: true, sscd: true, types: vec!["eseal".into()], ..Default::default() }
     }
 
     fn status() -> TokenStatus {
@@ -97,6 +132,7 @@ mod tests {
             serial: Some("42".into()),
             device: None,
             qscd: true,
+            device_confirmed: Some(true),
             overridden: false,
             sessions: (0, 1),
             hung_calls: 0,
@@ -152,6 +188,8 @@ mod tests {
     fn a_device_that_is_none_or_another_one_closes_the_gate() {
         let cases = [
             TokenStatus { qscd: false, ..status() },
+            TokenStatus { device_confirmed: Some(false), ..status() },
+            TokenStatus { device_confirmed: None, ..status() },
             TokenStatus { state: TokenState::Unavailable, ..status() },
             TokenStatus { serial: Some("43".into()), ..status() },
             TokenStatus { serial: None, ..status() },
@@ -159,6 +197,20 @@ mod tests {
         ];
         for status in cases {
             assert_eq!(device(&status, Some(&evidence())).len(), 1, "{status:?}");
+        }
+    }
+
+    #[test]
+    fn a_wrong_library_behind_a_profile_closes_the_gate_with_the_reason() {
+        let status = TokenStatus {
+            device: Some("SoftHSM project SoftHSM v2 2.6".into()),
+            device_confirmed: Some(false),
+            ..status()
+        };
+        let missing = device(&status, Some(&evidence()));
+        assert_eq!(missing.len(), 1);
+        for part in ["profile trident", "SoftHSM project SoftHSM v2", "sigillo token check hsm"] {
+            assert!(missing[0].contains(part), "{missing:?}");
         }
     }
 

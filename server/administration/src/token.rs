@@ -1,6 +1,8 @@
 //! Tokens: what `sigillo token` does.
 
 use cryptotoken::TokenConfig;
+use cryptotoken::conformance;
+pub use cryptotoken::conformance::{CheckItem, Verdict};
 use cryptotoken_api::{CryptoToken, TokenError, TokenState, TokenStatus};
 use secrecy::SecretString;
 use serde::Serialize;
@@ -62,17 +64,55 @@ pub struct TokenCheck {
     pub status: TokenStatus,
     /// Key pairs found.
     pub keys: usize,
+    /// Who survives the loss of one machine, as the profile has it; a check does not try it.
+    pub failover: String,
+    /// Whether keys were generated, used and destroyed.
+    pub measured: bool,
+    /// The profile against the device, field by field.
+    pub items: Vec<CheckItem>,
 }
 
-/// Tries the token: connects, logs in if need be, and lists its keys. A token without keys is healthy.
+impl TokenCheck {
+    /// Why this profile is the wrong one for the device, a sentence; `None` where nothing that is required differs.
+    #[must_use]
+    pub fn refusal(&self) -> Option<String> {
+        let refusing = self.items.iter().filter(|item| item.refuses());
+        let list: Vec<String> = refusing
+            .map(|item| format!("{} should be \"{}\" and is \"{}\"", item.field, item.expected, item.found))
+            .collect();
+        let (name, profile) = (&self.status.name, &self.status.profile);
+        (!list.is_empty()).then(|| {
+            format!("the device behind token \"{name}\" is not what profile {profile} describes: {}", list.join("; "))
+        })
+    }
+}
+
+/// Tries the token: connects, logs in if need be, lists its keys, and compares the device with its profile. A token without keys is
+/// healthy. With `measure`, every kind of key that the profile does not rule out is generated, used and destroyed; that is recorded.
 ///
 /// # Errors
-/// [`AdministrationError::Token`] with what stands in the way.
-pub fn check(node: &Node, name: &str) -> Result<TokenCheck, AdministrationError> {
+/// [`AdministrationError::Token`] with what stands in the way. A device that differs is no error here: see [`TokenCheck::refusal`].
+pub fn check(node: &Node, actor: &Actor, name: &str, measure: bool) -> Result<TokenCheck, AdministrationError> {
     let token = node.token(name)?;
     token.reconnect()?;
-    let keys = token.keys()?.len();
-    Ok(TokenCheck { status: token.status(), keys })
+    let mut items = conformance::compare(token.profile(), token.config(), &token.describe()?);
+    if measure {
+        let record = |phase, found| {
+            let act =
+                actor.act("token check", name).with(json!({ "phase": phase, "keys": "throw-away", "found": found }));
+            node.wait(node.store().record(&[AuditEvent::Administration(act)]))
+        };
+        record("begin", None)?;
+        let measured = conformance::measure(token);
+        let count = |verdict| measured.iter().filter(|item| item.verdict == verdict).count();
+        let (ok, differs, unknown) = (count(Verdict::Ok), count(Verdict::Differs), count(Verdict::Unknown));
+        record("end", Some(json!({ "ok": ok, "differs": differs, "unknown": unknown })))?;
+        items.extend(measured);
+    }
+    let ha = &token.profile().ha;
+    let failover =
+        if ha.note.is_empty() { ha.kind.name().to_owned() } else { format!("{}: {}", ha.kind.name(), ha.note) };
+    Ok(TokenCheck { status: token.status(), keys: token.keys()?.len(), failover, measured: measure, items })
 }
 
 /// Forbids the use of a token until `unlock`, on every node that shares the database.
@@ -109,6 +149,14 @@ pub fn unlock(
     Ok(token.status())
 }
 
+/// What is to be typed as PIN of a token, in the words of its profile.
+///
+/// # Errors
+/// As [`show`].
+pub fn pin_name(node: &Node, name: &str) -> Result<String, AdministrationError> {
+    Ok(node.token(name)?.profile().login.pin.clone())
+}
+
 /// Whether a token waits for a PIN that somebody must type.
 ///
 /// # Errors
@@ -128,6 +176,7 @@ fn misconfigured(config: &TokenConfig, error: &AdministrationError) -> TokenStat
         serial: None,
         device: None,
         qscd: false,
+        device_confirmed: None,
         overridden: !config.overrides.is_empty(),
         sessions: (0, 0),
         hung_calls: 0,

@@ -46,16 +46,7 @@ pub fn apply(node: &Node, actor: &Actor, definition: &str, dry_run: bool) -> Res
     config
         .algorithm(credential.spec)
         .map_err(|error| AdministrationError::Refused(format!("worker \"{}\": {error}", config.name())))?;
-    if config.qualified().is_some() {
-        let missing = qualified::missing_for_eseal(node, &credential);
-        if !missing.is_empty() {
-            return Err(AdministrationError::Refused(format!(
-                "worker \"{}\" asks for qualified seals, and what they need is missing: {}",
-                config.name(),
-                missing.join("; ")
-            )));
-        }
-    }
+    qualified::check(node, &config, &credential)?;
     let map = config.to_json().map_err(|error| AdministrationError::Refused(error.to_string()))?;
     let mut record = WorkerRecord {
         name: config.name().to_owned(),
@@ -110,6 +101,7 @@ pub fn test(node: &Node, actor: &Actor, name: &str) -> Result<WorkerView, Admini
     let record = find(node, name)?;
     let config = WorkerConfig::parse(&record.definition)?;
     let stored = credential(node, config.credential())?;
+    qualified::check(node, &config, &stored)?;
     let chain = CertificateChain::from_ders(&stored.chain)?;
     let credential = Credential { name: stored.name.clone(), purpose: stored.purpose, state: stored.state, chain };
     let algorithm = config.algorithm(stored.spec).map_err(|error| AdministrationError::Refused(error.to_string()))?;

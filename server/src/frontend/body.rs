@@ -12,6 +12,7 @@ use futures_util::StreamExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::error::ApiError;
+use crate::request_id::RequestId;
 
 /// How much, for how long, and how much of all requests together.
 #[derive(Clone, Debug)]
@@ -88,6 +89,7 @@ impl BodyLimits {
     pub(crate) async fn read(
         &self,
         request: &HttpRequest,
+        id: RequestId,
         mut payload: web::Payload,
         limit: u64,
         pending: &mut Pending,
@@ -96,7 +98,7 @@ impl BodyLimits {
         if declared.is_some_and(|length| length > limit) {
             return Err(self.too_large());
         }
-        self.in_time(async move {
+        self.in_time(id, async move {
             // Not more than a caller has sent: a declared length alone reserves nothing big.
             let mut body = BytesMut::with_capacity(declared.map_or(0, |length| length.min(1 << 20) as usize));
             while let Some(chunk) = payload.next().await {
@@ -113,8 +115,13 @@ impl BodyLimits {
     }
 
     /// Runs what reads the body, for no longer than a request may take.
-    pub(crate) async fn in_time<T>(&self, read: impl Future<Output = Result<T, ApiError>>) -> Result<T, ApiError> {
-        tokio::time::timeout(self.timeout, read).await.map_err(|_| ApiError::Slow(self.timeout.as_secs()))?
+    pub(crate) async fn in_time<T>(
+        &self,
+        id: RequestId,
+        read: impl Future<Output = Result<T, ApiError>>,
+    ) -> Result<T, ApiError> {
+        let deadline = id.received() + self.timeout;
+        tokio::time::timeout_at(deadline.into(), read).await.map_err(|_| ApiError::Slow(self.timeout.as_secs()))?
     }
 }
 

@@ -53,7 +53,7 @@ pub(crate) async fn sign_raw(
     let grant = service.admit(&request, &worker, id).await?;
     let limits = service.limits();
     let mut pending = limits.pending();
-    let body = limits.read(&request, payload, limits.document(), &mut pending).await;
+    let body = limits.read(&request, id, payload, limits.document(), &mut pending).await;
     let body = service.recorded(&grant, id, body).await?;
     // The media type is not looked at: what a client sends by default says nothing of the document.
     let document = SignerDocument { content: DocumentContent::Memory(body), media_type: None };
@@ -96,7 +96,7 @@ pub(crate) async fn sign_document(
 ) -> Result<HttpResponse, ApiError> {
     let grant = service.admit(&request, &worker, id).await?;
     let mut pending = service.limits().pending();
-    let signing = read_signing_request(&request, payload, &service, &grant, &mut pending).await;
+    let signing = read_signing_request(&request, id, payload, &service, &grant, &mut pending).await;
     let (signing, form) = service.recorded(&grant, id, signing).await?;
     let (document, chain, credential) = only(service.dispatcher().sign(grant, id, vec![signing], pending).await?)?;
     if form && !accepts_json(&request) {
@@ -145,7 +145,7 @@ pub(crate) async fn sign_digest(
 ) -> Result<HttpResponse, ApiError> {
     let grant = service.admit(&request, &worker, id).await?;
     let mut pending = service.limits().pending();
-    let requests = read_digests(&request, payload, &service, &mut pending).await;
+    let requests = read_digests(&request, id, payload, &service, &mut pending).await;
     let requests = service.recorded(&grant, id, requests).await?;
     let completed = service.dispatcher().sign(grant, id, requests, pending).await?;
     let signatures = completed.documents.iter().map(|document| STANDARD.encode(document.contiguous())).collect();
@@ -156,6 +156,7 @@ const DIGESTS: usize = 256;
 
 async fn read_digests(
     request: &HttpRequest,
+    id: RequestId,
     payload: web::Payload,
     service: &Service,
     pending: &mut Pending,
@@ -164,7 +165,7 @@ async fn read_digests(
         return Err(ApiError::MediaType("send the digests as application/json".into()));
     }
     let limits = service.limits();
-    let body = limits.read(request, payload, limits.envelope(), pending).await?;
+    let body = limits.read(request, id, payload, limits.envelope(), pending).await?;
     let SignDigestRequest { digests, digest_algorithm } = parse(&body)?;
     if digests.is_empty() || digests.len() > DIGESTS {
         return Err(ApiError::Malformed(format!("\"digests\" has {} entries; send 1 to {DIGESTS}", digests.len())));
@@ -188,6 +189,7 @@ async fn read_digests(
 
 async fn read_signing_request(
     request: &HttpRequest,
+    id: RequestId,
     payload: web::Payload,
     service: &Service,
     grant: &Grant,
@@ -196,7 +198,7 @@ async fn read_signing_request(
     let limits = service.limits();
     let (content, media_type, parameters, form) = match essence(request).as_str() {
         "application/json" => {
-            let body = limits.read(request, payload, limits.envelope(), pending).await?;
+            let body = limits.read(request, id, payload, limits.envelope(), pending).await?;
             let SignRequest { document, media_type, file_name: _, parameters } = parse(&body)?;
             let octets = decode_base64("document", &document)?;
             pending.grow(octets.len())?;
@@ -206,7 +208,7 @@ async fn read_signing_request(
             (Bytes::from(octets), media_type, SigningParameters::new(parameters), false)
         }
         "multipart/form-data" => {
-            let form = limits.in_time(multipart::read(request, payload, limits, pending)).await?;
+            let form = limits.in_time(id, multipart::read(request, payload, limits, pending)).await?;
             (form.document, form.media_type, form.parameters, true)
         }
         other => {

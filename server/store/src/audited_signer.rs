@@ -4,6 +4,7 @@
 //! the outcome is handed to the writer at once, and [`AuditedSigner::settle`] or [`AuditedSigner::complete`] waits for it before
 //! anything that rests on the signature leaves the service.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
@@ -57,16 +58,22 @@ pub struct AuditedSigner {
     inner: Box<dyn Signer>,
     context: SigningContext,
     outcomes: Mutex<Vec<Receipt>>,
+    may_have_signed: AtomicBool,
 }
 
 impl AuditedSigner {
     pub(crate) const fn new(log: AuditLog, inner: Box<dyn Signer>, context: SigningContext) -> Self {
-        Self { log, inner, context, outcomes: Mutex::new(Vec::new()) }
+        Self { log, inner, context, outcomes: Mutex::new(Vec::new()), may_have_signed: AtomicBool::new(false) }
     }
 
     /// Receipts of the outcomes so far that nobody has waited for.
     pub fn take_outcomes(&self) -> Vec<Receipt> {
         std::mem::take(&mut self.outcomes.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Whether the outcome of an attempt is a signature, or unknown.
+    pub fn may_have_signed(&self) -> bool {
+        self.may_have_signed.load(Ordering::Acquire)
     }
 
     /// Waits until all outcomes so far are durable; blocks.
@@ -177,6 +184,9 @@ impl Drop for OpenIntent<'_> {
             request_id: self.signer.context.request_id,
             reason: "the signer broke off".to_owned(),
         });
+        if !matches!(outcome, AuditEvent::SigningFailed { .. }) {
+            self.signer.may_have_signed.store(true, Ordering::Release);
+        }
         let receipt = self.signer.log.submit(vec![outcome]);
         self.signer.outcomes.lock().unwrap_or_else(PoisonError::into_inner).push(receipt);
     }

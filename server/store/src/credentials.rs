@@ -14,6 +14,7 @@ const INSERT: &str = "INSERT INTO credential (name, owner, purpose, state, locat
     use_limit, created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $11)";
 const SELECT: &str = "SELECT name, owner, purpose, state, locations, spec, public_key, attributes, evidence, uses, use_limit, \
     created_at, updated_at FROM credential WHERE CAST($1 AS TEXT) IS NULL OR name = $1 ORDER BY name";
+const OF_KEY: &str = "SELECT name FROM credential WHERE public_key = $1";
 const SELECT_STATE: &str = "SELECT state FROM credential WHERE name = $1";
 const SET_STATE: &str = "UPDATE credential SET state = $2, updated_at = $3 WHERE name = $1 AND state = $4";
 const DELETE: &str = "DELETE FROM credential WHERE name = $1";
@@ -105,10 +106,11 @@ pub struct KeyEvidence {
 }
 
 impl Store {
-    /// Makes a credential.
+    /// Makes a credential. A key has one, whatever it is called on its token: with a second one of another purpose the
+    /// first one's signatures could be forged.
     ///
     /// # Errors
-    /// [`StoreError::AlreadyExists`]; [`StoreError::Busy`] (retry).
+    /// [`StoreError::AlreadyExists`] for its name, [`StoreError::KeyInUse`] for its key; [`StoreError::Busy`] (retry).
     pub async fn insert_credential(&self, new: &NewCredential, act: AdministrativeAct) -> Result<(), StoreError> {
         let json = StoreError::unreadable(NOUN, &new.name);
         let locations = serde_json::to_string(&new.locations).map_err(&json)?;
@@ -117,6 +119,13 @@ impl Store {
         let use_limit = new.use_limit.map(i64::try_from).transpose();
         let use_limit = use_limit.map_err(StoreError::unreadable(NOUN, &new.name))?;
         let mut transaction = self.database.begin().await?;
+        let of_key: Option<String> = on!(Transaction, &mut transaction, t => query_scalar(OF_KEY)
+            .bind(&new.public_key)
+            .fetch_optional(&mut **t)
+            .await)?;
+        if let Some(credential) = of_key.filter(|name| *name != new.name) {
+            return Err(StoreError::KeyInUse { credential });
+        }
         on!(Transaction, &mut transaction, t => query(INSERT)
             .bind(&new.name)
             .bind(&new.owner)

@@ -62,6 +62,12 @@ pub enum StoreError {
         /// The name asked for.
         name: String,
     },
+    /// The key has a credential already, which says what it may sign.
+    #[error("this key is that of credential \"{credential}\" already")]
+    KeyInUse {
+        /// Name of the credential that has it.
+        credential: String,
+    },
     /// Somebody else changed the state meanwhile. Look again, then decide again.
     #[error("credential \"{credential}\" is {actual}, not {expected} any more")]
     StateChanged {

@@ -14,13 +14,16 @@ pub(super) fn check(
 ) -> Result<(), Discrepancy> {
     let octets = signed.contiguous();
     let algorithm = context.algorithm.digest();
-    verify_signed_data(&octets, context, |encapsulated| match (packaging, encapsulated, &document.content) {
-        (SignaturePackaging::Encapsulated, Some(content), DocumentContent::Memory(original)) => {
-            // Not only intact, but the document that was sent.
-            (content == original.as_ref()).then(|| algorithm.digest(content))
+    let signing_time = Some(context.signing_time);
+    verify_signed_data(&octets, context, signing_time, |encapsulated| {
+        match (packaging, encapsulated, &document.content) {
+            (SignaturePackaging::Encapsulated, Some(content), DocumentContent::Memory(original)) => {
+                // Not only intact, but the document that was sent.
+                (content == original.as_ref()).then(|| algorithm.digest(content))
+            }
+            (SignaturePackaging::Detached, None, DocumentContent::Memory(original)) => Some(algorithm.digest(original)),
+            (SignaturePackaging::Detached, None, DocumentContent::Digest(digest)) => Some(digest.digest().to_vec()),
+            _ => None,
         }
-        (SignaturePackaging::Detached, None, DocumentContent::Memory(original)) => Some(algorithm.digest(original)),
-        (SignaturePackaging::Detached, None, DocumentContent::Digest(digest)) => Some(digest.digest().to_vec()),
-        _ => None,
     })
 }

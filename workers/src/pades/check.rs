@@ -30,7 +30,7 @@ pub(super) fn check(
     let digest = range.digest(&slices(&signed.segments), context.algorithm.digest());
     let digest = digest.map_err(|error| Discrepancy::Unreadable(error.to_string()))?;
     let cms = without_padding(&found.contents).ok_or_else(|| odd("/Contents is not a CMS and zeros"))?;
-    verify_signed_data(cms, context, |encapsulated| encapsulated.is_none().then_some(digest))
+    verify_signed_data(cms, context, None, |encapsulated| encapsulated.is_none().then_some(digest))
 }
 
 /// The entries of the signature dictionary that say what is signed.

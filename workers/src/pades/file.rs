@@ -108,6 +108,7 @@ impl<'a> PdfFile<'a> {
         for key in SECTION_KEYS {
             trailer.remove(key);
         }
+        trailer.iter_mut().for_each(|(_, value)| write_hexadecimal(value));
         trailer
     }
 
@@ -312,6 +313,13 @@ impl<'a> PdfFile<'a> {
             }
             Err(_) => return Err(unreadable()),
         }
+        // ISO/TS 32004: the code covers the whole file, so a reader would take the update for a forgery.
+        if self.trailer.has(b"AuthCode") || dictionary.has(b"KDFSalt") {
+            return Err(PdfRefusal::UnsupportedEncryption("it has a message authentication code".into()));
+        }
+        if !crypt_filters_are_known(dictionary) {
+            return Err(PdfRefusal::UnsupportedEncryption("it names a crypt filter that is not defined".into()));
+        }
         // A document with nothing in it but what the key is derived from.
         let mut document = Document::new();
         let id = document.add_object(dictionary.clone());
@@ -337,6 +345,32 @@ fn header_end(bytes: &[u8], offset: usize, (number, generation): ObjectId) -> Op
     let rest = rest.trim_ascii_start().strip_prefix(b"obj")?;
     let found = (u32::try_from(found_number).ok()?, u16::try_from(found_generation).ok()?) == (number, generation);
     found.then_some(offset + window.len() - rest.len())
+}
+
+/// Has the strings of `object` written in hexadecimal: lopdf takes quadratic time to escape a literal string.
+fn write_hexadecimal(object: &mut Object) {
+    match object {
+        Object::String(_, format) => *format = StringFormat::Hexadecimal,
+        Object::Array(elements) => elements.iter_mut().for_each(write_hexadecimal),
+        Object::Dictionary(entries) => entries.iter_mut().for_each(|(_, value)| write_hexadecimal(value)),
+        _ => {}
+    }
+}
+
+/// Whether strings and streams are encrypted by filters that the file defines (7.6.6). `lopdf` takes RC4 for one that it
+/// does not know.
+fn crypt_filters_are_known(encryption: &Dictionary) -> bool {
+    let version = encryption.get(b"V").and_then(Object::as_i64).unwrap_or(0);
+    let method = |name| {
+        let filter = encryption.get(b"CF").and_then(Object::as_dict)?.get(name).and_then(Object::as_dict)?;
+        filter.get(b"CFM").and_then(Object::as_name)
+    };
+    let is_known = |key| match encryption.get(key).map(Object::as_name) {
+        Err(_) | Ok(Ok(b"Identity")) => true,
+        Ok(Ok(name)) => matches!(method(name), Ok(b"V2" | b"AESV2" | b"AESV3")),
+        Ok(Err(_)) => false,
+    };
+    version < 4 || (is_known(b"StmF".as_slice()) && is_known(b"StrF"))
 }
 
 fn unsupported(error: impl std::fmt::Display) -> PdfRefusal {

@@ -30,10 +30,10 @@ pub enum PdfRefusal {
     #[error("the PDF is damaged: object {} {} is not where the cross-reference data says", .0.0, .0.1)]
     MissingObject(ObjectId),
     /// A user password is needed to open it.
-    #[error("the PDF is encrypted and opens only with a password")]
+    #[error("the PDF is encrypted and opens only with a password; remove the password and send it again")]
     PasswordNeeded,
     /// Encrypted for certificates, or with a handler that is not of ISO 32000.
-    #[error("the PDF is encrypted in a way that is not supported ({0})")]
+    #[error("the PDF is encrypted in a way that is not supported ({0}); send it without encryption")]
     UnsupportedEncryption(String),
     /// The author's access permissions do not allow what a seal adds (ISO 32000-2, table 22).
     #[error("the encrypted PDF's access permissions do not allow {0}")]

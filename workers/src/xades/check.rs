@@ -82,6 +82,8 @@ impl Found {
             }
             signed_info.take(&event, &reader);
             properties.take(&event, &reader);
+            // Too big to be one of ours.
+            builder = builder.filter(|builder| !builder.is_too_big());
             if let Some(signature) = builder.as_mut().and_then(|builder| builder.take(&event)) {
                 builder = None;
                 let canonical = (std::mem::take(&mut signed_info), std::mem::take(&mut properties));

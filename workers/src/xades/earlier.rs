@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 
 use super::canonicalization::SIGNATURE_NAMESPACE;
-use super::element::{ElementTree, TreeBuilder};
+use super::element::{ElementTree, MAX_ELEMENTS, TreeBuilder};
 use super::reader::{Element, Event, XmlReader, is_ncname};
 use super::signature::FILTER2;
 use super::xml_error::{XmlError, XmlFault, shortened};
@@ -30,7 +30,7 @@ impl<'t> Survey<'t> {
     /// Takes the event that `reader` has just returned.
     ///
     /// # Errors
-    /// When the root is a signature or an `xml:id` comes twice.
+    /// When the root is a signature, an `xml:id` comes twice, or an earlier signature is too big to be judged.
     pub(super) fn take(&mut self, event: &Event<'t>, reader: &XmlReader<'t>) -> Result<(), XmlError> {
         if let Event::Start(element) = event {
             self.identifiers(element, reader)?;
@@ -43,6 +43,10 @@ impl<'t> Survey<'t> {
         if let Some(list) = self.builder.as_mut().and_then(|builder| builder.take(event)) {
             self.builder = None;
             self.references.extend(list.all(SIGNATURE_NAMESPACE, "Reference").filter_map(Reference::of));
+        }
+        if self.builder.as_ref().is_some_and(TreeBuilder::is_too_big) {
+            let fault = XmlFault::Limit { limit: MAX_ELEMENTS, what: "elements in one list of references" };
+            return Err(reader.error(reader.offset(), fault));
         }
         Ok(())
     }

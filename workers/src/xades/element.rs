@@ -1,13 +1,13 @@
 //! A small tree of what a signature says. Documents are never held this way, only signatures and their references.
 
-use super::reader::Event;
+use super::reader::{Attribute, Event};
 
 /// An element with its attributes, children and text; comments and instructions are dropped.
 #[derive(Debug, Default)]
 pub(super) struct ElementTree {
     pub(super) namespace: String,
     pub(super) local: String,
-    /// Local name and value of the attributes without namespace.
+    /// Local name and value of those attributes without namespace that signatures have a use for.
     pub(super) attributes: Vec<(String, String)>,
     pub(super) children: Vec<ElementTree>,
     /// Text directly inside.
@@ -38,6 +38,7 @@ impl ElementTree {
 #[derive(Debug, Default)]
 pub(super) struct TreeBuilder {
     open: Vec<ElementTree>,
+    elements: usize,
 }
 
 impl TreeBuilder {
@@ -45,7 +46,9 @@ impl TreeBuilder {
     pub(super) fn take(&mut self, event: &Event<'_>) -> Option<ElementTree> {
         match event {
             Event::Start(element) => {
-                let plain = element.attributes.iter().filter(|attribute| attribute.prefix.is_empty());
+                self.elements += 1;
+                let has_use = |each: &&Attribute<'_>| each.prefix.is_empty() && ATTRIBUTES.contains(&each.local);
+                let plain = element.attributes.iter().filter(has_use);
                 self.open.push(ElementTree {
                     namespace: element.namespace.to_string(),
                     local: element.local.to_owned(),
@@ -70,4 +73,15 @@ impl TreeBuilder {
         }
         None
     }
+
+    /// Whether this is more than any signature has; a tree takes many times the memory of its text.
+    pub(super) const fn is_too_big(&self) -> bool {
+        self.elements > MAX_ELEMENTS
+    }
 }
+
+/// What references, algorithms and qualifying properties say in attributes.
+const ATTRIBUTES: [&str; 7] = ["Algorithm", "Filter", "Id", "ObjectReference", "Target", "Type", "URI"];
+
+/// A manifest of ten thousand files has fewer.
+pub(super) const MAX_ELEMENTS: usize = 100_000;

@@ -281,6 +281,13 @@ fn what_readers_would_repair_or_cannot_open_is_refused_with_its_defect() {
         assert!(text.contains(from));
         text.replacen(from, to, 1).into_bytes()
     };
+    let encrypted = |bits: &str, from: &str, to: &str| {
+        let aes: &[&str] = if bits == "128" { &["--use-aes=y"] } else { &[] };
+        let mut document = qpdf(&whole, &[&["--encrypt", "", "owner", bits], aes, &["--"]].concat());
+        let place = document.windows(from.len()).position(|window| window == from.as_bytes()).unwrap();
+        document.splice(place..place + from.len(), to.bytes());
+        document
+    };
     let [_, second, font, content] = PAGES;
     let page = "<</Type/Page/Parent 2 0 R/Annots(no array)>>";
     let odd_annotations = pdf(&["<</Type/Catalog/Pages 2 0 R>>", TREE, page, second, font, content]);
@@ -296,6 +303,9 @@ fn what_readers_would_repair_or_cannot_open_is_refused_with_its_defect() {
         (replaced("/Type/Font/", "/Type  /Font/"), "cross-reference data is damaged"),
         (qpdf(&whole, &["--encrypt", "user", "owner", "256", "--"]), "opens only with a password"),
         (qpdf(&whole, &["--encrypt", "", "owner", "256", "--modify=none", "--"]), "access permissions"),
+        (encrypted("256", "trailer <<", "trailer << /AuthCode <</MACLocation /Standalone>>"), "authentication code"),
+        (encrypted("128", "/StrF /StdCF", "/StrF /StdCG"), "crypt filter"),
+        (encrypted("128", "/CFM /AESV2", "/CFM /AESV9"), "crypt filter"),
         (replaced("/Kids[3 0 R 4 0 R]", "/Kids[           ]"), "no pages"),
         (odd_annotations, "malformed"),
     ];

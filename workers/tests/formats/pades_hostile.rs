@@ -80,6 +80,14 @@ fn bomb() -> Vec<u8> {
     file
 }
 
+/// A string in the trailer of which every other byte must be escaped when it is written again.
+fn string_in_trailer() -> Vec<u8> {
+    let file = document("", &[]);
+    let place = file.windows(4).rposition(|window| window == b"/ID[").unwrap();
+    let string = format!("/X({})", "\\(".repeat(1_000_000));
+    [&file[..place], string.as_bytes(), &file[place..]].concat()
+}
+
 #[test]
 fn hostile_pdfs_are_refused_in_little_time() {
     let key = SoftwareKey::generate(KeySpec::EcP256);
@@ -97,6 +105,7 @@ fn hostile_pdfs_are_refused_in_little_time() {
         ("one object in another", one_in_another(), "overlap"),
         ("sections in sections", sections_in_sections(), "overlap"),
         ("bomb", bomb(), "malformed"),
+        ("string in the trailer", string_in_trailer(), ""),
     ];
     for (name, document, expected) in cases {
         let start = Instant::now();

@@ -254,6 +254,18 @@ fn a_document_whose_earlier_signature_would_break_is_refused() {
 }
 
 #[test]
+fn an_earlier_signature_of_endless_elements_takes_no_memory() {
+    let many = "<a/>".repeat(200_000);
+    let earlier = |inside: &str| format!("<r xmlns:ds='http://www.w3.org/2000/09/xmldsig#'>{inside}</r>");
+    let listed = refusal(&earlier(&format!("<ds:Signature><ds:SignedInfo>{many}</ds:SignedInfo></ds:Signature>")));
+    assert!(listed.contains("more than 100000 elements in one list of references"), "{listed}");
+    let key = SoftwareKey::generate(KeySpec::EcP256);
+    let enveloping = earlier(&format!("<ds:Signature><ds:Object>{many}</ds:Object></ds:Signature>"));
+    let signed = sign(&key, enveloping.as_bytes()).unwrap();
+    xmlsec1_accepts(&key, &signed).unwrap();
+}
+
+#[test]
 fn a_document_whose_earlier_signature_stays_valid_is_signed() {
     let key = SoftwareKey::generate(KeySpec::EcP256);
     let filter2 = |expression: &str| {

@@ -79,3 +79,24 @@ fn two_tokens_of_one_name_are_refused() {
     let error = parse(&format!("{DOCUMENTED}[[token]]{token}")).unwrap_err();
     assert!(error.contains("two tokens named \"seal-hsm\""), "{error}");
 }
+
+#[test]
+fn two_tokens_whose_library_needs_two_environments_are_refused_at_start() {
+    let text = |second: &str| {
+        let mut text = String::new();
+        for (name, value) in [("a", "/etc/sigillo/a.conf"), ("b", second)] {
+            text += &format!(
+                "[[token]]\nname = \"{name}\"\nprofile = \"softhsm\"\nslot = {{ label = \"{name}\" }}\npin = {{ credential = \"pin\" }}\n\
+                 [token.override]\n\"module.env\" = {{ SOFTHSM2_CONF = \"{value}\" }}\n"
+            );
+        }
+        text
+    };
+    parse(&text("/etc/sigillo/a.conf")).unwrap();
+    let error = parse(&text("/etc/sigillo/b.conf")).unwrap_err();
+    for part in
+        ["token \"a\"", "token \"b\"", "SOFTHSM2_CONF=/etc/sigillo/b.conf", "which reads it once", "node of its own"]
+    {
+        assert!(error.contains(part), "{error}");
+    }
+}

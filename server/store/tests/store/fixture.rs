@@ -105,7 +105,7 @@ pub(crate) fn credential(name: &str, use_limit: Option<u64>) -> NewCredential {
             id: KeyId::new([1, 2, 3]),
         }],
         spec: KeySpec::EcP256,
-        public_key: vec![0x30, 0x59],
+        public_key: [b"key of ", name.as_bytes()].concat(),
         attributes: KeyAttributes { sensitive: Some(true), extractable: Some(false), ..KeyAttributes::default() },
         evidence: None,
         use_limit,

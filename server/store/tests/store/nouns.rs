@@ -75,6 +75,18 @@ async fn a_credential_comes_back_as_it_was_put_in() {
     assert!(fixture.store.credential("other").await.unwrap().is_none());
 }
 
+/// With one that is `blind`, whoever may have digests signed could forge the signatures of the one for documents.
+#[tokio::test]
+async fn a_key_has_one_credential_whatever_its_label() {
+    let fixture = Fixture::with_credential(None).await;
+    let mut second = credential("renamed", None);
+    second.public_key = credential("seal", None).public_key;
+    second.purpose = cryptotoken_api::Purpose::Blind;
+    let refused = fixture.store.insert_credential(&second, act("key adopt", "renamed")).await;
+    assert!(matches!(refused, Err(StoreError::KeyInUse { credential }) if credential == "seal"));
+    assert!(fixture.store.credential("renamed").await.unwrap().is_none());
+}
+
 #[tokio::test]
 async fn a_state_that_changed_meanwhile_is_not_overwritten() {
     let fixture = Fixture::with_credential(None).await;

@@ -1,59 +1,32 @@
 //! What the check before release finds. That it finds nothing in good documents is shown by every signature made.
 
 use bytes::Bytes;
-use cryptotoken_api::{
-    CertificateChain, Credential, CredentialState, KeySpec, Purpose, SignatureAlgorithm, SignatureValue,
-};
-use openssl::ec::{EcGroup, EcKey};
-use openssl::ecdsa::EcdsaSig;
-use openssl::nid::Nid;
-use openssl::pkey::{PKey, Private};
-use time::OffsetDateTime;
 
-use crate::create::{Prepared, SignatureContext, SignatureFormat};
+use crate::create::{Prepared, SignatureFormat};
 use crate::error::Discrepancy;
 use crate::level::SignaturePackaging;
+use crate::software_key::SoftwareKey;
 use crate::worker::{DocumentContent, SignedDocument, SignerDocument, SigningParameters};
 use crate::xades::XadesConfig;
 
 const DOCUMENT: &str = "<a xmlns='urn:a'>\r\n<b c='d'>text</b><!-- comment --></a>\n";
 
-/// A key, its self-signed certificate, and the document signed with it.
+/// A key, and the document signed with it.
 struct Sealed {
-    credential: Credential,
-    algorithm: SignatureAlgorithm,
+    key: SoftwareKey,
     text: String,
 }
 
 impl Sealed {
     fn new() -> Self {
-        let group = EcGroup::from_curve_name(Nid::X9_62_PRIME256V1).unwrap();
-        let key = PKey::from_ec_key(EcKey::generate(&group).unwrap()).unwrap();
-        let credential = Credential {
-            name: "test".into(),
-            purpose: Purpose::Document,
-            state: CredentialState::Active,
-            chain: CertificateChain::from_ders(&[certificate(&key)]).unwrap(),
-        };
-        let algorithm = SignatureAlgorithm::for_key(KeySpec::EcP256, None, None).unwrap();
-        let mut sealed = Self { credential, algorithm, text: String::new() };
+        let key = SoftwareKey::generate();
         let format = XadesConfig { packaging: SignaturePackaging::Enveloped };
         let document = signer_document(DOCUMENT);
-        let prepared = format.prepare(&document, &SigningParameters::default(), &sealed.context()).unwrap();
-        let digest = prepared.to_be_signed().representation(algorithm.digest());
-        let value = EcdsaSig::sign(digest.digest(), &key.ec_key().unwrap()).unwrap();
-        let value = SignatureValue::from_ecdsa_der(&value.to_der().unwrap(), 32).unwrap();
+        let prepared = format.prepare(&document, &SigningParameters::default(), &key.context()).unwrap();
+        let value = key.sign(prepared.to_be_signed());
         let signed = prepared.assemble(&value).unwrap();
-        sealed.text = String::from_utf8(signed.contiguous().into_owned()).unwrap();
-        sealed
-    }
-
-    fn context(&self) -> SignatureContext<'_> {
-        SignatureContext {
-            credential: &self.credential,
-            algorithm: self.algorithm,
-            signing_time: OffsetDateTime::UNIX_EPOCH,
-        }
+        let text = String::from_utf8(signed.contiguous().into_owned()).unwrap();
+        Self { key, text }
     }
 
     /// The finding for the signed document after a change in it, and for a given input.
@@ -64,28 +37,12 @@ impl Sealed {
             media_type: "application/xml".into(),
             level: None,
         };
-        super::check(&signed, &signer_document(input), &self.context())
+        super::check(&signed, &signer_document(input), &self.key.context())
     }
 }
 
 fn signer_document(text: &str) -> SignerDocument {
     SignerDocument { content: DocumentContent::Memory(Bytes::copy_from_slice(text.as_bytes())), media_type: None }
-}
-
-fn certificate(key: &PKey<Private>) -> Vec<u8> {
-    let mut name = openssl::x509::X509NameBuilder::new().unwrap();
-    name.append_entry_by_nid(Nid::COMMONNAME, "test").unwrap();
-    let name = name.build();
-    let mut builder = openssl::x509::X509::builder().unwrap();
-    builder.set_version(2).unwrap();
-    builder.set_serial_number(&openssl::bn::BigNum::from_u32(1).unwrap().to_asn1_integer().unwrap()).unwrap();
-    builder.set_subject_name(&name).unwrap();
-    builder.set_issuer_name(&name).unwrap();
-    builder.set_not_before(&openssl::asn1::Asn1Time::days_from_now(0).unwrap()).unwrap();
-    builder.set_not_after(&openssl::asn1::Asn1Time::days_from_now(1).unwrap()).unwrap();
-    builder.set_pubkey(key).unwrap();
-    builder.sign(key, openssl::hash::MessageDigest::sha256()).unwrap();
-    builder.build().to_der().unwrap()
 }
 
 #[test]

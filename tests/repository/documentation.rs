@@ -1,0 +1,52 @@
+//! What the pages show is accepted by the programs, and what they link to exists.
+
+use std::process::Command;
+
+use tests::programs::repository;
+
+use crate::output;
+
+fn page(path: &str) -> String {
+    std::fs::read_to_string(repository().join(path)).unwrap()
+}
+
+fn blocks<'a>(page: &'a str, language: &str) -> Vec<&'a str> {
+    let begin = format!("\n```{language}\n");
+    page.split(begin.as_str()).skip(1).map(|block| block.split_once("\n```").unwrap().0).collect()
+}
+
+#[test]
+fn the_documented_configuration_is_accepted() {
+    let page = page("docs/operation.md");
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("sigillo.toml");
+    std::fs::write(&path, blocks(&page, "toml")[0]).unwrap();
+    let configuration = administration::Configuration::load(Some(&path)).unwrap();
+    assert_eq!(configuration.tokens.len(), 1);
+    assert!(configuration.server.tls.is_some());
+}
+
+#[test]
+fn the_documented_worker_is_accepted() {
+    let page = page("docs/workers.md");
+    let blocks = blocks(&page, "toml");
+    assert_eq!(blocks.len(), 1);
+    workers::WorkerConfig::parse(blocks[0]).unwrap();
+}
+
+#[test]
+fn links_between_pages_lead_somewhere() {
+    let tracked = output(Command::new("git").args(["ls-files", "*.md"]));
+    let mut links = 0;
+    for file in tracked.lines() {
+        let folder = repository().join(file).parent().unwrap().to_owned();
+        let page = page(file);
+        let targets = page.split("](").skip(1).filter_map(|rest| rest.split_once(')')).map(|(target, _)| target);
+        for target in targets.filter(|target| !target.starts_with("http") && !target.starts_with('#')) {
+            let path = target.split_once('#').map_or(target, |(path, _)| path);
+            assert!(folder.join(path).exists(), "{file} links to {target}, which does not exist");
+            links += 1;
+        }
+    }
+    assert!(links > 10, "only {links} links were seen");
+}
