@@ -192,9 +192,7 @@ impl Pkcs11Token {
         match failure {
             Failure::Busy => TokenError::Unavailable { token, reason: "every session is busy".to_owned() },
             Failure::Stuck(hung) => TokenError::Unavailable { token, reason: recovery::stuck(hung) },
-            Failure::Outdated => {
-                TokenError::Unavailable { token, reason: "the library was started anew".to_owned() }
-            }
+            Failure::Outdated => TokenError::Unavailable { token, reason: "the library was started anew".to_owned() },
             Failure::Pkcs11(error) => TokenError::Device { token, operation, code: name(&error) },
             Failure::Malformed(code) => TokenError::Device { token, operation, code },
             Failure::NotFound => TokenError::Refused(format!("token \"{token}\" has no such object")),

@@ -11,8 +11,9 @@ use secrecy::SecretString;
 
 /// Defines a test that runs alone in a child process with an empty SoftHSM.
 macro_rules! softhsm_test {
-    ($name:ident, $body:expr) => {
+    ($(#[$attribute:meta])* $name:ident, $body:expr $(,)?) => {
         #[test]
+        $(#[$attribute])*
         fn $name() {
             $crate::bench::isolated(module_path!(), stringify!($name), $body);
         }
@@ -40,7 +41,7 @@ pub(crate) fn isolated(module: &str, name: &str, body: fn(&Bench)) {
         None => name.to_owned(),
     };
     let output = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", &test, "--nocapture"])
+        .args(["--exact", &test, "--nocapture", "--include-ignored"])
         .env(FOLDER, folder.path())
         .env("SOFTHSM2_CONF", conf)
         .env("P11_KIT_SERVER_ADDRESS", format!("unix:path={}", folder.path().join("kit.sock").display()))
@@ -52,6 +53,8 @@ pub(crate) fn isolated(module: &str, name: &str, body: fn(&Bench)) {
     let text = String::from_utf8_lossy(&text);
     assert!(output.status.success(), "{text}");
     assert!(text.contains("1 passed"), "the child ran no test: {text}");
+    // Measurements are shown with `--nocapture`.
+    print!("{text}");
 }
 
 /// The first of `paths` that exists.

@@ -10,3 +10,4 @@ mod faults;
 mod keys;
 mod login;
 mod outage;
+mod throughput;

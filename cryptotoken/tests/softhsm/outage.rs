@@ -95,13 +95,30 @@ fn signal(group: &Child, name: &str) {
 }
 
 fn remote_token(bench: &Bench, more: &str) -> Pkcs11Token {
-    let paths = ["/usr/lib/x86_64-linux-gnu/pkcs11/p11-kit-client.so", "/usr/lib/aarch64-linux-gnu/pkcs11/p11-kit-client.so", "/usr/lib64/pkcs11/p11-kit-client.so"];
+    let paths = [
+        "/usr/lib/x86_64-linux-gnu/pkcs11/p11-kit-client.so",
+        "/usr/lib/aarch64-linux-gnu/pkcs11/p11-kit-client.so",
+        "/usr/lib64/pkcs11/p11-kit-client.so",
+    ];
     let library = installed(&paths, "p11-kit-client.so (p11-kit-modules)");
-    let overrides: String = more.lines().filter_map(|line| line.strip_prefix("override ")).map(|field| format!(", {field}")).collect();
-    let more: String = more.lines().filter(|line| !line.starts_with("override ")).map(|line| format!("{line}\n")).collect();
+    let overrides: String =
+        more.lines().filter_map(|line| line.strip_prefix("override ")).map(|field| format!(", {field}")).collect();
+    let more: String =
+        more.lines().filter(|line| !line.starts_with("override ")).map(|line| format!("{line}\n")).collect();
     let depth = if overrides.contains("recovery.depth") { "" } else { "\"recovery.depth\" = \"module\"" };
     let overrides = format!("{depth}{overrides}");
-    bench.open(&format!("library = {library:?}\n{more}override = {{ {} }}", overrides.trim_start_matches(", "))).unwrap()
+    bench
+        .open(&format!("library = {library:?}\n{more}override = {{ {} }}", overrides.trim_start_matches(", ")))
+        .unwrap()
+}
+
+/// Lets the callers end, also when the test fails.
+struct Ends<'a>(&'a AtomicBool);
+
+impl Drop for Ends<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 /// What may come of signing while the device comes and goes.
@@ -142,6 +159,7 @@ softhsm_test!(a_device_that_dies_again_and_again_is_found_again_within_two_secon
     };
     let mut slowest = Duration::ZERO;
     std::thread::scope(|scope| {
+        let _ends = Ends(&stop);
         let threads: Vec<_> = (0..8).map(|_| scope.spawn(callers)).collect();
         for cycle in 0..10 {
             std::thread::sleep(Duration::from_millis(100 + 37 * (cycle % 4)));
@@ -156,7 +174,6 @@ softhsm_test!(a_device_that_dies_again_and_again_is_found_again_within_two_secon
             }
             slowest = slowest.max(back.elapsed());
         }
-        stop.store(true, Ordering::Relaxed);
     });
     println!("{signed:?} signatures, {failed:?} failures, healed within {slowest:?}");
     assert!(slowest < Duration::from_secs(2), "healed after {slowest:?}");
@@ -240,8 +257,7 @@ softhsm_test!(a_call_that_hangs_until_its_device_is_replaced_does_not_keep_the_t
 });
 
 fn hang(bench: &Bench, device: &mut Device<'_>, calls: usize, end: fn(&mut Device<'_>)) {
-    let token =
-        remote_token(bench, &format!("sessions = {calls}\noverride \"recovery.call_timeout\" = \"200ms\""));
+    let token = remote_token(bench, &format!("sessions = {calls}\noverride \"recovery.call_timeout\" = \"200ms\""));
     let key = generate(&token, &"seal".parse().unwrap(), KeySpec::EcP256).unwrap();
     let signer = default_signer(&token, &key, KeySpec::EcP256);
     let data = DataToBeSigned::new(b"data".to_vec());

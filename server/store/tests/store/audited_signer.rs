@@ -1,5 +1,6 @@
 //! The signer that records: nothing is signed without a durable intent, and every attempt gets an outcome.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -217,6 +218,7 @@ async fn a_token_that_failed_is_asked_once_more_with_an_intent_and_a_use_of_its_
         })
         .collect();
     assert_eq!(attempts.len(), 5);
-    assert_eq!(fixture.uses().await, 5);
+    let credential = fixture.store.credential(&context().credential).await.unwrap().unwrap();
+    assert_eq!(credential.uses, 5);
     assert_eq!(fixture.verified().await.open_intents, NO_ATTEMPTS);
 }
