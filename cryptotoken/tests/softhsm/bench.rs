@@ -45,7 +45,7 @@ pub(crate) fn isolated(module: &str, name: &str, body: fn(&Bench)) {
         .env(FOLDER, folder.path())
         .env("SOFTHSM2_CONF", conf)
         .env("P11_KIT_SERVER_ADDRESS", format!("unix:path={}", folder.path().join("kit.sock").display()))
-        .env("PKCS11SPY", softhsm())
+        .env("PKCS11SPY", if module.ends_with("outage") { p11_kit() } else { softhsm() })
         .env("PKCS11SPY_OUTPUT", folder.path().join("spy.log"))
         .output()
         .unwrap();
@@ -58,7 +58,7 @@ pub(crate) fn isolated(module: &str, name: &str, body: fn(&Bench)) {
 }
 
 /// The first of `paths` that exists.
-pub(crate) fn installed(paths: &[&str], what: &str) -> PathBuf {
+fn installed(paths: &[&str], what: &str) -> PathBuf {
     let found = paths.iter().map(PathBuf::from).find(|path| path.exists());
     found.unwrap_or_else(|| panic!("{what} is not installed; run: scripts/install-tools"))
 }
@@ -79,6 +79,15 @@ pub(crate) fn spy() -> PathBuf {
         "/usr/lib64/pkcs11-spy.so",
     ];
     installed(&paths, "pkcs11-spy (opensc-pkcs11)")
+}
+
+pub(crate) fn p11_kit() -> PathBuf {
+    let paths = [
+        "/usr/lib/x86_64-linux-gnu/pkcs11/p11-kit-client.so",
+        "/usr/lib/aarch64-linux-gnu/pkcs11/p11-kit-client.so",
+        "/usr/lib64/pkcs11/p11-kit-client.so",
+    ];
+    installed(&paths, "p11-kit-client.so (p11-kit-modules)")
 }
 
 /// Runs a foreign tool and returns its output, standard error included.
