@@ -13,7 +13,7 @@ use uuid::Uuid;
 use crate::certificate::create;
 use crate::context::Context;
 use crate::failure::Failure;
-use crate::output::{moment, short};
+use crate::output::moment;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
@@ -35,11 +35,27 @@ pub(crate) enum Verb {
     },
 }
 
+const KINDS: [&str; 10] = [
+    "signing-intended",
+    "signature-created",
+    "signing-failed",
+    "outcome-unknown",
+    "request-completed",
+    "request-refused",
+    "token-login",
+    "administration",
+    "service-started",
+    "service-stopped",
+];
+
 #[derive(Debug, Args)]
 pub(crate) struct Filter {
     /// Kind of event: signing-intended, signature-created, request-refused, administration, …
-    #[arg(long)]
+    #[arg(long, value_parser = KINDS, hide_possible_values = true)]
     kind: Option<String>,
+    /// Records that name this SHA-256 (hexadecimal): of a document as it was sent, of a certificate, of a signature.
+    #[arg(long, value_name = "DIGEST", value_parser = sha256_of)]
+    sha256: Option<String>,
     /// Records of this request.
     #[arg(long, value_name = "ID")]
     request: Option<Uuid>,
@@ -104,13 +120,21 @@ pub(crate) fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
 
 impl From<Filter> for AuditFilter {
     fn from(filter: Filter) -> Self {
-        let Filter { kind, request, client, worker, credential, subject, since, until, before, limit: _ } = filter;
-        Self { kind, request_id: request, client, worker, credential, subject, since, until, before }
+        let Filter { kind, sha256, request, client, worker, credential, subject, since, until, before, limit: _ } =
+            filter;
+        Self { kind, digest: sha256, request_id: request, client, worker, credential, subject, since, until, before }
     }
 }
 
 fn time_of(text: &str) -> Result<OffsetDateTime, String> {
     OffsetDateTime::parse(text, &Rfc3339).map_err(|_| "write a time as 2026-11-20T12:00:00Z".to_owned())
+}
+
+fn sha256_of(text: &str) -> Result<String, String> {
+    let hexadecimal = text.len() == 64 && text.chars().all(|c| c.is_ascii_hexdigit());
+    hexadecimal
+        .then(|| text.to_ascii_lowercase())
+        .ok_or_else(|| "write 64 hexadecimal digits, as sha256sum does".to_owned())
 }
 
 fn row(record: &AuditRecord) -> Vec<String> {
@@ -140,7 +164,6 @@ fn what(event: &Map<String, Value>) -> String {
     ];
     let told = TOLD.iter().filter_map(|name| {
         let text = match event.get(*name)? {
-            Value::String(text) if *name == "requestId" => short(text),
             Value::String(text) => text.clone(),
             other => other.to_string(),
         };

@@ -38,7 +38,8 @@ pub(crate) enum CsrVerb {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
-    /// Import the certificate that a CA made for a key; order of the chain and extra certificates do not matter.
+    /// Import the certificate that a CA made for a key; the order of the chain does not matter, and certificates that are no part of it
+    /// are refused.
     Import {
         #[command(flatten)]
         key: CertifiedKey,

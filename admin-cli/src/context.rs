@@ -1,5 +1,6 @@
 //! What every verb needs: the node, who asks, and how to answer.
 
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
 
 use administration::{Actor, Configuration, Node};
@@ -31,13 +32,30 @@ impl Context {
     }
 
     /// Opens the node of the configuration.
-    pub(crate) fn node(&self) -> Result<Node, Failure> {
+    pub(crate) fn node(&self) -> Result<OpenNode, Failure> {
         let configuration = Configuration::load(self.config()).map_err(administration::AdministrationError::from)?;
-        Ok(Node::open(configuration, self.runtime.handle().clone())?)
+        Ok(OpenNode(Node::open(configuration, self.runtime.handle().clone())?))
     }
 
     /// Where asynchronous work runs.
     pub(crate) fn runtime(&self) -> &Runtime {
         &self.runtime
+    }
+}
+
+/// A node that closes its database at the end, however the verb ends.
+pub(crate) struct OpenNode(Node);
+
+impl Deref for OpenNode {
+    type Target = Node;
+
+    fn deref(&self) -> &Node {
+        &self.0
+    }
+}
+
+impl Drop for OpenNode {
+    fn drop(&mut self) {
+        self.0.close();
     }
 }

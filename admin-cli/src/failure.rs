@@ -14,6 +14,14 @@ pub(crate) enum Failure {
     /// What administration says.
     #[error(transparent)]
     Administration(#[from] AdministrationError),
+    /// What administration says of one definition among others.
+    #[error("{path}")]
+    Definition {
+        /// Where it was read from.
+        path: String,
+        /// What it says.
+        source: AdministrationError,
+    },
     /// The audit chain is not as it was written.
     #[error("the audit chain is faulty: {0}")]
     AuditChain(String),
@@ -41,7 +49,7 @@ impl Failure {
     pub(crate) fn problem(&self) -> &'static str {
         match self {
             Self::Usage(_) => "usage",
-            Self::Administration(error) => error.problem(),
+            Self::Administration(error) | Self::Definition { source: error, .. } => error.problem(),
             Self::AuditChain(_) => "audit-chain-faulty",
             Self::Client(_) | Self::Output(_) => "failed",
         }
@@ -50,7 +58,7 @@ impl Failure {
     /// The exit code.
     pub(crate) fn exit_code(&self) -> ExitCode {
         ExitCode::from(match self {
-            Self::Administration(error) => match error.consequence() {
+            Self::Administration(error) | Self::Definition { source: error, .. } => match error.consequence() {
                 Consequence::Failed => 1,
                 Consequence::Refused => 3,
                 Consequence::Unavailable => 4,

@@ -11,7 +11,7 @@ use crate::output::moment;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
-    /// Let a client sign with a worker, or give it a role; no client can have both.
+    /// Let a client sign with a worker, or give it a role. No client that signs can be administrator.
     Add(Arguments),
     /// Take a grant away.
     Remove(Arguments),

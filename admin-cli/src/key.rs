@@ -76,6 +76,9 @@ pub(crate) struct Intake {
     /// Who approved the key.
     #[arg(long, value_name = "NAME", requires = "evidence")]
     approved_by: Option<String>,
+    /// The record shows that the device holds the key as an assigned one (EN 419 221-5), as nShield and CP5 tell them apart.
+    #[arg(long, requires = "evidence")]
+    assigned_key: bool,
 }
 
 pub(crate) fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
@@ -124,7 +127,7 @@ impl Intake {
 
     fn ceremony<'a>(&self, record: Option<&'a [u8]>) -> Option<Ceremony<'a>> {
         let (record, approved_by) = (record?, self.approved_by.clone()?);
-        Some(Ceremony { record, approved_by })
+        Some(Ceremony { record, approved_by, assigned_key: self.assigned_key })
     }
 }
 

@@ -65,11 +65,15 @@ fn refuse_arguments(error: &clap::Error) -> ExitCode {
 // The log is for people: with JSON, standard error carries the problem document and nothing else unless it was asked for.
 fn log(output: OutputFormat) {
     let default = match output {
-        // `cryptoki` reports every mechanism of a vendor that it has no name for; why a token is away is in the answer.
+        // Why a token is away is in the answer.
         OutputFormat::Table => "warn,cryptoki=off,cryptotoken::pkcs11::link=error",
         OutputFormat::Json => "off",
     };
-    let filter = EnvFilter::try_from_env("SIGILLO_LOG").unwrap_or_else(|_| EnvFilter::new(default));
+    // `cryptoki` calls every mechanism of a vendor that it has no name for an error; it speaks only when it is asked by name.
+    let asked_for = std::env::var("SIGILLO_LOG").ok();
+    let filter = asked_for
+        .and_then(|levels| EnvFilter::try_new(format!("cryptoki=off,{levels}")).ok())
+        .unwrap_or_else(|| EnvFilter::new(default));
     let to_people = tracing_subscriber::fmt().with_writer(std::io::stderr).without_time().with_target(false);
     to_people.with_ansi(std::io::stderr().is_terminal()).with_env_filter(filter).init();
 }

@@ -9,7 +9,8 @@ use crate::token;
 
 pub(crate) fn run(context: &Context) -> Result<(), Failure> {
     let output = context.output;
-    let status = status::status(&context.node()?)?;
+    let node = context.node()?;
+    let status = status::status(&node)?;
     let credentials: Vec<String> = status.credentials.iter().map(|(state, count)| format!("{count} {state}")).collect();
     let credentials = if credentials.is_empty() { "none".to_owned() } else { credentials.join(", ") };
     output.one(

@@ -87,9 +87,9 @@ fn check(context: &Context, check: &TokenCheck) -> Result<(), Failure> {
     if context.output == OutputFormat::Table {
         context.output.text("\n")?;
         let items = check.items.iter().collect();
-        context.output.list(&items, &["field", "profile", "device", "verdict"], |item: &&CheckItem| {
+        context.output.list(&items, &["field", "verdict", "profile", "device"], |item: &&CheckItem| {
             let verdict = if item.refuses() { "DIFFERS" } else { item.verdict.name() };
-            vec![item.field.clone(), item.expected.clone(), item.found.clone(), verdict.to_owned()]
+            vec![item.field.clone(), verdict.to_owned(), item.expected.clone(), item.found.clone()]
         })?;
     }
     check.refusal().map_or(Ok(()), |reason| Err(Failure::refused(reason)))

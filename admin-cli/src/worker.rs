@@ -45,9 +45,12 @@ pub(crate) fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
     let (node, actor, output) = (context.node()?, &context.actor, context.output);
     match verb {
         Verb::Apply { file, dry_run } => {
-            let definitions: Vec<String> = file.iter().map(|path| definition(path)).collect::<Result<_, _>>()?;
+            let texts: Vec<String> = file.iter().map(|path| definition(path)).collect::<Result<_, _>>()?;
             let apply = |dry_run| -> Result<Items<WorkerView>, Failure> {
-                let views = definitions.iter().map(|text| Ok(worker::apply(&node, actor, text, dry_run)?));
+                let views = texts.iter().zip(&file).map(|(text, path)| {
+                    let refused = |source| Failure::Definition { path: path.display().to_string(), source };
+                    worker::apply(&node, actor, text, dry_run).map_err(refused)
+                });
                 Ok(Items { items: views.collect::<Result<_, Failure>>()? })
             };
             let mut applied = apply(true)?;

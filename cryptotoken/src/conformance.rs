@@ -291,6 +291,8 @@ fn offered_beside(device: &DeviceDescription) -> Option<CheckItem> {
     let offered = device.mechanisms.as_ref()?.iter();
     let beside: Vec<&str> = offered
         .filter(|mechanism| (mechanism.signs || mechanism.generates) && !used.contains(mechanism.name.as_str()))
+        // Signing for PKCS#11, but with secret keys.
+        .filter(|mechanism| !mechanism.name.contains("MAC"))
         .map(|mechanism| mechanism.name.as_str())
         .collect();
     let found = beside.join(", ");

@@ -6,10 +6,11 @@ use std::time::Duration;
 use actix_web::middleware::from_fn;
 use actix_web::{App, HttpServer, web};
 use administration::configuration::ServerConfig;
-use administration::{Configuration, Node, credential};
+use administration::{AdministrationError, Configuration, Node, credential};
 use anyhow::Context;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use store::AuditEvent;
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::authentication::remember_peer_certificate;
 use crate::request_id::identify;
@@ -35,23 +36,19 @@ pub fn run(configuration: Configuration) -> anyhow::Result<()> {
     node.open_tokens()?;
     for token in node.tokens() {
         let status = cryptotoken_api::CryptoToken::status(token.as_ref());
-        tracing::info!(
-            token.name = status.name,
-            "token \"{}\" is {} {}",
-            status.name,
-            status.state.name(),
-            status.reason
-        );
+        let why = if status.reason.is_empty() { String::new() } else { format!(": {}", status.reason) };
+        tracing::info!(token.name = status.name, "token \"{}\" is {}{why}", status.name, status.state.name());
     }
     let (instance, version) = (audit.instance(), env!("CARGO_PKG_VERSION").to_owned());
     audit.submit(vec![AuditEvent::ServiceStarted { instance, version: version.clone() }]).wait()?;
 
-    let housekeeping = housekeeping(&node);
+    let housekeeping = housekeeping(&node, &metrics);
     let service = web::Data::new(Service::new(Arc::clone(&node), audit.clone()));
     let served = actix_web::rt::System::new().block_on(serve(&node, service.clone(), metrics));
-    housekeeping.abort();
+    housekeeping.iter().for_each(tokio::task::JoinHandle::abort);
     runtime.block_on(service.dispatcher().drain());
     audit.submit(vec![AuditEvent::ServiceStopped { instance, version }]).wait()?;
+    node.close();
     // Not by dropping it, which would wait for a call that hangs in a vendor's library.
     runtime.shutdown_timeout(STOP_GRACE);
     tracing::info!("stopped");
@@ -82,24 +79,46 @@ async fn serve(node: &Node, service: web::Data<Service>, metrics: PrometheusHand
     for address in server.addrs() {
         tracing::info!("listening on {scheme}://{address}");
     }
-    server.run().await.context("the listener failed")
+    // Its own handling of signals cuts the connections on SIGINT.
+    let server = server.disable_signals().run();
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let handle = server.handle();
+    actix_web::rt::spawn(async move {
+        tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
+        handle.stop(true).await;
+    });
+    server.await.context("the listener failed")
 }
 
-// What other processes and time change: locks of tokens, rejected PINs that may be tried again, certificates that begin or end.
-fn housekeeping(node: &Arc<Node>) -> tokio::task::JoinHandle<()> {
-    let node = Arc::clone(node);
-    let runtime = node.runtime().clone();
-    runtime.spawn(async move {
+/// What other processes and time change: locks of tokens, rejected PINs that may be tried again, certificates that begin or end.
+/// Each by itself, because a device that does not answer must not keep the others from being looked after.
+fn housekeeping(node: &Arc<Node>, metrics: &PrometheusHandle) -> [tokio::task::JoinHandle<()>; 4] {
+    let [locks, tokens, time] = [(); 3].map(|()| Arc::clone(node));
+    // Without it what was measured is kept until somebody asks for it.
+    let metrics = metrics.clone();
+    [
+        every_second(node, move || locks.follow_locks()),
+        every_second(node, move || tokens.revive_tokens()),
+        every_second(node, move || credential::follow_time(&time)),
+        every_second(node, move || {
+            metrics.run_upkeep();
+            Ok(())
+        }),
+    ]
+}
+
+fn every_second(
+    node: &Node,
+    work: impl Fn() -> Result<(), AdministrationError> + Send + Sync + 'static,
+) -> tokio::task::JoinHandle<()> {
+    let work = Arc::new(work);
+    node.runtime().spawn(async move {
         let mut every_second = tokio::time::interval(Duration::from_secs(1));
         every_second.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             every_second.tick().await;
-            let node = Arc::clone(&node);
-            let work = tokio::task::spawn_blocking(move || {
-                node.follow_operators()?;
-                credential::follow_time(&node)
-            });
-            if let Ok(Err(error)) = work.await {
+            let work = Arc::clone(&work);
+            if let Ok(Err(error)) = tokio::task::spawn_blocking(move || work()).await {
                 tracing::warn!("housekeeping: {error}");
             }
         }

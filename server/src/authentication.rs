@@ -23,9 +23,12 @@ pub(crate) struct Principal {
 /// # Errors
 /// [`ApiError::Unauthenticated`] without saying which part was wrong.
 pub(crate) async fn authenticate(request: &HttpRequest, store: &Store) -> Result<Principal, ApiError> {
-    let client = match request.headers().get(AUTHORIZATION) {
-        Some(header) => api_key::client(header, store).await?,
-        None => mtls::client(request, store).await?,
+    let mut headers = request.headers().get_all(AUTHORIZATION);
+    let client = match (headers.next(), headers.next()) {
+        (Some(header), None) => api_key::client(header, store).await?,
+        (None, _) => mtls::client(request, store).await?,
+        // A proxy before us may have looked at the other one.
+        (Some(_), Some(_)) => None,
     };
     match client {
         Some(client) => Ok(Principal { client }),

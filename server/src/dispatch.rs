@@ -18,7 +18,7 @@ use workers::{
 };
 
 use crate::authorization::Grant;
-use crate::error::ApiError;
+use crate::error::{ApiError, legible};
 use crate::request_id::RequestId;
 
 /// The door. Cheap to clone.
@@ -34,6 +34,9 @@ struct Shared {
     queue: usize,
     timeout: Duration,
 }
+
+/// Characters that the name of a worker has at most.
+const WORKER_NAME: usize = 64;
 
 /// What a front end gets back.
 #[derive(Debug)]
@@ -356,7 +359,8 @@ fn refusal(client: &str, worker: &str, request_id: RequestId, error: &ApiError) 
     AuditEvent::RequestRefused {
         request_id: request_id.uuid(),
         client: client.to_owned(),
-        worker: worker.to_owned(),
+        // As the caller wrote it, who may have made it up.
+        worker: legible(worker, WORKER_NAME),
         problem: error.problem().1.to_owned(),
         detail: error.causes(),
     }

@@ -37,7 +37,9 @@ pub(crate) enum ApiError {
     #[error("{0}")]
     Malformed(String),
     /// More octets than the service takes.
-    #[error("the body is larger than {limit}, the most this service takes; send a smaller document or its digest")]
+    #[error(
+        "what was sent is larger than {limit}, the most that is taken here; send a smaller document or its digest, or fewer digests at a time"
+    )]
     TooLarge { limit: administration::configuration::ByteSize },
     /// The body is of a kind that this path does not take.
     #[error("{0}")]
@@ -140,15 +142,9 @@ impl ApiError {
         }
     }
 
-    /// The error with all its causes, for the log.
+    /// The error with all its causes, for log and records: text of callers comes back in it.
     pub(crate) fn causes(&self) -> String {
-        let mut text = self.to_string();
-        let mut source = std::error::Error::source(self);
-        while let Some(cause) = source {
-            text = format!("{text}: {cause}");
-            source = cause.source();
-        }
-        text
+        legible(&administration::error::causes(self), 1000)
     }
 
     /// The whole answer.
@@ -171,6 +167,16 @@ impl ApiError {
         }
         response.body(serde_json::to_string(&problem).unwrap_or_default())
     }
+}
+
+/// Text of callers as log and records keep it: of this many characters at most, and none that a terminal would obey.
+pub(crate) fn legible(text: &str, limit: usize) -> String {
+    let escaped = |c: char| if c.is_control() { c.escape_default().collect() } else { c.to_string() };
+    let mut kept: String = text.chars().take(limit).map(escaped).collect();
+    if text.chars().nth(limit).is_some() {
+        kept.push('…');
+    }
+    kept
 }
 
 const fn signer_problem(error: &SignerError) -> (StatusCode, &'static str) {

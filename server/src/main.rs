@@ -30,8 +30,11 @@ fn main() -> ExitCode {
     if let Err(error) = administration::memory::protect() {
         eprintln!("sigillo-server: core dumps cannot be turned off: {error}");
     }
-    let filter = EnvFilter::try_from_env("SIGILLO_LOG")
-        .unwrap_or_else(|_| EnvFilter::new("info,actix_server=warn,cryptoki=off"));
+    // `cryptoki` calls every mechanism of a vendor that it has no name for an error; it speaks only when it is asked by name.
+    let asked_for = std::env::var("SIGILLO_LOG").ok();
+    let filter = asked_for
+        .and_then(|levels| EnvFilter::try_new(format!("cryptoki=off,{levels}")).ok())
+        .unwrap_or_else(|| EnvFilter::new("info,actix_server=warn,cryptoki=off"));
     tracing_subscriber::fmt().json().flatten_event(true).with_env_filter(filter).with_writer(std::io::stderr).init();
     let outcome = Configuration::load(config.as_deref()).map_err(anyhow::Error::from).and_then(app::run);
     match outcome {

@@ -11,7 +11,7 @@ use actix_web::middleware::Next;
 use actix_web::{Error, FromRequest, HttpMessage, HttpRequest};
 use uuid::Uuid;
 
-use crate::error::ApiError;
+use crate::error::{ApiError, legible};
 
 /// Identifier of one request, ordered by time (UUID version 7), and when its head had arrived.
 #[derive(Clone, Copy, Debug)]
@@ -59,7 +59,7 @@ pub(crate) async fn identify<B: MessageBody + 'static>(
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let id = RequestId::now();
     request.extensions_mut().insert(id);
-    let (method, path) = (request.method().clone(), request.path().to_owned());
+    let (method, path) = (request.method().clone(), legible(request.path(), 200));
 
     // A task of its own, which goes on when the connection breaks off and this future is dropped: what is refused after
     // authentication then is on record too, and what was taken on is finished.
@@ -72,7 +72,10 @@ pub(crate) async fn identify<B: MessageBody + 'static>(
     let error = response.response().error().map(|error| match error.as_error::<ApiError>() {
         Some(error) => (error.response(id), error.causes()),
         // What actix refuses before a handler sees it, such as a path that is no UTF-8.
-        None => (ApiError::Malformed(error.to_string()).response(id), error.to_string()),
+        None => {
+            let error = ApiError::Malformed(error.to_string());
+            (error.response(id), error.causes())
+        }
     });
     if let Some((problem, causes)) = error {
         if problem.status().is_server_error() {

@@ -103,6 +103,38 @@ fn a_server_ends_although_a_call_hangs_in_the_token() {
 }
 
 #[test]
+fn an_interrupted_server_answers_what_it_has_taken_on() {
+    let faulty = faulty("");
+    faulty.switch("hang");
+    std::thread::scope(|scope| {
+        let call = scope.spawn(|| faulty.client.sign("cms", b"document"));
+        std::thread::sleep(Duration::from_secs(2));
+        run(Command::new("kill").args(["-INT", &faulty.service.server().pid().to_string()]));
+        std::thread::sleep(Duration::from_secs(1));
+        faulty.switch("release");
+        assert_eq!(call.join().unwrap().status, 200);
+    });
+}
+
+#[test]
+fn a_token_that_hangs_while_it_is_locked_does_not_keep_the_service_from_saying_so() {
+    let faulty = faulty("");
+    faulty.switch("hang-logout");
+    std::thread::scope(|scope| {
+        scope.spawn(|| faulty.service.try_sigillo(&["token", "lock", tests::service::TOKEN]));
+        std::thread::sleep(Duration::from_secs(3));
+        scope.spawn(|| {
+            std::thread::sleep(Duration::from_secs(10));
+            faulty.switch("release");
+        });
+        let started = Instant::now();
+        let answer = faulty.client.get("/health/ready");
+        assert_eq!((answer.status, &answer.json()["tokens"][0]["state"]), (503, &json!("locked")));
+        assert!(started.elapsed() < Duration::from_secs(3), "{:?}", started.elapsed());
+    });
+}
+
+#[test]
 fn a_batch_that_fails_after_its_first_signature_is_withheld() {
     let faulty = faulty("");
     faulty.switch("refuse");

@@ -60,6 +60,30 @@ fn a_caller_without_a_valid_key_is_unauthenticated() {
 }
 
 #[test]
+fn a_request_with_two_authorizations_is_unauthenticated() {
+    let key = api().service.api_key("twice", &["cms"]);
+    let authorization = format!("Bearer {key}");
+    let headers = [("Authorization", authorization.as_str()), ("Authorization", "Bearer sigillo_wrong")];
+    let client = api().service.client();
+    refused(&client.try_send("POST", "/v1/workers/cms/sign/raw", &headers[..], b"x").unwrap(), 401, "unauthenticated");
+    assert_eq!(client.try_send("POST", "/v1/workers/cms/sign/raw", &headers[..1], b"x").unwrap().status, 200);
+}
+
+#[test]
+fn what_a_caller_makes_up_is_short_and_harmless_in_the_record() {
+    let answer = api().client.get(&format!("/v1/workers/%1B%5D0;owned%07{}", "x".repeat(20_000)));
+    assert_eq!(answer.problem(), "no-grant");
+    let events = api().service.audit_events();
+    let event = events.iter().find(|event| event["requestId"] == answer.request_id).unwrap();
+    assert!(event.to_string().len() < 2_000, "{}", event.to_string().len());
+    assert!(!event.to_string().contains("\\u001b") && !event.to_string().contains("\\u0007"), "{event}");
+    assert!(event["worker"].as_str().unwrap().starts_with("\\u{1b}]0;owned\\u{7}xxx"), "{event}");
+    let log = api().service.server().log();
+    let line = log.lines().find(|line| line.contains(&answer.request_id)).unwrap();
+    assert!(line.len() < 3_000, "{}", line.len());
+}
+
+#[test]
 fn a_revoked_client_is_unauthenticated() {
     let key = api().service.api_key("gone", &["cms"]);
     let client = api().service.client().key(&key);
@@ -93,6 +117,24 @@ fn a_document_over_the_limit_is_too_large_in_every_encoding() {
         [b"--b\r\nContent-Disposition: form-data; name=\"document\"\r\n\r\n".to_vec(), big, b"\r\n--b--\r\n".to_vec()];
     let media_type = "multipart/form-data; boundary=b";
     refused(&api().client.post("/v1/workers/cms/sign", media_type, &form.concat()), 413, "too-large");
+}
+
+/// Parsed, `[[],[],…` takes some twenty times what was sent.
+#[test]
+fn digests_and_parameters_over_64_kib_are_too_large_whatever_documents_may_be() {
+    let zeros = vec![0; 40 * 1024];
+    let digests = json!({ "digests": zeros, "digestAlgorithm": "SHA-256" });
+    refused(&api().client.post_json("/v1/workers/raw/sign-digest", &digests), 413, "too-large");
+    let parameters = json!({ "document": "", "parameters": { "reason": zeros } });
+    refused(&api().client.post_json("/v1/workers/pdf/sign", &parameters), 413, "too-large");
+    let form = [
+        b"--b\r\nContent-Disposition: form-data; name=\"document\"\r\n\r\nx\r\n".to_vec(),
+        b"--b\r\nContent-Disposition: form-data; name=\"parameters\"\r\n\r\n".to_vec(),
+        parameters["parameters"].to_string().into(),
+        b"\r\n--b--\r\n".to_vec(),
+    ];
+    let media_type = "multipart/form-data; boundary=b";
+    refused(&api().client.post("/v1/workers/pdf/sign", media_type, &form.concat()), 413, "too-large");
 }
 
 #[test]

@@ -45,12 +45,16 @@ impl Evidence {
         let event: Value = serde_json::from_str(record["event"].as_str().unwrap()).unwrap();
         let text = event["dtbsr"].as_str().unwrap().to_owned();
         let database = service.folder().join("sigillo.db");
+        // A process that ends quickly leaves its last writes in the write-ahead log; what is attacked here is the file.
+        let checkpoint = "import sqlite3, sys; sqlite3.connect(sys.argv[1]).execute('PRAGMA wal_checkpoint(TRUNCATE)')";
+        tests::programs::run(Command::new("python3").args(["-c", checkpoint]).arg(&database));
         let pristine = std::fs::read(&database).unwrap();
         Self { service, database, pristine, target, last, text }
     }
 
     fn restore(&self) {
         std::fs::write(&self.database, &self.pristine).unwrap();
+        assert!(!self.database.with_extension("db-wal").exists(), "who stops, leaves a whole file");
         assert!(self.service.try_sigillo(&["audit", "verify"]).status.success());
     }
 
@@ -131,4 +135,28 @@ fn the_program_of_the_auditors_page_verifies_an_export_without_sigillo() {
     let changed = String::from_utf8(exported).unwrap().replacen("key generate", "key generatf", 1);
     let said = audit(changed.as_bytes());
     assert!(!said.status.success() && String::from_utf8_lossy(&said.stderr).contains("is not as it was written"));
+}
+
+#[test]
+fn a_copy_of_the_database_file_is_whole_when_nothing_runs() {
+    let mut service = TestService::builder().start();
+    service.key("seal", "ec-p256", "document");
+    service.worker("cms", "cades", "seal", "");
+    let key = service.api_key("caller", &["cms"]);
+    let whole = |service: &TestService, step: &str| {
+        let log = service.folder().join("sigillo.db-wal");
+        assert!(!log.exists(), "{step} left a write-ahead log of {} octets", log.metadata().unwrap().len());
+    };
+    let client = service.client().key(&key);
+    for _ in 0..20 {
+        let _ = client.sign("cms", b"document").success();
+    }
+    service.take_server().stop();
+    whole(&service, "the server");
+    service.sigillo(&["client", "add", "another"]);
+    whole(&service, "a command");
+    service.sigillo(&["token", "check", "hsm"]);
+    whole(&service, "a command with a token");
+    service.sigillo(&["key", "test", "--token", "hsm", "--alias", "seal"]);
+    whole(&service, "a command that signs");
 }

@@ -50,7 +50,7 @@ fn process(pid: u32, pin: &str) {
 #[test]
 fn the_pin_is_in_no_log_database_argument_environment_answer_or_core_dump() {
     for pin in [token::PIN, "8086-wrong"] {
-        let mut service = TestService::builder().environment("SIGILLO_LOG", "trace").create();
+        let mut service = TestService::builder().environment("SIGILLO_LOG", "trace,cryptoki=trace").create();
         service.key("seal", "ec-p256", "document");
         service.worker("cms", "cades", "seal", "");
         let key = service.api_key("caller", &["cms"]);

@@ -117,3 +117,29 @@ fn openapi_and_completions_need_no_configuration() {
     assert!(installation.sigillo("openapi").ok().contains("/v1/workers/{worker}/sign/raw"));
     assert!(installation.sigillo("completions bash").ok().contains("sigillo"));
 }
+
+#[test]
+fn the_records_of_a_document_are_found_by_its_sha256_and_lead_to_those_of_its_request() {
+    let installation = Installation::certified();
+    installation.write("w.toml", "name = \"w\"\nkind = \"cades\"\ncredential = \"seal\"\n");
+    installation.sigillo("worker apply -f w.toml").ok();
+    installation.sigillo("worker test w").ok();
+    let intents = installation.sigillo("audit list --kind signing-intended --worker w --output json").json();
+    let event: serde_json::Value = serde_json::from_str(intents["items"][0]["event"].as_str().unwrap()).unwrap();
+    let (digest, request) = (event["documentSha256"].as_str().unwrap(), event["requestId"].as_str().unwrap());
+
+    let found = installation.sigillo(&format!("audit list --sha256 {}", digest.to_ascii_uppercase())).ok();
+    assert_eq!(found.lines().count(), 2, "a heading and one record: {found}");
+    assert!(found.contains("signing-intended") && found.contains(request), "{found}");
+    let of_request = installation.sigillo(&format!("audit list --request {request}")).ok();
+    assert!(of_request.contains("signature-created"), "{of_request}");
+    assert_eq!(installation.sigillo(&format!("audit list --sha256 {}", "0".repeat(64))).ok(), "none\n");
+}
+
+#[test]
+fn a_level_of_the_log_does_not_bring_what_a_library_says_of_unknown_mechanisms() {
+    let installation = Installation::initialized();
+    let listed = installation.sigillo_with(&["token", "check", "hsm"], &[("SIGILLO_LOG", "warn")]);
+    assert!(!listed.stderr.contains("Mechanism type"), "{}", listed.stderr);
+    listed.ok();
+}

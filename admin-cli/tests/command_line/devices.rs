@@ -40,10 +40,11 @@ fn the_device_that_the_profile_describes_is_confirmed() {
 fn a_wrong_library_behind_a_profile_is_refused_and_the_table_shown_all_the_same() {
     let installation = Installation::initialized();
     disguise(&installation, "luna", "");
-    let run = installation.sigillo("token check hsm --output json");
+    let run = installation.sigillo("token check hsm --keys --output json");
     assert_eq!(run.code, 3, "{}{}", run.stdout, run.stderr);
     let check: Value = serde_json::from_str(&run.stdout).expect("the answer");
     assert_eq!(check["deviceConfirmed"], false);
+    assert_eq!(check["measured"], false, "nothing is written to another device");
     assert_eq!(verdict(&check, "identity.library_manufacturer"), "differs");
     let problem: Value = serde_json::from_str(&run.stderr).expect("one problem document");
     let detail = problem["detail"].as_str().expect("a sentence");

@@ -136,3 +136,65 @@ fn a_chain_that_was_tampered_with_does_not_verify_and_the_record_is_named() {
     assert_eq!(problem["type"], "urn:sigillo:problem:audit-chain-faulty");
     assert!(problem["detail"].as_str().unwrap().contains("record 1 was changed"), "{problem}");
 }
+
+#[test]
+fn a_client_is_refused_with_whose_the_name_or_certificate_is() {
+    let installation = Installation::certified();
+    installation.sigillo("client add first --certificate seal.pem").ok();
+    let said = installation.sigillo("client add second --certificate seal.pem").complaint(3);
+    assert!(said.contains("client \"first\" has this certificate"), "{said}");
+    installation.sigillo("client revoke first").ok();
+    for line in ["client add first", "client revoke first", "grant add first --role auditor", "grant list first"] {
+        let said = installation.sigillo(line).complaint(3);
+        assert!(said.contains("client \"first\" is revoked"), "{line}: {said}");
+    }
+    let said = installation.sigillo("client add second --certificate seal.pem").complaint(3);
+    assert!(said.contains("the revoked client \"first\" has this certificate"), "{said}");
+    assert!(installation.sigillo("grant list none").complaint(3).contains("there is no client \"none\""));
+}
+
+#[test]
+fn a_worker_whose_credential_awaits_its_certificate_is_not_tested_and_the_next_step_is_named() {
+    let installation = Installation::initialized();
+    installation.sigillo("key generate --token hsm --alias early --spec ec-p256").ok();
+    installation.write("w.toml", "name = \"w\"\nkind = \"cades\"\ncredential = \"early\"\n");
+    installation.sigillo("worker apply -f w.toml").ok();
+    let said = installation.sigillo("worker test w").complaint(3);
+    assert!(said.contains("is awaiting-certificate"), "{said}");
+    assert!(said.contains("sigillo certificate import --credential early --chain FILE"), "{said}");
+}
+
+#[test]
+fn of_several_definitions_the_one_that_is_refused_is_named() {
+    let installation = Installation::certified();
+    installation.write("good.toml", "name = \"good\"\nkind = \"cades\"\ncredential = \"seal\"\n");
+    installation.write("bad.toml", "name = \"bad\"\nkind = \"cades\"\n");
+    let said = installation.sigillo("worker apply -f good.toml -f bad.toml").complaint(3);
+    assert!(said.contains("bad.toml: key \"credential\" is missing"), "{said}");
+}
+
+#[test]
+fn an_audit_filter_that_can_fit_no_record_is_wrong_usage() {
+    let installation = Installation::new();
+    for line in ["audit list --kind signing-intend", "audit list --sha256 0123", "audit list --since yesterday"] {
+        installation.sigillo(line).complaint(2);
+    }
+}
+
+#[test]
+fn a_certificate_of_the_future_does_not_stop_a_credential_that_is_active() {
+    let installation = Installation::certified();
+    installation.write(
+        "ca.conf",
+        "[ca]\ndefault_ca = d\n[d]\ndatabase = index\nserial = serial\nnew_certs_dir = .\ndefault_md = sha256\npolicy = p\n[p]\n\
+         commonName = supplied\n",
+    );
+    installation.write("index", "");
+    installation.write("serial", "1000\n");
+    let issue = "ca -batch -config ca.conf -in seal.csr -cert ca.pem -keyfile ca.key -extfile leaf.ext -notext -out next.pem \
+                 -startdate 20490101000000Z -enddate 20491231000000Z";
+    installation.openssl(issue).ok();
+    let said = installation.sigillo("certificate import --token hsm --key seal --chain next.pem").complaint(3);
+    assert!(said.contains("valid from 2049-01-01") && said.contains("import it when it is valid"), "{said}");
+    assert_eq!(installation.sigillo("credential show seal --output json").json()["state"], "active");
+}

@@ -111,6 +111,7 @@ impl Link {
         inner.locked = true;
         inner.down = NotReady::new(TokenState::Locked, reason);
         let connection = inner.up.take();
+        // A device that does not answer must not keep anybody from asking for the status.
         drop(inner);
         if let Some(connection) = connection {
             connection.log_out();

@@ -306,6 +306,8 @@ pub struct IdentityPatterns {
 pub struct Assurance {
     /// Whether it is a qualified signature/seal creation device (eIDAS, Annex II).
     pub qscd: bool,
+    /// Whether the device tells assigned keys (EN 419 221-5) from others, so that a qualified seal needs one.
+    pub assigned_keys: bool,
     /// Certificates of the device, as its vendor names them.
     pub claims: Vec<String>,
     /// Whether it is for development only.

@@ -8,6 +8,7 @@ use serde::Serialize;
 use serde_json::json;
 use store::{CredentialRecord, KeyUse, SigningContext};
 use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 use crate::error::causes;
 use crate::key::{by_location, default_algorithm, signer};
@@ -105,6 +106,14 @@ pub fn import(
         }
         CredentialState::Retired => {
             return Err(AdministrationError::Refused(format!("credential \"{}\" is retired", credential.name)));
+        }
+        CredentialState::Active if checked.state == CredentialState::Scheduled => {
+            let from = checked.chain.leaf().not_before().format(&Rfc3339).unwrap_or_default();
+            return Err(AdministrationError::Refused(format!(
+                "the certificate is valid from {from}, and until then credential \"{}\", which is active, could not sign; \
+                 import it when it is valid",
+                credential.name
+            )));
         }
         _ => checked.state,
     };

@@ -5,7 +5,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use cryptotoken_api::certificate::read_bundle;
 use secrecy::SecretString;
 use serde::Serialize;
-use store::{ClientRecord, DEFAULT_OWNER, NewClient};
+use store::{ClientRecord, DEFAULT_OWNER, NewClient, StoreError};
 use time::OffsetDateTime;
 
 use crate::{Actor, AdministrationError, Items, Node};
@@ -88,6 +88,7 @@ pub fn add(
         }
         Authentication::OidcSubject(subject) => new.oidc_subject = Some((*subject).to_owned()),
     }
+    refuse_taken(node, &new)?;
     node.wait(node.store().add_client(&new, actor.act("client add", name)))?;
     Ok(Added { name: name.to_owned(), api_key })
 }
@@ -105,7 +106,44 @@ pub fn list(node: &Node) -> Result<Items<ClientView>, AdministrationError> {
 /// # Errors
 /// Refused when there is none of this name.
 pub fn revoke(node: &Node, actor: &Actor, name: &str) -> Result<(), AdministrationError> {
+    known(node, name)?;
     Ok(node.wait(node.store().revoke_client(name, actor.act("client revoke", name)))?)
+}
+
+/// Says of a client that cannot be used whether it never was or is revoked.
+///
+/// # Errors
+/// Refused unless there is a client of this name that is not revoked.
+pub(crate) fn known(node: &Node, name: &str) -> Result<(), AdministrationError> {
+    let clients = node.wait(node.store().clients())?;
+    match clients.iter().find(|client| client.name == name) {
+        Some(client) if client.revoked_at.is_none() => Ok(()),
+        Some(_) => Err(AdministrationError::Refused(format!("client \"{name}\" is revoked, which is for good"))),
+        None => Err(StoreError::NotFound { noun: "client", name: name.to_owned() }.into()),
+    }
+}
+
+// What the database alone would call "exists already": the name of a revoked client, and another client's certificate or subject.
+fn refuse_taken(node: &Node, new: &NewClient) -> Result<(), AdministrationError> {
+    let refused = |sentence| Err(AdministrationError::Refused(sentence));
+    for client in node.wait(node.store().clients())? {
+        let (name, revoked) = (&client.name, if client.revoked_at.is_some() { "the revoked client" } else { "client" });
+        if *name == new.name && client.revoked_at.is_some() {
+            return refused(format!("client \"{name}\" is revoked, and its name stays its own; choose another name"));
+        }
+        if *name != new.name
+            && client.certificate_sha256.is_some()
+            && client.certificate_sha256 == new.certificate_sha256
+        {
+            return refused(format!(
+                "{revoked} \"{name}\" has this certificate; give each client a certificate of its own"
+            ));
+        }
+        if *name != new.name && client.oidc_subject.is_some() && client.oidc_subject == new.oidc_subject {
+            return refused(format!("{revoked} \"{name}\" has this subject; give each client a subject of its own"));
+        }
+    }
+    Ok(())
 }
 
 // The prefix lets scanners find a key that got into a place where it does not belong.

@@ -19,7 +19,7 @@ pub use quantity::{ByteSize, Timeout};
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigurationError {
     /// There is none in any of the usual places.
-    #[error("there is no sigillo.toml in {}; name one with --config or run: sigillo init", looked_in.join(", "))]
+    #[error("there is neither {}; name one with --config or run: sigillo init", looked_in.join(" nor "))]
     NotFound {
         /// Where it was looked for.
         looked_in: Vec<String>,
@@ -167,7 +167,7 @@ impl Configuration {
         let invalid = |error: &toml::de::Error| ConfigurationError::Invalid {
             path: path.to_owned(),
             line: error.span().map_or(1, |span| line_of(text, span.start)),
-            message: with_nearest_key(error.message()),
+            message: plainly(error.message()),
         };
         let mut configuration: Self = toml::from_str(text).map_err(|error| invalid(&error))?;
         let mut table: toml::Table = toml::from_str(text).map_err(|error| invalid(&error))?;
@@ -179,7 +179,7 @@ impl Configuration {
         if overridden {
             let names = || format!("{OVERRIDE_PREFIX}*");
             configuration = Self::deserialize(table.into_deserializer()).map_err(|error| {
-                ConfigurationError::Environment { name: names(), message: with_nearest_key(error.message()) }
+                ConfigurationError::Environment { name: names(), message: plainly(error.message()) }
             })?;
         }
         let absolute = std::path::absolute(path)
@@ -204,11 +204,8 @@ impl Configuration {
         }
         let mut names: Vec<&str> = self.tokens.iter().map(|token| token.name.as_str()).collect();
         names.sort_unstable();
-        match names.iter().zip(names.iter().skip(1)).find(|(a, b)| a == b) {
-            Some((name, _)) => {
-                return contradiction(format!("there are two tokens named \"{name}\"; give each its own name"));
-            }
-            None => {}
+        if let Some((name, _)) = names.iter().zip(names.iter().skip(1)).find(|(a, b)| a == b) {
+            return contradiction(format!("there are two tokens named \"{name}\"; give each its own name"));
         }
         // Here and not when a token is opened: the second one would find the library loaded for the first.
         environment_conflict(&self.tokens).map_or(Ok(()), contradiction)
@@ -224,7 +221,7 @@ fn find(path: Option<&Path>) -> Result<PathBuf, ConfigurationError> {
     if let Some(path) = std::env::var_os("SIGILLO_CONFIG") {
         return Ok(path.into());
     }
-    let usual = ["sigillo.toml", "/etc/sigillo/sigillo.toml"];
+    let usual = ["./sigillo.toml", "/etc/sigillo/sigillo.toml"];
     match usual.iter().map(PathBuf::from).find(|path| path.exists()) {
         Some(path) => Ok(path),
         None => Err(ConfigurationError::NotFound { looked_in: usual.iter().map(ToString::to_string).collect() }),
@@ -235,17 +232,35 @@ fn line_of(text: &str, offset: usize) -> usize {
     text.bytes().take(offset).filter(|byte| *byte == b'\n').count() + 1
 }
 
-// serde says: unknown field `listn`, expected one of `listen`, `queue`.
-fn with_nearest_key(message: &str) -> String {
-    let mut quoted = message.split('`').skip(1).step_by(2);
-    match (message.starts_with("unknown field"), quoted.next()) {
-        (true, Some(unknown)) => {
-            let nearest = quoted.min_by_key(|known| strsim::damerau_levenshtein(unknown, known));
-            let hint = nearest.map(|known| format!("; did you mean \"{known}\"?")).unwrap_or_default();
-            format!("unknown key \"{unknown}\"{hint}")
+// What serde says, in words for people. Values are never repeated: what stands where the name of a PIN belongs is likely the PIN.
+fn plainly(message: &str) -> String {
+    if let Some((key, hint)) = nearest_key(message) {
+        return format!("unknown key \"{key}\"{hint}");
+    }
+    let value =
+        ["invalid type: ", "invalid value: ", "unknown variant "].iter().any(|start| message.starts_with(start));
+    match message.rsplit_once(", expected ") {
+        Some((_, "struct RawPin")) => "pin names the place of the PIN and never is the PIN: write { file = \"…\" }, \
+             { credential = \"…\" }, { env = \"…\" }, { unlock = \"manual\" }, { none = true } or { empty = true }"
+            .to_owned(),
+        Some((_, "struct RawSlot")) => {
+            "write slot = { label = \"…\" }, { serial = \"…\" }, { id = … } or { index = … }".to_owned()
+        }
+        Some((_, expected)) if value => format!("a value of the wrong form; expected {expected}"),
+        _ if value => "a value of the wrong form".to_owned(),
+        _ if message == "invalid socket address syntax" => {
+            "write an IP address and a port, as in \"127.0.0.1:8080\"".to_owned()
         }
         _ => message.to_owned(),
     }
+}
+
+// serde says: unknown field `listn`, expected one of `listen`, `queue`.
+fn nearest_key(message: &str) -> Option<(&str, String)> {
+    let mut quoted = message.strip_prefix("unknown field ")?.split('`').skip(1).step_by(2);
+    let unknown = quoted.next()?;
+    let nearest = quoted.min_by_key(|known| strsim::damerau_levenshtein(unknown, known));
+    Some((unknown, nearest.map(|known| format!("; did you mean \"{known}\"?")).unwrap_or_default()))
 }
 
 fn apply_override(table: &mut toml::Table, name: &str, value: &str) -> Result<(), ConfigurationError> {

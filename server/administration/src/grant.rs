@@ -4,6 +4,7 @@ use serde::Serialize;
 pub use store::{Grant, Role};
 use time::OffsetDateTime;
 
+use crate::client::known;
 use crate::{Actor, AdministrationError, Items, Node};
 
 /// A grant as the command line shows it.
@@ -26,6 +27,7 @@ pub struct GrantView {
 /// # Errors
 /// Refused when client or worker do not exist, or the client would be signer and administrator.
 pub fn add(node: &Node, actor: &Actor, client: &str, grant: &Grant) -> Result<(), AdministrationError> {
+    known(node, client)?;
     let act = actor.act("grant add", client).with(detail(grant));
     Ok(node.wait(node.store().add_grant(client, grant, act))?)
 }
@@ -42,8 +44,9 @@ pub fn remove(node: &Node, actor: &Actor, client: &str, grant: &Grant) -> Result
 /// All grants, or those of one client.
 ///
 /// # Errors
-/// [`AdministrationError::Store`].
+/// Refused when there is no such client.
 pub fn list(node: &Node, client: Option<&str>) -> Result<Items<GrantView>, AdministrationError> {
+    client.map_or(Ok(()), |name| known(node, name))?;
     let grants = node.wait(node.store().grants(client))?;
     Ok(grants
         .into_iter()

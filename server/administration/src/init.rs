@@ -40,5 +40,6 @@ pub fn init(path: &Path, actor: &Actor, runtime: Handle) -> Result<Initialized, 
     }
     let administrator = client::add(&node, actor, ADMINISTRATOR, &Authentication::ApiKey)?;
     grant::add(&node, actor, ADMINISTRATOR, &Grant::Role(Role::Administrator))?;
+    node.close();
     Ok(Initialized { configuration_written, administrator })
 }

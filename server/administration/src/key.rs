@@ -48,6 +48,8 @@ pub struct Ceremony<'a> {
     pub record: &'a [u8],
     /// Who approved the key.
     pub approved_by: String,
+    /// Whether the record shows that the device holds it as an assigned key (EN 419 221-5).
+    pub assigned_key: bool,
 }
 
 /// Generates a key in the device, proves that it signs, and makes its credential.
@@ -133,9 +135,9 @@ fn take_in(
         "publicKeySha256": public_key.fingerprint(), "attributes": key.attributes,
         "evidenceSha256": new.evidence.as_ref().map(|evidence| evidence.record_sha256.clone()),
     }));
-    node.wait(node.store().insert_credential(&new, act))?;
-    // Before any certificate exists, and on record as every use of a key.
+    // Before the key has a credential, and on record as every use of a key. One that fails stays `on token only`.
     prove(node, actor, alias.as_str(), &location, public_key)?;
+    node.wait(node.store().insert_credential(&new, act))?;
     Ok(view(token_name, Some(key), node.wait(node.store().credential(alias.as_str()))?.as_ref()))
 }
 
@@ -329,7 +331,7 @@ fn evidence(node: &Node, token_name: &str, ceremony: &Ceremony<'_>) -> Result<Ke
         device_firmware: status.device.ok_or_else(|| unknown("model and firmware"))?,
         profile: status.profile,
         approved_by: ceremony.approved_by.clone(),
-        assigned_key: None,
+        assigned_key: ceremony.assigned_key.then_some(true),
         recorded_at: OffsetDateTime::now_utc(),
     })
 }

@@ -130,18 +130,28 @@ impl Node {
         self.tokens.keys().map(String::as_str)
     }
 
-    /// Follows what operators decide in other processes: locks, and rejected PINs that may be tried again.
+    /// Locks the tokens that operators locked in other processes.
     ///
     /// # Errors
     /// [`AdministrationError::Store`]; the tokens stay as they are.
-    pub fn follow_operators(&self) -> Result<(), AdministrationError> {
+    pub fn follow_locks(&self) -> Result<(), AdministrationError> {
         for token in self.tokens() {
-            let locked = self.wait(self.store.token_locked(token.name()))?;
+            if token.status().state != TokenState::Locked && self.wait(self.store.token_locked(token.name()))? {
+                token.lock();
+            }
+        }
+        Ok(())
+    }
+
+    /// Tries the tokens that may be back: after an unlock or a corrected PIN in another process, or a device that was away. Waits
+    /// for the devices.
+    ///
+    /// # Errors
+    /// [`AdministrationError::Store`]; the tokens stay as they are.
+    pub fn revive_tokens(&self) -> Result<(), AdministrationError> {
+        for token in self.tokens() {
             let state = token.status().state;
-            if locked {
-                if state != TokenState::Locked {
-                    token.lock();
-                }
+            if state == TokenState::Ready || self.wait(self.store.token_locked(token.name()))? {
                 continue;
             }
             // Neither repeats a PIN whose rejection is remembered; `probe` keeps the pauses for a device that is away.
@@ -155,6 +165,17 @@ impl Node {
             }
         }
         Ok(())
+    }
+
+    /// Closes the database; nothing more can be done with it. Not waited for longer than a moment, as a call into a vendor's library
+    /// may hang while it holds a connection.
+    pub fn close(&self) {
+        let closed = async { tokio::time::timeout(Duration::from_secs(2), self.store.close()).await };
+        if self.runtime.block_on(closed).is_err() {
+            tracing::warn!(
+                "the database was not closed in time; its newest records are in the write-ahead log beside it"
+            );
+        }
     }
 
     /// When an administrative use of a key gives up.

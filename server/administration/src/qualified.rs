@@ -27,7 +27,11 @@ pub fn missing_for_eseal(node: &Node, credential: &CredentialRecord) -> Vec<Stri
     }
     for location in &credential.locations {
         match node.token(&location.token) {
-            Ok(token) => missing.extend(device(&token.status(), credential.evidence.as_ref())),
+            Ok(token) => {
+                missing.extend(device(&token.status(), credential.evidence.as_ref()));
+                let assigned_keys = token.profile().assurance.assigned_keys;
+                missing.extend(assigned(assigned_keys, &location.token, credential.evidence.as_ref()));
+            }
             Err(error) => missing.push(causes(&error)),
         }
     }
@@ -98,6 +102,17 @@ fn device(status: &TokenStatus, evidence: Option<&KeyEvidence>) -> Vec<String> {
         ));
     }
     missing
+}
+
+/// What no attribute of PKCS#11 shows, so that the record of the ceremony must.
+fn assigned(wanted: bool, token: &str, evidence: Option<&KeyEvidence>) -> Option<String> {
+    let evidence = evidence.filter(|evidence| wanted && evidence.assigned_key != Some(true));
+    evidence.map(|_| {
+        format!(
+            "an assigned key (EN 419 221-5): token \"{token}\" has general keys, too, and the evidence does not say that this is none of \
+             them (sigillo key adopt, with --evidence and --assigned-key)"
+        )
+    })
 }
 
 fn key(attributes: &KeyAttributes, evidence: Option<&KeyEvidence>) -> Vec<String> {
@@ -211,6 +226,17 @@ mod tests {
         assert_eq!(missing.len(), 1);
         for part in ["profile trident", "SoftHSM project SoftHSM v2", "sigillo token check hsm"] {
             assert!(missing[0].contains(part), "{missing:?}");
+        }
+    }
+
+    #[test]
+    fn a_general_key_closes_the_gate_where_the_device_has_assigned_ones() {
+        let proven = KeyEvidence { assigned_key: Some(true), ..evidence() };
+        assert_eq!(assigned(true, "hsm", Some(&proven)), None);
+        assert_eq!(assigned(false, "hsm", Some(&evidence())), None);
+        for assigned_key in [None, Some(false)] {
+            let general = KeyEvidence { assigned_key, ..evidence() };
+            assert!(assigned(true, "hsm", Some(&general)).unwrap().contains("general keys"));
         }
     }
 

@@ -88,7 +88,8 @@ impl TokenCheck {
 }
 
 /// Tries the token: connects, logs in if need be, lists its keys, and compares the device with its profile. A token without keys is
-/// healthy. With `measure`, every kind of key that the profile does not rule out is generated, used and destroyed; that is recorded.
+/// healthy. With `measure`, every kind of key that the profile does not rule out is generated, used and destroyed; that is recorded. A
+/// device that the profile does not describe is not written to.
 ///
 /// # Errors
 /// [`AdministrationError::Token`] with what stands in the way. A device that differs is no error here: see [`TokenCheck::refusal`].
@@ -96,6 +97,8 @@ pub fn check(node: &Node, actor: &Actor, name: &str, measure: bool) -> Result<To
     let token = node.token(name)?;
     token.reconnect()?;
     let mut items = conformance::compare(token.profile(), token.config(), &token.describe()?);
+    // A device that says it is another one is not written to.
+    let measure = measure && token.status().device_confirmed != Some(false);
     if measure {
         let record = |phase, found| {
             let act =

@@ -1,6 +1,6 @@
 //! Workers: what `sigillo worker` does.
 
-use cryptotoken_api::{CertificateChain, Credential};
+use cryptotoken_api::{CertificateChain, Credential, CredentialState};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use store::{CredentialRecord, DEFAULT_OWNER, KeyUse, NewWorker, SigningContext, WorkerRecord};
@@ -101,6 +101,7 @@ pub fn test(node: &Node, actor: &Actor, name: &str) -> Result<WorkerView, Admini
     let record = find(node, name)?;
     let config = WorkerConfig::parse(&record.definition)?;
     let stored = credential(node, config.credential())?;
+    refuse_inactive(&stored)?;
     qualified::check(node, &config, &stored)?;
     let chain = CertificateChain::from_ders(&stored.chain)?;
     let credential = Credential { name: stored.name.clone(), purpose: stored.purpose, state: stored.state, chain };
@@ -148,7 +149,7 @@ fn view(record: &WorkerRecord, credential: Option<&CredentialRecord>) -> Result<
     let mut warnings = Vec::new();
     match credential {
         None => warnings.push(format!("credential \"{}\" does not exist", config.credential())),
-        Some(credential) if credential.state != cryptotoken_api::CredentialState::Active => {
+        Some(credential) if credential.state != CredentialState::Active => {
             warnings.push(format!("credential \"{}\" is {}", credential.name, credential.state));
         }
         Some(_) => {}
@@ -164,6 +165,19 @@ fn view(record: &WorkerRecord, credential: Option<&CredentialRecord>) -> Result<
         definition: config.to_json().map_err(|error| AdministrationError::Refused(error.to_string()))?,
         warnings,
     })
+}
+
+fn refuse_inactive(credential: &CredentialRecord) -> Result<(), AdministrationError> {
+    let (name, state) = (&credential.name, credential.state);
+    let next = match state {
+        CredentialState::Active => return Ok(()),
+        CredentialState::AwaitingCertificate => {
+            format!("; run: sigillo certificate import --credential {name} --chain FILE")
+        }
+        CredentialState::Suspended | CredentialState::Disabled => format!("; run: sigillo credential activate {name}"),
+        _ => String::new(),
+    };
+    Err(AdministrationError::Refused(format!("credential \"{name}\" is {state}; only an active one signs{next}")))
 }
 
 fn find(node: &Node, name: &str) -> Result<WorkerRecord, AdministrationError> {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use actix_web::http::header::CONTENT_LENGTH;
 use actix_web::{HttpRequest, web};
-use administration::configuration::ServerConfig;
+use administration::configuration::{ByteSize, ServerConfig};
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -17,7 +17,7 @@ use crate::request_id::RequestId;
 /// How much, for how long, and how much of all requests together.
 #[derive(Clone, Debug)]
 pub(crate) struct BodyLimits {
-    document: administration::configuration::ByteSize,
+    document: ByteSize,
     timeout: Duration,
     pending: Arc<Semaphore>,
 }
@@ -53,8 +53,8 @@ impl Pending {
     }
 }
 
-/// What a body holds beside the document when it is base64 in JSON, or multipart: names and parameters.
-const ENVELOPE: u64 = 64 * 1024;
+/// What a body may hold beside the document: names and parameters, or digests. Parsed, a few octets of JSON become many.
+pub(crate) const ENVELOPE: ByteSize = ByteSize(64 * 1024);
 
 impl BodyLimits {
     pub(crate) fn new(server: &ServerConfig) -> Self {
@@ -78,7 +78,7 @@ impl BodyLimits {
 
     /// The largest body in which such a document comes as base64 or as a part.
     pub(crate) const fn envelope(&self) -> u64 {
-        self.document.0.saturating_mul(4) / 3 + ENVELOPE
+        self.document.0.saturating_mul(4) / 3 + ENVELOPE.0
     }
 
     pub(crate) const fn too_large(&self) -> ApiError {
@@ -95,8 +95,9 @@ impl BodyLimits {
         pending: &mut Pending,
     ) -> Result<Bytes, ApiError> {
         let declared = declared_length(request);
+        let too_large = || if limit <= ENVELOPE.0 { ApiError::TooLarge { limit: ENVELOPE } } else { self.too_large() };
         if declared.is_some_and(|length| length > limit) {
-            return Err(self.too_large());
+            return Err(too_large());
         }
         self.in_time(id, async move {
             // Not more than a caller has sent: a declared length alone reserves nothing big.
@@ -104,7 +105,7 @@ impl BodyLimits {
             while let Some(chunk) = payload.next().await {
                 let chunk = chunk.map_err(|error| ApiError::Malformed(format!("the body broke off: {error}")))?;
                 if (body.len() as u64).saturating_add(chunk.len() as u64) > limit {
-                    return Err(self.too_large());
+                    return Err(too_large());
                 }
                 pending.grow(chunk.len())?;
                 body.extend_from_slice(&chunk);

@@ -2,19 +2,24 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
-use utoipa::ToSchema;
+use std::borrow::Cow;
 
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use utoipa::ToSchema;
+use workers::SigningParameters;
+
+use super::body::ENVELOPE;
 use crate::error::ApiError;
 
 /// A document to sign, in JSON.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(crate) struct SignRequest {
+pub(crate) struct SignRequest<'a> {
     /// The document in padded standard base64.
     #[schema(content_encoding = "base64")]
-    pub(crate) document: String,
+    #[serde(borrow)]
+    pub(crate) document: Cow<'a, str>,
     /// What it is; checked against the worker's kind where given.
     #[schema(example = "application/pdf")]
     pub(crate) media_type: Option<String>,
@@ -23,9 +28,9 @@ pub(crate) struct SignRequest {
     #[expect(dead_code, reason = "part of the request's form, and not used by B-B formats")]
     pub(crate) file_name: Option<String>,
     /// What the worker lets callers choose, such as `reason` and `location` of a PDF signature.
-    #[serde(default)]
-    #[schema(value_type = Object)]
-    pub(crate) parameters: Map<String, Value>,
+    #[serde(borrow)]
+    #[schema(value_type = Option<Object>)]
+    pub(crate) parameters: Option<&'a RawValue>,
 }
 
 /// A signed document, in JSON.
@@ -124,6 +129,16 @@ pub(crate) struct WorkerList {
 pub(crate) struct CertificateList {
     /// Certificates in base64 DER, the signer's first.
     pub(crate) certificate_chain: Vec<String>,
+}
+
+/// Parses parameters, after looking at their size: parsed, they take many times as much.
+pub(crate) fn parameters(json: &[u8]) -> Result<SigningParameters, ApiError> {
+    if json.len() as u64 > ENVELOPE.0 {
+        return Err(ApiError::TooLarge { limit: ENVELOPE });
+    }
+    let map = serde_json::from_slice(json)
+        .map_err(|error| ApiError::Malformed(format!("\"parameters\" is no JSON object: {error}")))?;
+    Ok(SigningParameters::new(map))
 }
 
 /// Decodes padded standard base64, naming the field in the error.

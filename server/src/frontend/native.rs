@@ -10,9 +10,10 @@ use bytes::Bytes;
 use cryptotoken_api::{CertificateChain, DigestAlgorithm, DtbsRepresentation};
 use workers::{DocumentContent, SignedDocument, SignerDocument, SigningParameters, SigningRequest, WorkerError};
 
-use super::body::Pending;
+use super::body::{ENVELOPE, Pending};
 use super::documents::{
     SignDigestRequest, SignDigestResponse, SignForm, SignRequest, SignResponse, base64 as decode_base64,
+    parameters as read_parameters,
 };
 use crate::authorization::Grant;
 use crate::dispatch::{Completed, worker_config};
@@ -34,12 +35,15 @@ use crate::service::Service;
         (status = 200, description = "The signed document", content_type = "application/octet-stream", body = Vec<u8>,
          headers(("Sigillo-Request-Id" = String, description = "The request, as in logs and audit records"),
                  ("Sigillo-Signature-Level" = String, description = "The level reached; absent for plain signatures"))),
+        (status = 400, description = "The body cannot be read", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "No valid API key or client certificate", body = Problem, content_type = "application/problem+json"),
         (status = 403, description = "No grant for this worker", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "No such worker, said to clients with a role only", body = Problem, content_type = "application/problem+json"),
+        (status = 408, description = "The body did not arrive in time", body = Problem, content_type = "application/problem+json"),
         (status = 409, description = "The credential cannot sign now", body = Problem, content_type = "application/problem+json"),
         (status = 413, description = "The document is too large", body = Problem, content_type = "application/problem+json"),
         (status = 422, description = "The document cannot be signed this way", body = Problem, content_type = "application/problem+json"),
+        (status = 500, description = "The service is not set up for this request, or failed, or withheld what it signed; its operator finds the request id in the log", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "Token or database away, or too many requests; try again later", body = Problem, content_type = "application/problem+json"),
     )
 )]
@@ -80,10 +84,12 @@ pub(crate) async fn sign_raw(
         (status = 401, description = "No valid API key or client certificate", body = Problem, content_type = "application/problem+json"),
         (status = 403, description = "No grant for this worker", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "No such worker, said to clients with a role only", body = Problem, content_type = "application/problem+json"),
+        (status = 408, description = "The body did not arrive in time", body = Problem, content_type = "application/problem+json"),
         (status = 409, description = "The credential cannot sign now", body = Problem, content_type = "application/problem+json"),
         (status = 413, description = "The document is too large", body = Problem, content_type = "application/problem+json"),
         (status = 415, description = "Neither JSON nor a form, or a document of another kind than the worker signs", body = Problem, content_type = "application/problem+json"),
         (status = 422, description = "The document or a parameter is not acceptable", body = Problem, content_type = "application/problem+json"),
+        (status = 500, description = "The service is not set up for this request, or failed, or withheld what it signed; its operator finds the request id in the log", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "Token or database away, or too many requests; try again later", body = Problem, content_type = "application/problem+json"),
     )
 )]
@@ -129,10 +135,12 @@ pub(crate) async fn sign_document(
         (status = 401, description = "No valid API key or client certificate", body = Problem, content_type = "application/problem+json"),
         (status = 403, description = "No grant for this worker", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "No such worker, said to clients with a role only", body = Problem, content_type = "application/problem+json"),
+        (status = 408, description = "The body did not arrive in time", body = Problem, content_type = "application/problem+json"),
         (status = 409, description = "The credential cannot sign now", body = Problem, content_type = "application/problem+json"),
         (status = 413, description = "The request is too large", body = Problem, content_type = "application/problem+json"),
         (status = 415, description = "Not JSON", body = Problem, content_type = "application/problem+json"),
         (status = 422, description = "The worker does not sign these digests", body = Problem, content_type = "application/problem+json"),
+        (status = 500, description = "The service is not set up for this request, or failed, or withheld what it signed; its operator finds the request id in the log", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "Token or database away, or too many requests; try again later", body = Problem, content_type = "application/problem+json"),
     )
 )]
@@ -165,7 +173,7 @@ async fn read_digests(
         return Err(ApiError::MediaType("send the digests as application/json".into()));
     }
     let limits = service.limits();
-    let body = limits.read(request, id, payload, limits.envelope(), pending).await?;
+    let body = limits.read(request, id, payload, ENVELOPE.0, pending).await?;
     let SignDigestRequest { digests, digest_algorithm } = parse(&body)?;
     if digests.is_empty() || digests.len() > DIGESTS {
         return Err(ApiError::Malformed(format!("\"digests\" has {} entries; send 1 to {DIGESTS}", digests.len())));
@@ -200,12 +208,14 @@ async fn read_signing_request(
         "application/json" => {
             let body = limits.read(request, id, payload, limits.envelope(), pending).await?;
             let SignRequest { document, media_type, file_name: _, parameters } = parse(&body)?;
+            let parameters =
+                parameters.map(|json| read_parameters(json.get().as_bytes())).transpose()?.unwrap_or_default();
             let octets = decode_base64("document", &document)?;
             pending.grow(octets.len())?;
             if octets.len() as u64 > limits.document() {
                 return Err(limits.too_large());
             }
-            (Bytes::from(octets), media_type, SigningParameters::new(parameters), false)
+            (Bytes::from(octets), media_type, parameters, false)
         }
         "multipart/form-data" => {
             let form = limits.in_time(id, multipart::read(request, payload, limits, pending)).await?;
@@ -225,7 +235,7 @@ async fn read_signing_request(
     Ok((SigningRequest { document, parameters }, form))
 }
 
-fn parse<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
+fn parse<'a, T: serde::Deserialize<'a>>(body: &'a [u8]) -> Result<T, ApiError> {
     serde_json::from_slice(body).map_err(|error| ApiError::Malformed(format!("the JSON body cannot be read: {error}")))
 }
 

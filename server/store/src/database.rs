@@ -46,6 +46,10 @@ pub(crate) enum Transaction<'c> {
 const BEGIN: &str = "BEGIN IMMEDIATE";
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// How long an administrative change waits for them. SQLite keeps no queue: who waits tries again and again, and a service that
+/// signs without pause leaves few gaps. An administrator can wait longer than a signature.
+const PATIENT_BUSY_TIMEOUT: Duration = Duration::from_secs(30);
+
 static SQLITE_MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("../../migrations/sqlite");
 
 impl Database {
@@ -81,9 +85,14 @@ impl Database {
     pub(crate) async fn connect(&self) -> Result<Connection, StoreError> {
         match self {
             Self::Sqlite(pool) => {
-                Ok(Connection::Sqlite(Box::new(SqliteConnection::connect_with(&pool.connect_options()).await?)))
+                let options = SqliteConnectOptions::clone(&pool.connect_options()).busy_timeout(BUSY_TIMEOUT);
+                Ok(Connection::Sqlite(Box::new(SqliteConnection::connect_with(&options).await?)))
             }
         }
+    }
+
+    pub(crate) async fn close(&self) {
+        on!(Database, self, pool => pool.close().await);
     }
 
     pub(crate) async fn ping(&self) -> Result<(), StoreError> {
@@ -149,7 +158,7 @@ async fn open_sqlite(path: PathBuf) -> Result<(Database, PathBuf), StoreError> {
         // FULL: a commit returns after its fsync. Promise 1 (an intent is durable before the key is used) rests on it.
         .synchronous(SqliteSynchronous::Full)
         .foreign_keys(true)
-        .busy_timeout(BUSY_TIMEOUT);
+        .busy_timeout(PATIENT_BUSY_TIMEOUT);
     let pool = SqlitePoolOptions::new()
         .max_connections(8)
         .acquire_timeout(BUSY_TIMEOUT)

@@ -24,7 +24,7 @@ pub enum StoreError {
         source: sqlx::Error,
     },
     /// A file or folder beside the database cannot be made or locked.
-    #[error("{path} beside the database cannot be used")]
+    #[error("{path} beside the database cannot be used; run this as the user whom the database belongs to")]
     Folder {
         /// The file or folder.
         path: PathBuf,

@@ -63,6 +63,12 @@ impl Store {
         self.instance
     }
 
+    /// Closes all connections but the audit writer's, which closes its own when it ends. The last one to go moves what is in the
+    /// write-ahead log into the database's file, so that a copy of that file is whole.
+    pub async fn close(&self) {
+        self.database.close().await;
+    }
+
     /// Whether the database answers; for readiness.
     ///
     /// # Errors

@@ -2,9 +2,13 @@
 
 use der::asn1::AnyRef;
 use der::{Decode, Reader, SliceReader};
+use lopdf::Object;
 
 use super::byte_range::{ByteRange, slices};
+use super::file::PdfFile;
+use super::refusal::PdfRefusal;
 use super::syntax::{self, SyntaxError};
+use super::{fields, pages};
 use crate::cades::verify::verify_signed_data;
 use crate::create::SignatureContext;
 use crate::error::Discrepancy;
@@ -30,11 +34,33 @@ pub(super) fn check(
     let digest = range.digest(&slices(&signed.segments), context.algorithm.digest());
     let digest = digest.map_err(|error| Discrepancy::Unreadable(error.to_string()))?;
     let cms = without_padding(&found.contents).ok_or_else(|| odd("/Contents is not a CMS and zeros"))?;
-    verify_signed_data(cms, context, None, |encapsulated| encapsulated.is_none().then_some(digest))
+    verify_signed_data(cms, context, None, |encapsulated| encapsulated.is_none().then_some(digest))?;
+    let leads_there = leads_to(&signed.contiguous(), &found.dictionary);
+    match leads_there.map_err(|refusal| Discrepancy::Unreadable(refusal.to_string()))? {
+        true => Ok(()),
+        false => Err(odd("no signature field leads to the signature")),
+    }
+}
+
+/// Whether a reader of the whole file finds this signature dictionary in a field of the form.
+fn leads_to(document: &[u8], dictionary: &[u8]) -> Result<bool, PdfRefusal> {
+    let file = PdfFile::open(document)?;
+    let fields = fields::all(&file)?;
+    let mut signatures = fields.iter().filter(|field| field.signature().is_some());
+    let found = signatures.any(|field| {
+        let value = field.dictionary.get(b"V").and_then(Object::as_reference);
+        value.is_ok_and(|id| file.text(id).is_ok_and(|text| text == dictionary))
+    });
+    // The update alone leads to the signature; the pages are there only when it leads back to what was before.
+    pages::first(&file)?;
+    file.refuse_exhausted()?;
+    Ok(found)
 }
 
 /// The entries of the signature dictionary that say what is signed.
 struct Found {
+    /// All of it, as it stands there.
+    dictionary: Vec<u8>,
     byte_range: String,
     contents: Vec<u8>,
     gap: std::ops::Range<usize>,
@@ -48,7 +74,7 @@ impl Found {
             start = syntax::skip_white_space(update, syntax::object_end(update, start)?);
         }
         let text = update.get(start..).ok_or(SyntaxError)?;
-        let (entries, _) = syntax::dictionary(text)?;
+        let (entries, close) = syntax::dictionary(text)?;
         let value = |key: &[u8]| entries.iter().find(|entry| entry.key == key).map(|entry| entry.value.clone());
         let gap = value(b"Contents").ok_or(SyntaxError)?;
         let contents = text.get(gap.start + 1..gap.end - 1).ok_or(SyntaxError)?;
@@ -56,6 +82,7 @@ impl Found {
         let byte_range = byte_range.strip_prefix(b"[").and_then(|range| range.strip_suffix(b"]")).ok_or(SyntaxError)?;
         let byte_range = std::str::from_utf8(byte_range).map_err(|_| SyntaxError)?;
         Ok(Self {
+            dictionary: text.get(..close + ">>".len()).ok_or(SyntaxError)?.to_vec(),
             byte_range: byte_range.trim_end().to_owned(),
             contents: syntax::hexadecimal(contents)?,
             gap: start + gap.start..start + gap.end,
@@ -70,3 +97,6 @@ fn without_padding(contents: &[u8]) -> Option<&[u8]> {
     let (cms, padding) = contents.split_at_checked(usize::try_from(reader.position()).ok()?)?;
     padding.iter().all(|octet| *octet == 0).then_some(cms)
 }
+
+#[cfg(test)]
+mod tests;

@@ -119,6 +119,8 @@ fn update_of(
 ) -> Result<Layout, PdfRefusal> {
     let fields = fields::all(file)?;
     let target = fields::choose(file, &fields, field)?;
+    // Also when no field is added: what has no pages is shown by no reader.
+    let page = pages::first(file)?;
     permissions::check(file, &fields, &target)?;
     if claims.certification.is_some() && permissions::is_signed(&fields) {
         return Err(PdfRefusal::AlreadySigned);
@@ -137,7 +139,6 @@ fn update_of(
     match &target {
         TargetField::Existing { id, .. } => edits.set(*id, &[], "V", &reference(signature))?,
         TargetField::New { name } => {
-            let page = pages::first(file)?;
             let field = new_id();
             update.write(field, &new_field(file, field, name, page, signature)?);
             edits.push(page, &[("Annots", b"[]")], &reference(field))?;

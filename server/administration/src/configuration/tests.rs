@@ -81,6 +81,31 @@ fn two_tokens_of_one_name_are_refused() {
 }
 
 #[test]
+fn a_pin_in_the_place_of_its_name_is_refused_and_not_repeated() {
+    let pins = [
+        "\"20461357\"",
+        "20461357",
+        "[20461357]",
+        "{ file = 20461357 }",
+        "{ unlock = \"20461357\" }",
+        "{ none = 20461357 }",
+    ];
+    for pin in pins {
+        let error = parse(&DOCUMENTED.replace("{ credential = \"pin\" }", pin)).unwrap_err();
+        assert!(!error.contains("20461357"), "{pin}: {error}");
+        assert!(error.starts_with("sigillo.toml:17: "), "{pin}: {error}");
+    }
+    let error = parse(&DOCUMENTED.replace("{ credential = \"pin\" }", "\"20461357\"")).unwrap_err();
+    assert!(error.contains("never is the PIN: write { file = "), "{error}");
+}
+
+#[test]
+fn an_address_by_name_is_refused_with_an_example() {
+    let error = parse("[server]\nlisten = \"localhost:8080\"\n").unwrap_err();
+    assert_eq!(error, "sigillo.toml:2: write an IP address and a port, as in \"127.0.0.1:8080\"");
+}
+
+#[test]
 fn two_tokens_whose_library_needs_two_environments_are_refused_at_start() {
     let text = |second: &str| {
         let mut text = String::new();

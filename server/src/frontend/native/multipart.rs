@@ -8,6 +8,7 @@ use workers::SigningParameters;
 
 use crate::error::ApiError;
 use crate::frontend::body::{BodyLimits, Pending};
+use crate::frontend::documents;
 
 /// The parts of a form.
 pub(super) struct Form {
@@ -15,9 +16,6 @@ pub(super) struct Form {
     pub(super) media_type: Option<String>,
     pub(super) parameters: SigningParameters,
 }
-
-/// Most octets that parameters may have.
-const PARAMETERS: u64 = 64 * 1024;
 
 pub(super) async fn read(
     request: &HttpRequest,
@@ -35,10 +33,8 @@ pub(super) async fn read(
                 document = Some((read_field(&mut field, limits.document(), limits, pending).await?, media_type));
             }
             Some("parameters") if parameters.is_none() => {
-                let octets = read_field(&mut field, PARAMETERS, limits, pending).await?;
-                let map = serde_json::from_slice(&octets)
-                    .map_err(|error| ApiError::Malformed(format!("part \"parameters\" is no JSON object: {error}")))?;
-                parameters = Some(SigningParameters::new(map));
+                let octets = read_field(&mut field, limits.document(), limits, pending).await?;
+                parameters = Some(documents::parameters(&octets)?);
             }
             Some(name) => {
                 return Err(ApiError::Malformed(format!(

@@ -17,7 +17,8 @@ const LIST: &str = "SELECT seq, at, instance, event, previous, hash FROM audit_r
     WHERE (CAST($1 AS TEXT) IS NULL OR kind = $1) AND (CAST($2 AS TEXT) IS NULL OR request_id = $2) \
     AND (CAST($3 AS TEXT) IS NULL OR client = $3) AND (CAST($4 AS TEXT) IS NULL OR worker = $4) \
     AND (CAST($5 AS TEXT) IS NULL OR credential = $5) AND (CAST($6 AS TEXT) IS NULL OR subject = $6) \
-    AND at >= $7 AND at < $8 AND seq < $9 ORDER BY seq DESC LIMIT $10";
+    AND at >= $7 AND at < $8 AND seq < $9 AND (CAST($10 AS TEXT) IS NULL OR event LIKE '%' || $10 || '%') \
+    ORDER BY seq DESC LIMIT $11";
 pub(super) const PAGE: &str = "SELECT seq, at, instance, event, previous, hash FROM audit_record \
     WHERE seq > $1 ORDER BY seq LIMIT $2";
 
@@ -41,6 +42,8 @@ pub struct AuditFilter {
     pub credential: Option<String>,
     /// Administrative acts on this.
     pub subject: Option<String>,
+    /// Records that name this digest, of a document, DTBS/R, certificate or signature; lower-case hexadecimal.
+    pub digest: Option<String>,
     /// At this time or later.
     pub since: Option<OffsetDateTime>,
     /// Before this time.
@@ -100,6 +103,7 @@ impl Store {
             .bind(filter.since.map_or(i64::MIN, moment::millis))
             .bind(filter.until.map_or(i64::MAX, moment::millis))
             .bind(filter.before.unwrap_or(i64::MAX))
+            .bind(&filter.digest)
             .bind(i64::from(limit))
             .fetch_all(pool)
             .await)?;
