@@ -118,6 +118,54 @@ mod tests {
     }
 
     #[test]
+    fn every_profile_sorts_the_usual_failures_by_what_helps() {
+        for (class, codes) in [
+            (
+                ErrorClass::Session,
+                vec![
+                    RvError::SessionClosed,
+                    RvError::SessionHandleInvalid,
+                    RvError::OperationActive,
+                    RvError::OperationNotInitialized,
+                ],
+            ),
+            (ErrorClass::Login, vec![RvError::UserNotLoggedIn]),
+            (ErrorClass::Handle, vec![RvError::KeyHandleInvalid, RvError::ObjectHandleInvalid]),
+            (
+                ErrorClass::Device,
+                vec![
+                    RvError::DeviceError,
+                    RvError::DeviceRemoved,
+                    RvError::TokenNotPresent,
+                    RvError::GeneralError,
+                    RvError::FunctionFailed,
+                    RvError::CryptokiNotInitialized,
+                ],
+            ),
+            // Trying these again would lock a PIN or use up a key.
+            (
+                ErrorClass::Fatal,
+                vec![
+                    RvError::PinIncorrect,
+                    RvError::PinLocked,
+                    RvError::PinExpired,
+                    RvError::KeyFunctionNotPermitted,
+                    RvError::MechanismInvalid,
+                    RvError::VendorDefined(0x8000_4711),
+                ],
+            ),
+        ] {
+            for profile in TokenProfile::names() {
+                let errors = TokenProfile::load(profile, &toml::Table::new()).unwrap().errors;
+                for code in &codes {
+                    let error = Error::Pkcs11(*code, Function::Sign);
+                    assert_eq!(classify(&error, &errors), class, "{profile}: {code:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
     fn an_unknown_answer_to_a_login_counts_as_a_rejection_and_a_lost_device_does_not() {
         let errors = TokenProfile::load("generic", &toml::Table::new()).unwrap().errors;
         let error = |code| Error::Pkcs11(code, Function::Login);

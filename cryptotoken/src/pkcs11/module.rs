@@ -31,7 +31,7 @@ pub(crate) struct Module {
 }
 
 impl Module {
-    /// The functions, for those who hold a [`Visit`].
+    /// The functions, for those who hold a [`Visit`](crate::pkcs11::gate::Visit).
     pub(crate) const fn pkcs11(&self) -> &Pkcs11 {
         &self.pkcs11
     }
