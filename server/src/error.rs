@@ -138,7 +138,14 @@ impl ApiError {
                 "the service cannot record what it does and therefore does nothing; try again later".into()
             }
             (StatusCode::SERVICE_UNAVAILABLE, _) => "the service is busy; try again later".into(),
-            _ => self.to_string(),
+            _ => match self {
+                Self::Worker(WorkerError::Signer(SignerError::KeyNotFound { .. })) => {
+                    "the key of this worker's credential is not on its token; tell the operator the request id".into()
+                }
+                // The cause is the sentence for the caller, not that the signer did not sign.
+                Self::Worker(WorkerError::Signer(cause)) => cause.to_string(),
+                _ => self.to_string(),
+            },
         }
     }
 
@@ -182,12 +189,13 @@ pub(crate) fn legible(text: &str, limit: usize) -> String {
 const fn signer_problem(error: &SignerError) -> (StatusCode, &'static str) {
     match error {
         SignerError::Busy { .. } => (StatusCode::SERVICE_UNAVAILABLE, "overloaded"),
-        SignerError::Unavailable { .. }
-        | SignerError::TokenFailed { .. }
-        | SignerError::KeyNotFound { .. }
-        | SignerError::DeadlineExceeded { .. } => (StatusCode::SERVICE_UNAVAILABLE, "token-unavailable"),
+        SignerError::Unavailable { .. } | SignerError::TokenFailed { .. } | SignerError::DeadlineExceeded { .. } => {
+            (StatusCode::SERVICE_UNAVAILABLE, "token-unavailable")
+        }
         SignerError::NotRecorded(_) => (StatusCode::SERVICE_UNAVAILABLE, "database-unavailable"),
-        SignerError::NotPermitted { .. } => (StatusCode::CONFLICT, "credential-not-active"),
+        SignerError::NotPermitted { .. } | SignerError::KeyNotFound { .. } => {
+            (StatusCode::CONFLICT, "credential-not-active")
+        }
         SignerError::UnsupportedAlgorithm { .. } => (StatusCode::INTERNAL_SERVER_ERROR, "misconfigured"),
         SignerError::DataRequired | SignerError::DigestMismatch { .. } => {
             (StatusCode::UNPROCESSABLE_ENTITY, "document-unacceptable")

@@ -13,6 +13,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("administration", &["cryptotoken-api", "cryptotoken", "workers", "store"]),
     ("sigillo-server", &["cryptotoken-api", "cryptotoken", "workers", "store", "administration"]),
     ("sigillo", &["cryptotoken-api", "cryptotoken", "workers", "store", "administration"]),
+    ("token-simulator", &[]),
     ("tests", &["cryptotoken-api", "cryptotoken", "workers", "store", "administration", "sigillo-server"]),
 ];
 
@@ -20,7 +21,8 @@ const LAYERS: &[(&str, &[&str])] = &[
 const WALLED: &[(&str, &[&str])] = &[
     ("actix", &["sigillo-server"]),
     ("utoipa", &["sigillo-server"]),
-    ("cryptoki", &["cryptotoken"]),
+    // The simulator is the other side of PKCS#11.
+    ("cryptoki", &["cryptotoken", "token-simulator"]),
     ("sqlx", &["store"]),
     ("ureq", &["sigillo-server", "sigillo", "tests"]),
     ("clap", &["sigillo"]),

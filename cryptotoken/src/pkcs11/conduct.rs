@@ -2,7 +2,7 @@
 
 use cryptoki::object::{Attribute, AttributeType, ObjectClass};
 use cryptoki::session::Session;
-use cryptotoken_api::{KeyAlias, KeyId, KeyInfo, KeySpec};
+use cryptotoken_api::{KeyAlias, KeyId, KeyInfo, KeySpec, TokenError};
 
 use crate::conformance::{CheckItem, Verdict};
 use crate::pkcs11::error::name;
@@ -11,10 +11,12 @@ use crate::pkcs11::{Pkcs11Token, manage, objects};
 use crate::profile::{Keygen, Support};
 
 impl Pkcs11Token {
-    /// Duplicate identifiers, changes of attributes, session objects. Whatever is made here is destroyed here.
+    /// Handles in other sessions, duplicate identifiers, changes of attributes, session objects. Whatever is made here is destroyed here.
     pub(crate) fn measure_conduct(&self, key: &KeyInfo, spec: KeySpec) -> Vec<CheckItem> {
         let (measure, keygen) = (self.profile().measure.clone(), self.profile().keygen.clone());
+        let spanning = if self.profile().session.handles_span_sessions { Support::Yes } else { Support::No };
         vec![
+            self.tried("session.handles_span_sessions", spanning, |token| token.handle_spans_sessions(key)),
             self.tried("measure.duplicate_ids_refused", measure.duplicate_ids_refused, |token| {
                 token.duplicate_is_refused(&keygen, &key.id, spec)
             }),
@@ -39,6 +41,23 @@ impl Pkcs11Token {
             Err(reason) => {
                 CheckItem::new(field, declared.name(), format!("could not be tried: {reason}"), Verdict::Unknown)
             }
+        }
+    }
+
+    fn handle_spans_sessions(&self, key: &KeyInfo) -> Result<(bool, String), String> {
+        if self.profile().session.read_write {
+            return Err("all sessions come from one pool here, so that the second may be the first".to_owned());
+        }
+        // Found in a read-write session of its own, which is closed then, and read in one of the pool. Two sessions at once could wait for
+        // each other.
+        let handle = self.try_change(|session| objects::find_one(session, ObjectClass::PRIVATE_KEY, &key.id))?;
+        let found =
+            self.read("C_GetAttributeValue", |other| Ok(other.get_attributes(handle, &[AttributeType::Label])?));
+        let label = [Attribute::Label(key.label.as_bytes().to_vec())];
+        match found {
+            Ok(attributes) => Ok((attributes == label, String::new())),
+            Err(TokenError::Device { code, .. }) => Ok((false, format!("no ({code})"))),
+            Err(error) => Err(error.to_string()),
         }
     }
 

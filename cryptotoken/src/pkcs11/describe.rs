@@ -27,14 +27,18 @@ pub(crate) fn identity(
     let text = |text: &str| Some(trimmed(text).to_owned());
     let wanted = &profile.identity.exports;
     let exports = (!wanted.is_empty()).then(|| exported(library, profile, wanted)).flatten();
-    DeviceIdentity {
+    let identity = DeviceIdentity {
         library_manufacturer: library_info.as_ref().and_then(|info| text(info.manufacturer_id())),
         library_description: library_info.as_ref().and_then(|info| text(info.library_description())),
         library_version: library_info.as_ref().map(|info| info.library_version().to_string()),
         token_manufacturer: info.and_then(|info| text(info.manufacturer_id())),
         token_model: info.and_then(|info| text(info.model())),
         exports,
+    };
+    if profile.identity.confirm(&identity) == Some(false) {
+        tracing::warn!("the device is not the one that its profile describes: {identity:?}; run: sigillo token check");
     }
+    identity
 }
 
 /// Which of these functions the library's file names, as every file does that exports them: with NUL before and behind.

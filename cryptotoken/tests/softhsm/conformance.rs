@@ -92,6 +92,7 @@ softhsm_test!(every_capability_that_softhsm_declares_is_measured_and_nothing_is_
     for measure in ["certificates", "duplicate_ids_refused", "attribute_change", "session_objects"] {
         assert!(tried.contains(format!("measure.{measure}").as_str()), "{measure}");
     }
+    assert!(tried.contains("session.handles_span_sessions"));
     assert!(token.keys().unwrap().is_empty());
     assert!(!bench.pkcs11_tool(&["--list-objects"]).contains("sigillo-check"));
 });
@@ -101,6 +102,7 @@ softhsm_test!(a_declaration_that_the_device_does_not_keep_is_named, |bench| {
         "'measure.duplicate_ids_refused' = 'yes'",
         "'measure.attribute_change' = 'no'",
         "'measure.session_objects' = 'no'",
+        "'session.handles_span_sessions' = false",
         "'sign.ecdsa' = 'hash_in_token'",
         "'keygen.kinds.rsa-4096' = 'no'",
         "'keygen.kinds.rsa-3072' = 'no'",
@@ -108,7 +110,12 @@ softhsm_test!(a_declaration_that_the_device_does_not_keep_is_named, |bench| {
     // SoftHSM 2.6 has no ECDSA with hashing.
     let token = bench.token(&format!("override = {{ {} }}", overrides.join(", ")));
     let items = measure(&token);
-    for field in ["measure.duplicate_ids_refused", "measure.attribute_change", "measure.session_objects"] {
+    for field in [
+        "measure.duplicate_ids_refused",
+        "measure.attribute_change",
+        "measure.session_objects",
+        "session.handles_span_sessions",
+    ] {
         assert_eq!(item(&items, field).verdict, Verdict::Differs, "{field}");
     }
     assert!(item(&items, "sign, ec-p256 with ecdsa SHA-256").refuses());

@@ -1,0 +1,100 @@
+//! Other programs use the simulator as any module: `pkcs11-tool`, and Sigillo's own token for every key and algorithm.
+
+use std::process::Command;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use cryptotoken::lifecycle::{generate, self_test};
+use cryptotoken::{Pkcs11Token, ProcessMemory};
+use cryptotoken_api::{
+    CryptoToken, DigestAlgorithm, KeyInfo, KeyLocation, KeySpec, SignatureAlgorithm, SignatureScheme, TokenState,
+};
+
+use crate::bench::{Bench, LABEL, USER_PIN, run, simulator_test};
+
+simulator_test!(pkcs11_tool_makes_a_key_and_signs_and_openssl_verifies, |bench: &Bench| {
+    let library = token_simulator::library().unwrap();
+    let tool = |arguments: &[&str]| {
+        let mut command = Command::new("pkcs11-tool");
+        command.arg("--module").arg(&library).args(["--token-label", LABEL, "--login", "--pin", USER_PIN]);
+        run(command.args(arguments))
+    };
+    let path = |name: &str| bench.path(name).display().to_string();
+    let (data, signature, public) = (path("data"), path("signature"), path("public.der"));
+    std::fs::write(&data, "some data").unwrap();
+    tool(&["--keypairgen", "--key-type", "rsa:2048", "--id", "01", "--label", "seal"]);
+    let objects = tool(&["--list-objects"]);
+    assert!(objects.contains("Private Key Object") && objects.contains("seal"), "{objects}");
+    tool(&["--sign", "--mechanism", "SHA256-RSA-PKCS", "--id", "01", "-i", &data, "-o", &signature]);
+    tool(&["--read-object", "--type", "pubkey", "--id", "01", "-o", &public]);
+    run(Command::new("openssl").args(["dgst", "-sha256", "-verify", &public, "-keyform", "DER"]).args([
+        "-signature",
+        &signature,
+        &data,
+    ]));
+    assert_eq!((bench.count("C_Login"), bench.count("C_GenerateKeyPair")), (4, 1));
+});
+
+fn open(bench: &Bench, profile: &str, more: &str) -> Pkcs11Token {
+    std::fs::write(bench.path("pin"), USER_PIN).unwrap();
+    let library = token_simulator::library().unwrap();
+    let config = toml_config(profile, &library.display().to_string(), more);
+    let token = Pkcs11Token::open(config, &bench.path(""), Arc::new(ProcessMemory::default())).unwrap();
+    assert_eq!(token.status().state, TokenState::Ready, "{}", token.status().reason);
+    token
+}
+
+fn toml_config(profile: &str, library: &str, more: &str) -> cryptotoken::TokenConfig {
+    let text = format!(
+        "name = 'hsm'\nprofile = '{profile}'\nlibrary = '{library}'\npin = {{ file = 'pin' }}\nslot = {{ label = '{LABEL}' }}\n{more}"
+    );
+    toml::from_str(&text).unwrap()
+}
+
+fn algorithms(spec: KeySpec) -> impl Iterator<Item = SignatureAlgorithm> {
+    let schemes = [SignatureScheme::RsaPkcs1, SignatureScheme::RsaPss, SignatureScheme::Ecdsa, SignatureScheme::Eddsa];
+    let all = schemes.into_iter().flat_map(|scheme| DigestAlgorithm::ALL.map(|digest| (scheme, digest)));
+    all.filter_map(move |(scheme, digest)| SignatureAlgorithm::for_key(spec, Some(scheme), Some(digest)).ok())
+}
+
+/// Makes a key and has OpenSSL verify a signature with each algorithm that it can.
+fn sign_with_everything(token: &Pkcs11Token, alias: &str, spec: KeySpec) -> usize {
+    let key: KeyInfo = generate(token, &alias.parse().unwrap(), spec).unwrap();
+    let location: KeyLocation = location(&key);
+    let public = key.public_key.unwrap();
+    let algorithms = algorithms(spec);
+    let signed = algorithms.map(|algorithm| {
+        let signer = token.signer(&location, spec, algorithm).unwrap();
+        self_test(signer.as_ref(), &public, Instant::now() + Duration::from_secs(20)).unwrap();
+    });
+    signed.count()
+}
+
+fn location(key: &KeyInfo) -> KeyLocation {
+    KeyLocation { token: "hsm".into(), alias: key.label.parse().unwrap(), id: key.id.clone() }
+}
+
+simulator_test!(sigillo_signs_with_every_key_and_algorithm_as_on_softhsm, |bench: &Bench| {
+    let token = open(bench, "softhsm", "");
+    for spec in KeySpec::ALL {
+        assert!(sign_with_everything(&token, &format!("key-{spec}"), spec) > 0);
+    }
+    assert_eq!(token.keys().unwrap().len(), KeySpec::ALL.len());
+    assert_eq!(bench.count("C_Login"), 1);
+});
+
+simulator_test!(
+    sigillo_signs_with_every_key_and_algorithm_on_a_device_that_codes_and_names_otherwise,
+    |bench: &Bench| {
+        bench.configure(
+        "[ec]\nsignature = 'x9.62'\npoint = 'raw'\n[sessions]\nlimit = 4\nread_only = 'CKR_FUNCTION_NOT_SUPPORTED'\n\
+         [naming]\ndevice_assigns_id = true\n[mechanisms]\nrefused = ['CKM_SHA256_RSA_PKCS', 'CKM_SHA256_RSA_PKCS_PSS']\n\
+         [templates]\nrefused = ['CKA_ALLOWED_MECHANISMS', 'CKA_SIGN_RECOVER', 'CKA_VERIFY_RECOVER']\n\
+         [identity]\nmanufacturer = 'Another maker'",
+    );
+        let token = open(bench, "generic", "override = { \"session.read_write\" = true }");
+        for spec in KeySpec::ALL {
+            assert!(sign_with_everything(&token, &format!("key-{spec}"), spec) > 0);
+        }
+    }
+);
