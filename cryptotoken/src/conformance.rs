@@ -1,5 +1,5 @@
 //! A device against its profile, both ways: what the profile says and the device lacks, what the device offers and the profile does not
-//! know. [`compare`] only asks; [`measure`] tries with throw-away keys, so it writes to the device.
+//! know. [`compare`] only asks; [`measure()`] tries with throw-away keys, so it writes to the device.
 //!
 //! One suite for operators (`sigillo token check`) and for tests over every kind of token.
 

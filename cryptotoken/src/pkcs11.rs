@@ -14,8 +14,9 @@ use secrecy::SecretString;
 use crate::config::TokenConfig;
 use crate::login::LoginMemory;
 use crate::pkcs11::connection::{Connection, Connector};
-use crate::pkcs11::error::{ErrorClass, classify, name};
+use crate::pkcs11::error::name;
 use crate::pkcs11::link::{Link, Unready};
+use crate::pkcs11::recovery::Remedy;
 use crate::pkcs11::session_pool::Failure;
 use crate::pkcs11::sign::Pkcs11Signer;
 use crate::profile::{CertStore, KeygenMode, Support, TokenProfile};
@@ -24,12 +25,15 @@ mod conduct;
 mod connection;
 mod describe;
 mod error;
+mod gate;
 mod link;
+mod loans;
 mod manage;
 mod mechanism;
 mod module;
 mod objects;
 mod public_key;
+mod recovery;
 mod session_pool;
 mod sign;
 mod slot;
@@ -148,56 +152,47 @@ impl Pkcs11Token {
         self.link.connection(self.deadline()).map_err(|unready| unready.into_token_error(self.name()))
     }
 
-    /// Reads, with one more attempt where the session, the login or the connection was at fault.
+    /// Reads, with one more attempt for each remedy that was found.
     fn read<T>(&self, what: &'static str, work: impl Fn(&Session) -> Result<T, Failure>) -> Result<T, TokenError> {
-        let mut retried = false;
+        let mut remedies = Vec::new();
         loop {
             let connection = self.connection()?;
             let checked = |session: &Session| connection.require_login(session).and_then(|()| work(session));
             match connection.pool.with(self.deadline(), checked) {
                 Ok(value) => return Ok(value),
-                Err(failure) if !retried && self.recover(&connection, &failure).is_some() => retried = true,
-                Err(failure) => return Err(self.report(what, failure)),
+                Err(failure) => match recovery::remedy(&self.link, &connection, &failure, &self.profile) {
+                    Some(remedy) if !remedies.contains(&remedy) => remedies.push(remedy),
+                    _ => return Err(self.report(what, failure)),
+                },
             }
         }
     }
 
-    /// Changes something. Repeated only where the device refused for want of a login, so that nothing can have happened yet.
+    /// Changes something. Repeated only where the device refused for want of a login, or nobody asked it, so that nothing can have
+    /// happened yet.
     fn change<T>(&self, what: &'static str, work: impl Fn(&Session) -> Result<T, Failure>) -> Result<T, TokenError> {
-        let mut retried = false;
+        let mut remedies = Vec::new();
         loop {
             let connection = self.connection()?;
             let checked = |session: &Session| connection.require_login(session).and_then(|()| work(session));
             match connection.pool.with_read_write(self.deadline(), checked) {
                 Ok(value) => return Ok(value),
-                Err(failure) => {
-                    let login = self.recover(&connection, &failure) == Some(ErrorClass::Login);
-                    if retried || !login {
-                        return Err(self.report(what, failure));
+                Err(failure) => match recovery::remedy(&self.link, &connection, &failure, &self.profile) {
+                    Some(remedy @ (Remedy::Login | Remedy::Library)) if !remedies.contains(&remedy) => {
+                        remedies.push(remedy);
                     }
-                    retried = true;
-                }
+                    _ => return Err(self.report(what, failure)),
+                },
             }
         }
-    }
-
-    /// Puts right what can be put right, and says what it was; `None` where trying again cannot help.
-    fn recover(&self, connection: &Arc<Connection>, failure: &Failure) -> Option<ErrorClass> {
-        let Failure::Pkcs11(error) = failure else { return None };
-        let class = classify(error, &self.profile.errors);
-        match class {
-            ErrorClass::Login | ErrorClass::Device => self.link.lost(connection, error),
-            ErrorClass::Session if !connection.is_alive() => self.link.lost(connection, error),
-            ErrorClass::Session | ErrorClass::Handle => {}
-            ErrorClass::Other => return None,
-        }
-        Some(class)
     }
 
     fn report(&self, operation: &'static str, failure: Failure) -> TokenError {
         let token = self.name().to_owned();
         match failure {
             Failure::Busy => TokenError::Unavailable { token, reason: "every session is busy".to_owned() },
+            Failure::Stuck(hung) => TokenError::Unavailable { token, reason: recovery::stuck(hung) },
+            Failure::Outdated => TokenError::Unavailable { token, reason: "the library was started anew".to_owned() },
             Failure::Pkcs11(error) => TokenError::Device { token, operation, code: name(&error) },
             Failure::Malformed(code) => TokenError::Device { token, operation, code },
             Failure::NotFound => TokenError::Refused(format!("token \"{token}\" has no such object")),
@@ -212,7 +207,10 @@ impl CryptoToken for Pkcs11Token {
     }
 
     fn status(&self) -> TokenStatus {
-        let (state, reason, facts, connection) = self.link.snapshot();
+        let (mut state, mut reason, facts, connection) = self.link.snapshot();
+        if let Some(hung) = connection.as_ref().and_then(|connection| connection.pool.stuck()) {
+            (state, reason) = (TokenState::Unavailable, recovery::stuck(hung));
+        }
         let sessions = connection.map_or((0, 0), |connection| connection.pool.usage());
         TokenStatus {
             name: self.name().to_owned(),
@@ -226,6 +224,7 @@ impl CryptoToken for Pkcs11Token {
             device_confirmed: self.profile.identity.confirm(&facts.identity),
             overridden: self.profile.overridden,
             sessions,
+            hung_calls: self.link.connector().hung(),
         }
     }
 
@@ -312,11 +311,15 @@ impl CryptoToken for Pkcs11Token {
             return Err(TokenError::Refused(format!("token \"{token}\" is initialised already; nothing was changed")));
         }
         let unavailable = |reason| TokenError::Unavailable { token: token.to_owned(), reason };
-        let module = module::load(config.library.as_deref(), &self.profile.module)
+        let (module, _) = module::load(config.library.as_deref(), &self.profile.module)
             .map_err(|error| connection::NotReady::from(error).into_token_error(token))?;
-        let candidates = slot::candidates(&module, self.profile.slot.retry).map_err(unavailable)?;
+        let gate = module.gate();
+        let _visit = gate
+            .enter(gate.generation(), self.deadline())
+            .map_err(|_| unavailable("the library is being started anew".to_owned()))?;
+        let candidates = slot::candidates(module.pkcs11(), self.profile.slot.retry).map_err(unavailable)?;
         let plan = manage::plan_initialization(candidates, &config.slot, token).map_err(TokenError::Refused)?;
-        manage::initialize(&module, &plan, so_pin, user_pin).map_err(|error| TokenError::Device {
+        manage::initialize(module.pkcs11(), &plan, so_pin, user_pin).map_err(|error| TokenError::Device {
             token: token.to_owned(),
             operation: "initialisation",
             code: name(&error),

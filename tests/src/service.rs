@@ -30,6 +30,7 @@ pub struct TestService {
 pub struct TestServiceBuilder {
     server: String,
     library: Option<PathBuf>,
+    token: String,
     pin: Option<String>,
     environment: Vec<(String, String)>,
 }
@@ -46,6 +47,13 @@ impl TestServiceBuilder {
     #[must_use]
     pub fn library(mut self, library: &Path) -> Self {
         self.library = Some(library.to_owned());
+        self
+    }
+
+    /// More lines for `[[token]]`.
+    #[must_use]
+    pub fn token(mut self, lines: &str) -> Self {
+        self.token.push_str(lines);
         self
     }
 
@@ -77,10 +85,11 @@ impl TestServiceBuilder {
         let configuration = format!(
             "[server]\nlisten = \"127.0.0.1:0\"\n{}\n[database]\nurl = \"sqlite://sigillo.db\"\n\
              [[token]]\nname = \"{TOKEN}\"\nprofile = \"softhsm\"\nlibrary = \"{}\"\n\
-             slot = {{ label = \"{}\" }}\npin = {{ file = \"pin\" }}\n",
+             slot = {{ label = \"{}\" }}\npin = {{ file = \"pin\" }}\n{}\n",
             self.server,
             library.display(),
-            token::LABEL
+            token::LABEL,
+            self.token
         );
         std::fs::write(folder.path().join("sigillo.toml"), configuration).expect("sigillo.toml");
         let softhsm = ("SOFTHSM2_CONF".to_owned(), token.configuration().display().to_string());

@@ -126,4 +126,6 @@ pub struct TokenStatus {
     pub overridden: bool,
     /// Sessions in use and at most.
     pub sessions: (usize, usize),
+    /// Calls that hang in the library now: given up and replaced, for as long as they are fewer than the sessions.
+    pub hung_calls: usize,
 }

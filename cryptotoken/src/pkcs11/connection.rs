@@ -1,9 +1,10 @@
 //! A slot that is ready for use: found, logged in, its mechanisms known.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
-use cryptoki::context::{Function, Pkcs11};
+use cryptoki::context::Function;
 use cryptoki::error::{Error, RvError};
 use cryptoki::mechanism::MechanismType;
 use cryptoki::object::{ObjectClass, ObjectHandle};
@@ -17,11 +18,11 @@ use crate::identity::DeviceIdentity;
 use crate::login::{LoginMemory, LoginOutcome};
 use crate::pkcs11::describe;
 use crate::pkcs11::error::{is_rejection, is_unclear, name};
-use crate::pkcs11::module::{self, ModuleError};
+use crate::pkcs11::module::{self, Module, ModuleError};
 use crate::pkcs11::objects::{HandleCache, find_one};
 use crate::pkcs11::session_pool::{Failure, SessionPool, close};
 use crate::pkcs11::slot::{self, trimmed};
-use crate::profile::{LoginMode, TokenProfile};
+use crate::profile::{LoginMode, RecoveryDepth, TokenProfile};
 
 /// A slot that is ready for use.
 pub(crate) struct Connection {
@@ -33,6 +34,8 @@ pub(crate) struct Connection {
     logs_in: bool,
     /// Never lent: the login lasts as long as the application has a session (PKCS#11 3.0, section 5.6.8).
     keeper: Mutex<Option<Session>>,
+    /// Nobody uses it any more.
+    given_up: AtomicBool,
 }
 
 /// What a token says of itself.
@@ -59,6 +62,11 @@ impl NotReady {
         Self { state, reason: reason.into(), configuration: false }
     }
 
+    /// Whether it may pass by itself, or by starting the library anew.
+    fn may_pass(&self) -> bool {
+        self.state == TokenState::Unavailable && !self.configuration
+    }
+
     pub(crate) fn unavailable(reason: impl Into<String>) -> Self {
         Self::new(TokenState::Unavailable, reason)
     }
@@ -82,18 +90,84 @@ pub(crate) struct Connector {
     unremembered: Mutex<Option<(String, String)>>,
     /// Logins in a row that failed with a code that may hide a rejection.
     unclear_logins: AtomicU32,
+    /// Calls that do not come back, of all connections.
+    hung: Arc<AtomicUsize>,
 }
 
 impl Connector {
     /// Nothing is tried yet.
     pub(crate) fn new(config: TokenConfig, profile: Arc<TokenProfile>, memory: Arc<dyn LoginMemory>) -> Self {
-        Self { config, profile, memory, unremembered: Mutex::new(None), unclear_logins: AtomicU32::new(0) }
+        Self {
+            config,
+            profile,
+            memory,
+            unremembered: Mutex::new(None),
+            unclear_logins: AtomicU32::new(0),
+            hung: Arc::default(),
+        }
     }
 
-    /// Finds the slot and logs in, at most once. `facts` is filled as far as one gets.
-    pub(crate) fn connect(&self, manual: Option<&SecretString>, facts: &mut Facts) -> Result<Connection, NotReady> {
-        let module = module::load(self.config.library.as_deref(), &self.profile.module)?;
-        let candidates = slot::candidates(&module, self.profile.slot.retry).map_err(NotReady::unavailable)?;
+    /// Finds the slot and logs in, at most once for each start of the library. `facts` is filled as far as one gets.
+    ///
+    /// A device that is away often stays away for a library that has seen it go, and a library that started without its device never
+    /// finds one: then the library is started anew, where the profile allows it. With `anew` it is at once, because what was connected
+    /// last time did not work.
+    pub(crate) fn connect(
+        &self,
+        manual: Option<&SecretString>,
+        facts: &mut Facts,
+        anew: bool,
+    ) -> Result<Arc<Connection>, NotReady> {
+        let (module, fresh) = module::load(self.config.library.as_deref(), &self.profile.module)?;
+        let mut may_restart = !fresh && self.profile.recovery.depth >= RecoveryDepth::Module;
+        let mut generation = module.gate().generation();
+        if anew && may_restart {
+            self.restart(&module, generation).map_err(NotReady::unavailable)?;
+            may_restart = false;
+            generation = module.gate().generation();
+        }
+        let mut result = self.attempt(&module, generation, manual, facts);
+        if may_restart && matches!(&result, Err(not_ready) if not_ready.may_pass()) {
+            match self.restart(&module, generation) {
+                Ok(()) => result = self.attempt(&module, module.gate().generation(), manual, facts),
+                Err(reason) => {
+                    if let Err(not_ready) = &mut result {
+                        not_ready.reason = format!("{}; {reason}", not_ready.reason);
+                    }
+                }
+            }
+        }
+        let connection = Arc::new(result?);
+        module.register(&connection);
+        Ok(connection)
+    }
+
+    fn restart(&self, module: &Module, generation: u64) -> Result<(), String> {
+        if self.profile.recovery.depth == RecoveryDepth::Process {
+            return Err("this library cannot be started twice in one process: restart the service".to_owned());
+        }
+        module.restart(generation, Instant::now() + self.profile.recovery.call_timeout.min(LONGEST_DRAIN))
+    }
+
+    /// Calls that do not come back.
+    pub(crate) fn hung(&self) -> usize {
+        self.hung.load(Ordering::Relaxed)
+    }
+
+    fn attempt(
+        &self,
+        module: &Arc<Module>,
+        generation: u64,
+        manual: Option<&SecretString>,
+        facts: &mut Facts,
+    ) -> Result<Connection, NotReady> {
+        let wait = Instant::now() + self.profile.session.wait;
+        let _visit = module
+            .gate()
+            .enter(generation, wait)
+            .map_err(|_| NotReady::unavailable("the library is being started anew"))?;
+        let pkcs11 = module.pkcs11();
+        let candidates = slot::candidates(pkcs11, self.profile.slot.retry).map_err(NotReady::unavailable)?;
         let free = candidates.iter().any(slot::Candidate::is_free);
         let slot = slot::select(candidates, &self.config.slot).map_err(|reason| match self.config.slot {
             // A label comes into being with the token.
@@ -105,23 +179,23 @@ impl Connector {
         })?;
         if let Some(info) = &slot.info {
             *facts = Facts::of(info);
-            facts.identity = describe::identity(self.config.library.as_deref(), &self.profile, &module, Some(info));
+            facts.identity = describe::identity(self.config.library.as_deref(), &self.profile, pkcs11, Some(info));
             if !info.token_initialized() {
                 let reason = format!("the token is not initialised; run: sigillo token init {}", self.config.name);
                 return Err(NotReady::new(TokenState::Uninitialized, reason));
             }
         }
         let keeper = if self.profile.session.read_write {
-            module.open_rw_session_no_drop(slot.slot)
+            pkcs11.open_rw_session_no_drop(slot.slot)
         } else {
-            module.open_ro_session_no_drop(slot.slot)
+            pkcs11.open_ro_session_no_drop(slot.slot)
         }
         .map_err(|error| NotReady::unavailable(format!("C_OpenSession failed: {}", name(&error))))?;
         if let Err(not_ready) = self.log_in(&keeper, slot.info.as_ref(), facts, manual) {
             close(keeper, false);
             return Err(not_ready);
         }
-        let mechanisms = match module.get_mechanism_list(slot.slot) {
+        let mechanisms = match pkcs11.get_mechanism_list(slot.slot) {
             Ok(list) => Some(list),
             Err(error) => {
                 tracing::warn!("C_GetMechanismList of token \"{}\" failed: {}", self.config.name, name(&error));
@@ -129,23 +203,29 @@ impl Connector {
             }
         };
         Ok(Connection {
-            pool: self.pool(module, slot.slot, slot.info.as_ref()),
+            pool: self.pool(module, generation, slot.slot, slot.info.as_ref()),
             mechanisms,
             handles: self.profile.session.handles_span_sessions.then(HandleCache::default),
             logs_in: self.logs_in(),
             keeper: Mutex::new(Some(keeper)),
+            given_up: AtomicBool::new(false),
         })
     }
 
-    fn pool(&self, module: Pkcs11, slot: cryptoki::slot::Slot, info: Option<&TokenInfo>) -> SessionPool {
-        let session = &self.profile.session;
-        let wanted = self.config.sessions.unwrap_or(session.max);
+    fn pool(
+        &self,
+        module: &Arc<Module>,
+        generation: u64,
+        slot: cryptoki::slot::Slot,
+        info: Option<&TokenInfo>,
+    ) -> SessionPool {
+        let wanted = self.config.sessions.unwrap_or(self.profile.session.max);
         // One session is the keeper's.
         let limit = match info.map(TokenInfo::max_session_count) {
             Some(Limit::Max(max)) => wanted.min(usize::try_from(max).unwrap_or(usize::MAX).saturating_sub(1)),
             _ => wanted,
         };
-        SessionPool::new(module, slot, limit, session.read_write, session.idle_ping)
+        SessionPool::new(Arc::clone(module), generation, slot, limit, &self.profile, Arc::clone(&self.hung))
     }
 
     fn log_in(
@@ -297,16 +377,30 @@ impl Connection {
         }
     }
 
-    /// Whether the session that holds the login is still there.
+    /// Whether the session that holds the login is still there. Asks the device.
     pub(crate) fn is_alive(&self) -> bool {
         let keeper = self.keeper.lock().unwrap_or_else(PoisonError::into_inner);
-        keeper.as_ref().is_some_and(|session| session.get_session_info().is_ok())
+        let visit = self.pool.visit_now();
+        visit.is_some() && keeper.as_ref().is_some_and(|session| session.get_session_info().is_ok())
+    }
+
+    /// Whether it is in use and answers.
+    pub(crate) fn is_up(&self) -> bool {
+        !self.given_up.load(Ordering::Acquire) && self.is_alive()
+    }
+
+    /// It is no longer used, though calls may still be under way.
+    pub(crate) fn give_up(&self) {
+        self.given_up.store(true, Ordering::Release);
     }
 
     /// Ends the login for the whole application.
     pub(crate) fn log_out(&self) {
+        self.give_up();
         let keeper = self.keeper.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(session) = keeper.as_ref()
+        // A library that is started anew has no login.
+        if let Some(_visit) = self.pool.visit_now()
+            && let Some(session) = keeper.as_ref()
             && let Err(error) = session.logout()
         {
             tracing::debug!("C_Logout: {}", name(&error));
@@ -317,7 +411,9 @@ impl Connection {
 impl Drop for Connection {
     fn drop(&mut self) {
         let keeper = self.keeper.get_mut().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(session) = keeper {
+        if let Some(session) = keeper
+            && let Some(_visit) = self.pool.visit_now()
+        {
             self.pool.close(session, false);
         }
     }
@@ -341,6 +437,9 @@ impl Facts {
         }
     }
 }
+
+/// Nobody enters the library while it is being drained, so one hung call must not make all others wait for long.
+const LONGEST_DRAIN: Duration = Duration::from_secs(5);
 
 fn with_cause(error: &dyn std::error::Error) -> String {
     match error.source() {

@@ -57,9 +57,14 @@ impl Pkcs11Token {
     pub fn describe(&self) -> Result<DeviceDescription, TokenError> {
         let (config, profile) = (self.config(), self.profile());
         let unavailable = |reason| TokenError::Unavailable { token: self.name().to_owned(), reason };
-        let module = module::load(config.library.as_deref(), &profile.module)
+        let (module, _) = module::load(config.library.as_deref(), &profile.module)
             .map_err(|error| NotReady::from(error).into_token_error(self.name()))?;
-        let candidates = slot::candidates(&module, profile.slot.retry).map_err(unavailable)?;
+        let _visit = module
+            .gate()
+            .enter(module.gate().generation(), self.deadline())
+            .map_err(|_| unavailable("the library is being started anew".to_owned()))?;
+        let module = module.pkcs11();
+        let candidates = slot::candidates(module, profile.slot.retry).map_err(unavailable)?;
         let slot = slot::select(candidates, &config.slot).map_err(unavailable)?;
         let info = slot.info.as_ref();
         let mechanisms = module.get_mechanism_list(slot.slot).ok().map(|list| {
@@ -76,7 +81,7 @@ impl Pkcs11Token {
                 .collect()
         });
         Ok(DeviceDescription {
-            identity: identity(config.library.as_deref(), profile, &module, info),
+            identity: identity(config.library.as_deref(), profile, module, info),
             login_required: info.map(TokenInfo::login_required),
             pin_pad: info.map(TokenInfo::protected_authentication_path),
             max_sessions: info.map(|info| match info.max_session_count() {

@@ -16,7 +16,7 @@ pub(crate) enum ErrorClass {
     /// Connecting to the device anew.
     Device,
     /// Nothing that this service can do.
-    Other,
+    Fatal,
 }
 
 /// Sorts a failure by the profile's lists.
@@ -31,7 +31,7 @@ pub(crate) fn classify(error: &Error, classes: &Errors) -> ErrorClass {
     } else if classes.device.contains(&name) {
         ErrorClass::Device
     } else {
-        ErrorClass::Other
+        ErrorClass::Fatal
     }
 }
 
@@ -114,6 +114,54 @@ mod tests {
         let errors = TokenProfile::load("generic", &toml::Table::new()).unwrap().errors;
         for name in errors.session.iter().chain(&errors.login).chain(&errors.handle).chain(&errors.device) {
             assert!(existing.contains(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn every_profile_sorts_the_usual_failures_by_what_helps() {
+        for (class, codes) in [
+            (
+                ErrorClass::Session,
+                vec![
+                    RvError::SessionClosed,
+                    RvError::SessionHandleInvalid,
+                    RvError::OperationActive,
+                    RvError::OperationNotInitialized,
+                ],
+            ),
+            (ErrorClass::Login, vec![RvError::UserNotLoggedIn]),
+            (ErrorClass::Handle, vec![RvError::KeyHandleInvalid, RvError::ObjectHandleInvalid]),
+            (
+                ErrorClass::Device,
+                vec![
+                    RvError::DeviceError,
+                    RvError::DeviceRemoved,
+                    RvError::TokenNotPresent,
+                    RvError::GeneralError,
+                    RvError::FunctionFailed,
+                    RvError::CryptokiNotInitialized,
+                ],
+            ),
+            // Trying these again would lock a PIN or use up a key.
+            (
+                ErrorClass::Fatal,
+                vec![
+                    RvError::PinIncorrect,
+                    RvError::PinLocked,
+                    RvError::PinExpired,
+                    RvError::KeyFunctionNotPermitted,
+                    RvError::MechanismInvalid,
+                    RvError::VendorDefined(0x8000_4711),
+                ],
+            ),
+        ] {
+            for profile in TokenProfile::names() {
+                let errors = TokenProfile::load(profile, &toml::Table::new()).unwrap().errors;
+                for code in &codes {
+                    let error = Error::Pkcs11(*code, Function::Sign);
+                    assert_eq!(classify(&error, &errors), class, "{profile}: {code:?}");
+                }
+            }
         }
     }
 

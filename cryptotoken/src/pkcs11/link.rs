@@ -1,5 +1,6 @@
 //! The connection that comes and goes: made when it is needed, by one thread at a time, with growing pauses after failures.
 
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -9,7 +10,8 @@ use secrecy::SecretString;
 
 use crate::config::PinSource;
 use crate::pkcs11::connection::{Connection, Connector, Facts, NotReady};
-use crate::pkcs11::error::name;
+use crate::pkcs11::error::{ErrorClass, name};
+use crate::profile::Recovery;
 
 /// The way to one token.
 pub(crate) struct Link {
@@ -27,6 +29,8 @@ struct Inner {
     locked: bool,
     failures: u32,
     next_attempt: Instant,
+    /// The last connection failed before anything had succeeded on it: the next one needs more than new sessions.
+    anew: bool,
 }
 
 /// Why there is no connection now.
@@ -47,6 +51,7 @@ impl Link {
             locked: false,
             failures: 0,
             next_attempt: Instant::now(),
+            anew: false,
         };
         Self { connector, inner: Mutex::new(inner), changed: Condvar::new() }
     }
@@ -56,14 +61,15 @@ impl Link {
         &self.connector
     }
 
-    /// The connection, made now where it is down and the pause after the last failure is over.
+    /// The connection, made now where it is down and the pause after the last failure is over. Whoever comes while another thread
+    /// connects waits for it, unless that has failed before: then the device is away, and waiting would only fill the house.
     pub(crate) fn connection(&self, deadline: Instant) -> Result<Arc<Connection>, Unready> {
         let mut inner = self.lock();
         loop {
             if let Some(connection) = &inner.up {
                 return Ok(Arc::clone(connection));
             }
-            if inner.connecting {
+            if inner.connecting && inner.failures == 0 {
                 let left = deadline.saturating_duration_since(Instant::now());
                 if left.is_zero() {
                     return Err(Unready::Deadline);
@@ -71,7 +77,7 @@ impl Link {
                 inner = self.changed.wait_timeout(inner, left).unwrap_or_else(PoisonError::into_inner).0;
                 continue;
             }
-            if inner.locked || Instant::now() < inner.next_attempt {
+            if inner.connecting || inner.locked || Instant::now() < inner.next_attempt {
                 return Err(Unready::NotReady(inner.down.clone()));
             }
             inner = self.connect(inner, None);
@@ -113,30 +119,40 @@ impl Link {
     }
 
     /// Gives up a connection on which the device failed; whoever needs one next makes it anew.
-    pub(crate) fn lost(&self, connection: &Arc<Connection>, error: &Error) {
+    pub(crate) fn lost(&self, connection: &Arc<Connection>, error: &Error, class: ErrorClass) {
         // Dropping sessions that the device forgot would close those of the next connection, which have the same handles.
         if !connection.is_alive() {
             connection.pool.abandon();
         }
+        let anew = class == ErrorClass::Device && !connection.pool.is_proven();
+        self.leave(connection, &format!("the device failed: {}", name(error)), anew);
+    }
+
+    /// Gives up a connection to a library that was started anew for another token.
+    pub(crate) fn outdated(&self, connection: &Arc<Connection>) {
+        self.leave(connection, "the library was started anew", false);
+    }
+
+    fn leave(&self, connection: &Arc<Connection>, reason: &str, anew: bool) {
+        connection.give_up();
         let mut inner = self.lock();
         // Another thread may have noticed first and be connected again.
         if inner.up.as_ref().is_some_and(|up| Arc::ptr_eq(up, connection)) {
-            tracing::warn!(
-                token.name = self.connector.config.name,
-                "lost the connection to token \"{}\": {}",
-                self.connector.config.name,
-                name(error)
-            );
+            let token = &self.connector.config.name;
+            tracing::warn!(token.name = token, "lost the connection to token \"{token}\": {reason}");
             inner.up = None;
-            inner.down = NotReady::unavailable(format!("the device failed: {}", name(error)));
+            inner.down = NotReady::unavailable(reason);
             inner.next_attempt = Instant::now();
+            inner.anew = anew;
         }
     }
 
     /// Lets go of the connection before the slot changes under it.
     pub(crate) fn disconnect(&self) {
         let mut inner = self.lock();
-        inner.up = None;
+        if let Some(connection) = inner.up.take() {
+            connection.give_up();
+        }
         inner.down = NotReady::unavailable("not connected yet");
         inner.failures = 0;
         inner.next_attempt = Instant::now();
@@ -155,8 +171,9 @@ impl Link {
     fn connect<'a>(&'a self, mut inner: MutexGuard<'a, Inner>, pin: Option<&SecretString>) -> MutexGuard<'a, Inner> {
         inner.connecting = true;
         let mut facts = inner.facts.clone();
+        let anew = std::mem::take(&mut inner.anew);
         drop(inner);
-        let result = self.connector.connect(pin, &mut facts);
+        let result = self.connector.connect(pin, &mut facts, anew);
         let name = &self.connector.config.name;
         let mut inner = self.lock();
         inner.connecting = false;
@@ -166,7 +183,7 @@ impl Link {
             Ok(connection) if inner.locked => connection.log_out(),
             Ok(connection) => {
                 tracing::info!(token.name = name, "token \"{name}\" is ready");
-                inner.up = Some(Arc::new(connection));
+                inner.up = Some(connection);
                 inner.failures = 0;
             }
             Err(not_ready) => {
@@ -174,7 +191,7 @@ impl Link {
                     tracing::warn!(token.name = name, "token \"{name}\" is not available: {}", not_ready.reason);
                 }
                 inner.down = not_ready;
-                inner.next_attempt = Instant::now() + pause(inner.failures);
+                inner.next_attempt = Instant::now() + pause(&self.connector.profile.recovery, inner.failures);
                 inner.failures = inner.failures.saturating_add(1);
             }
         }
@@ -187,9 +204,11 @@ impl Link {
     }
 }
 
-/// 0.5 s, 1 s, 2 s … 30 s.
-fn pause(failures: u32) -> Duration {
-    Duration::from_millis(500u64 << failures.min(6)).min(Duration::from_secs(30))
+/// Twice as long after each failure, and shortened at random, so that not every node comes at the same moment.
+fn pause(recovery: &Recovery, failures: u32) -> Duration {
+    let longest = recovery.first_pause.saturating_mul(1 << failures.min(16)).min(recovery.longest_pause);
+    let dice = RandomState::new().build_hasher().finish() % 256;
+    longest.mul_f64(0.5 + 0.5 * (dice as f64 / 256.0))
 }
 
 impl Unready {

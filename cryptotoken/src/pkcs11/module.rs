@@ -1,13 +1,16 @@
-//! Loaded libraries: one per path and process, initialised once, shared by every token that uses it.
+//! Loaded libraries: one per path and process, shared by every token that uses it, and started anew for all of them together.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError, Weak};
+use std::time::Instant;
 
 use cryptoki::context::{CInitializeArgs, CInitializeFlags, Pkcs11};
 use cryptoki::error::{Error, RvError};
 
+use crate::pkcs11::connection::Connection;
 use crate::pkcs11::error::name;
+use crate::pkcs11::gate::{Gate, NotRestarted};
 use crate::profile;
 
 /// Why there is no library.
@@ -19,11 +22,76 @@ pub(crate) enum ModuleError {
     Unavailable(String),
 }
 
-/// Loads and initialises the library, or hands out the one that is loaded already.
+/// A loaded library.
+pub(crate) struct Module {
+    path: PathBuf,
+    pkcs11: Pkcs11,
+    gate: Gate,
+    connections: Mutex<Vec<Weak<Connection>>>,
+}
+
+impl Module {
+    /// The functions, for those who hold a [`Visit`](crate::pkcs11::gate::Visit).
+    pub(crate) const fn pkcs11(&self) -> &Pkcs11 {
+        &self.pkcs11
+    }
+
+    /// Its door.
+    pub(crate) const fn gate(&self) -> &Gate {
+        &self.gate
+    }
+
+    /// Remembers who would suffer from a restart.
+    pub(crate) fn register(&self, connection: &Arc<Connection>) {
+        let mut connections = self.connections.lock().unwrap_or_else(PoisonError::into_inner);
+        connections.retain(|known| known.strong_count() > 0);
+        connections.push(Arc::downgrade(connection));
+    }
+
+    /// `C_Finalize` and `C_Initialize`, unless another thread has done so since `generation`. All sessions of all tokens end.
+    ///
+    /// A library under which another token still answers is left alone: one token that stays away must not take the others with it.
+    ///
+    /// # Errors
+    /// A sentence for operators.
+    pub(crate) fn restart(&self, generation: u64, deadline: Instant) -> Result<(), String> {
+        let connections = self.connections.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        // Outside the door, since this asks the device.
+        if connections.iter().filter_map(Weak::upgrade).any(|connection| connection.is_up()) {
+            return Err("the library is not started anew, because another of its tokens still answers".to_owned());
+        }
+        let start = || {
+            if let Err(error) = self.pkcs11.clone().finalize() {
+                tracing::debug!("C_Finalize of {}: {}", self.path.display(), name(&error));
+            }
+            initialize(&self.pkcs11)
+        };
+        match self.gate.restart(generation, deadline, start) {
+            Ok(()) => {
+                tracing::info!("{} was started anew", self.path.display());
+                Ok(())
+            }
+            Err(NotRestarted::Occupied(inside)) => Err(format!(
+                "the library cannot be started anew, because {inside} calls have not come back; if they never do, restart the service"
+            )),
+            Err(NotRestarted::Failed(error)) => Err(format!("C_Initialize failed: {}", name(&error))),
+        }
+    }
+}
+
+fn initialize(pkcs11: &Pkcs11) -> Result<(), Error> {
+    match pkcs11.initialize(CInitializeArgs::new(CInitializeFlags::OS_LOCKING_OK)) {
+        // Another part of the process initialised it; it is ready all the same.
+        Ok(()) | Err(Error::Pkcs11(RvError::CryptokiAlreadyInitialized, _)) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// Loads and initialises the library, or hands out the one that is loaded already; `true` when it was initialised just now.
 ///
 /// `C_Initialize` is a fact of the process, not of a token (PKCS#11 3.0, section 5.4), hence the one static of this crate. A library
-/// stays loaded until the process ends: finalising it under a token that still has sessions is undefined.
-pub(crate) fn load(configured: Option<&Path>, profile: &profile::Module) -> Result<Pkcs11, ModuleError> {
+/// stays loaded until the process ends.
+pub(crate) fn load(configured: Option<&Path>, profile: &profile::Module) -> Result<(Arc<Module>, bool), ModuleError> {
     let path = locate(configured, profile)?;
     // Of every token, though the library reads it only once: what another token had it loaded with may not be what this one needs.
     check_environment(profile)?;
@@ -31,9 +99,9 @@ pub(crate) fn load(configured: Option<&Path>, profile: &profile::Module) -> Resu
     let entry = Arc::clone(LOADED.lock().unwrap_or_else(PoisonError::into_inner).entry(path.clone()).or_default());
     let mut entry = entry.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(module) = entry.as_ref() {
-        return Ok(module.clone());
+        return Ok((Arc::clone(module), false));
     }
-    let module = Pkcs11::new(&path).map_err(|error| match error {
+    let pkcs11 = Pkcs11::new(&path).map_err(|error| match error {
         Error::MissingSymbol(_) => {
             ModuleError::Configuration(format!("{} is no PKCS#11 library: it has no C_GetFunctionList", path.display()))
         }
@@ -46,20 +114,16 @@ pub(crate) fn load(configured: Option<&Path>, profile: &profile::Module) -> Resu
         }
         other => ModuleError::Unavailable(format!("the library {} does not start: {}", path.display(), name(&other))),
     })?;
-    match module.initialize(CInitializeArgs::new(CInitializeFlags::OS_LOCKING_OK)) {
-        // Another part of the process initialised it; it is ready all the same.
-        Ok(()) | Err(Error::Pkcs11(RvError::CryptokiAlreadyInitialized, _)) => {}
-        Err(error) => {
-            let reason = format!("C_Initialize of {} failed: {}", path.display(), name(&error));
-            return Err(ModuleError::Unavailable(reason));
-        }
-    }
-    *entry = Some(module.clone());
-    Ok(module)
+    initialize(&pkcs11).map_err(|error| {
+        ModuleError::Unavailable(format!("C_Initialize of {} failed: {}", path.display(), name(&error)))
+    })?;
+    let module = Arc::new(Module { path, pkcs11, gate: Gate::default(), connections: Mutex::default() });
+    *entry = Some(Arc::clone(&module));
+    Ok((module, true))
 }
 
 /// Filled once the library is initialised.
-type Entry = Arc<Mutex<Option<Pkcs11>>>;
+type Entry = Arc<Mutex<Option<Arc<Module>>>>;
 
 static LOADED: LazyLock<Mutex<HashMap<PathBuf, Entry>>> = LazyLock::new(Mutex::default);
 

@@ -10,9 +10,10 @@ use cryptotoken_api::{
 };
 
 use crate::pkcs11::connection::Connection;
-use crate::pkcs11::error::{ErrorClass, classify, name};
+use crate::pkcs11::error::name;
 use crate::pkcs11::link::Link;
 use crate::pkcs11::mechanism::{Input, Plan, digest_info};
+use crate::pkcs11::recovery::{self, Remedy};
 use crate::pkcs11::session_pool::Failure;
 use crate::profile::{EcdsaEncoding, TokenProfile};
 
@@ -33,21 +34,27 @@ impl Signer for Pkcs11Signer {
 
     fn sign(&self, to_be_signed: ToBeSigned<'_>, deadline: Instant) -> Result<SignatureValue, SignerError> {
         let input = self.input(to_be_signed)?;
-        let mut causes = Vec::new();
+        let mut remedies = Vec::new();
         loop {
             let connection =
                 self.link.connection(deadline).map_err(|unready| unready.into_signer_error(self.token()))?;
-            match self.attempt(&connection, &input, deadline) {
+            let failure = match self.attempt(&connection, &input, deadline) {
                 // What came too late is withheld: the caller has answered already.
                 Ok(_) if Instant::now() > deadline => {
                     return Err(SignerError::DeadlineExceeded { token: self.token().to_owned() });
                 }
                 Ok(octets) => return self.value(octets),
-                // Once for each cause: a lost login, for one, first shows as a stale handle.
-                Err(failure) => match self.recover(&connection, &failure) {
-                    Some(cause) if !causes.contains(&cause) => causes.push(cause),
-                    _ => return Err(self.report(failure)),
-                },
+                Err(failure) => failure,
+            };
+            let remedy = recovery::remedy(&self.link, &connection, &failure, &self.profile);
+            if remedy == Some(Remedy::Handle) {
+                connection.forget(&self.location.id);
+            }
+            match remedy {
+                // Where the key may have been used, a second attempt needs a record of its own, so it is the caller's to make. Else once
+                // for each remedy: a lost login, for one, first shows as a stale handle.
+                Some(remedy) if !may_have_signed(&failure) && !remedies.contains(&remedy) => remedies.push(remedy),
+                _ => return Err(self.report(failure)),
             }
         }
     }
@@ -86,34 +93,12 @@ impl Pkcs11Signer {
         })
     }
 
-    /// Puts right what can be put right, and says what it was; `None` where another attempt cannot help, or where the key may have been
-    /// used: a second attempt then needs a record of its own, so it is the caller's to make.
-    fn recover(&self, connection: &Arc<Connection>, failure: &Failure) -> Option<ErrorClass> {
-        let Failure::Pkcs11(error) = failure else { return None };
-        let class = classify(error, &self.profile.errors);
-        match class {
-            // It closed while the key was at work.
-            ErrorClass::Session if matches!(error, Error::Pkcs11(RvError::SessionClosed, Function::Sign)) => {
-                return None;
-            }
-            // The pool has dropped the session already; where all are gone, so is the login.
-            ErrorClass::Session if !connection.is_alive() => self.link.lost(connection, error),
-            ErrorClass::Session => {}
-            ErrorClass::Handle => connection.forget(&self.location.id),
-            ErrorClass::Login => self.link.lost(connection, error),
-            ErrorClass::Device => {
-                self.link.lost(connection, error);
-                return None;
-            }
-            ErrorClass::Other => return None,
-        }
-        Some(class)
-    }
-
     fn report(&self, failure: Failure) -> SignerError {
         let token = self.token().to_owned();
+        let used = may_have_signed(&failure);
         match failure {
-            Failure::Busy => SignerError::Busy { token },
+            Failure::Busy | Failure::Outdated => SignerError::Busy { token },
+            Failure::Stuck(hung) => SignerError::Unavailable { token, reason: recovery::stuck(hung) },
             Failure::NotFound => {
                 SignerError::KeyNotFound { token, key: format!("{} ({})", self.location.alias, self.location.id) }
             }
@@ -132,7 +117,6 @@ impl Pkcs11Signer {
                 reason: format!("token \"{token}\" does not permit signing with {}", self.location.alias),
             },
             Failure::Pkcs11(error) => {
-                let used = matches!(error, Error::Pkcs11(_, Function::Sign));
                 let reason = name(&error);
                 tracing::error!(token.name = token, key.alias = %self.location.alias, "signing on token \"{token}\" failed: {error:?}");
                 if used {
@@ -148,6 +132,21 @@ impl Pkcs11Signer {
         normalise(self.spec, self.algorithm.scheme(), self.profile.sign.ecdsa_sig, octets)
             .map_err(|reason| SignerError::TokenFailed { token: self.token().to_owned(), reason })
     }
+}
+
+/// Whether the device may have made the signature and nobody got it.
+fn may_have_signed(failure: &Failure) -> bool {
+    let Failure::Pkcs11(Error::Pkcs11(code, Function::Sign)) = failure else { return false };
+    // These say that the operation did not even begin.
+    !matches!(
+        code,
+        RvError::SessionHandleInvalid
+            | RvError::OperationNotInitialized
+            | RvError::UserNotLoggedIn
+            | RvError::KeyHandleInvalid
+            | RvError::ObjectHandleInvalid
+            | RvError::CryptokiNotInitialized
+    )
 }
 
 /// Checks the length, and brings ECDSA to fixed width.

@@ -11,8 +11,9 @@ use secrecy::SecretString;
 
 /// Defines a test that runs alone in a child process with an empty SoftHSM.
 macro_rules! softhsm_test {
-    ($name:ident, $body:expr) => {
+    ($(#[$attribute:meta])* $name:ident, $body:expr $(,)?) => {
         #[test]
+        $(#[$attribute])*
         fn $name() {
             $crate::bench::isolated(module_path!(), stringify!($name), $body);
         }
@@ -40,10 +41,11 @@ pub(crate) fn isolated(module: &str, name: &str, body: fn(&Bench)) {
         None => name.to_owned(),
     };
     let output = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", &test, "--nocapture"])
+        .args(["--exact", &test, "--nocapture", "--include-ignored"])
         .env(FOLDER, folder.path())
         .env("SOFTHSM2_CONF", conf)
-        .env("PKCS11SPY", softhsm())
+        .env("P11_KIT_SERVER_ADDRESS", format!("unix:path={}", folder.path().join("kit.sock").display()))
+        .env("PKCS11SPY", if module.ends_with("outage") { p11_kit() } else { softhsm() })
         .env("PKCS11SPY_OUTPUT", folder.path().join("spy.log"))
         .output()
         .unwrap();
@@ -51,6 +53,8 @@ pub(crate) fn isolated(module: &str, name: &str, body: fn(&Bench)) {
     let text = String::from_utf8_lossy(&text);
     assert!(output.status.success(), "{text}");
     assert!(text.contains("1 passed"), "the child ran no test: {text}");
+    // Measurements are shown with `--nocapture`.
+    print!("{text}");
 }
 
 /// The first of `paths` that exists.
@@ -75,6 +79,15 @@ pub(crate) fn spy() -> PathBuf {
         "/usr/lib64/pkcs11-spy.so",
     ];
     installed(&paths, "pkcs11-spy (opensc-pkcs11)")
+}
+
+pub(crate) fn p11_kit() -> PathBuf {
+    let paths = [
+        "/usr/lib/x86_64-linux-gnu/pkcs11/p11-kit-client.so",
+        "/usr/lib/aarch64-linux-gnu/pkcs11/p11-kit-client.so",
+        "/usr/lib64/pkcs11/p11-kit-client.so",
+    ];
+    installed(&paths, "p11-kit-client.so (p11-kit-modules)")
 }
 
 /// Runs a foreign tool and returns its output, standard error included.
@@ -142,6 +155,13 @@ impl Bench {
         let mut all = vec!["--module", &library, "--token-label", "sigillo", "--login", "--pin", USER_PIN];
         all.extend(arguments);
         run("pkcs11-tool", &all).unwrap_or_else(|text| panic!("pkcs11-tool {arguments:?}: {text}"))
+    }
+
+    /// How often a function of PKCS#11 answered this through the spy.
+    pub(crate) fn answers(&self, code: &str) -> usize {
+        let log = std::fs::read_to_string(self.folder.join("spy.log")).unwrap();
+        assert!(log.contains("CKR_OK"), "the spy saw nothing");
+        log.lines().filter(|line| line.starts_with("Returned:") && line.contains(code)).count()
     }
 
     /// How often a function of PKCS#11 was called through the spy.

@@ -9,3 +9,5 @@ mod conformance;
 mod faults;
 mod keys;
 mod login;
+mod outage;
+mod throughput;

@@ -150,6 +150,7 @@ mod tests {
             device_confirmed: Some(true),
             overridden: false,
             sessions: (0, 1),
+            hung_calls: 0,
         }
     }
 

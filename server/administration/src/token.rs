@@ -182,5 +182,6 @@ fn misconfigured(config: &TokenConfig, error: &AdministrationError) -> TokenStat
         device_confirmed: None,
         overridden: !config.overrides.is_empty(),
         sessions: (0, 0),
+        hung_calls: 0,
     }
 }

@@ -138,7 +138,22 @@ impl Signer for AuditedSigner {
 
     /// As the signer inside, with two more errors: [`SignerError::NotPermitted`] when the credential may not be used, and
     /// [`SignerError::NotRecorded`] when the intent is not durable. The key was not used then.
+    ///
+    /// Where the token failed in the middle of a signature and there is time left, it is asked once more. The first signature may have
+    /// been made, so the second attempt has an intent and an outcome of its own, and both count as uses of the key.
     fn sign(&self, to_be_signed: ToBeSigned<'_>, deadline: Instant) -> Result<SignatureValue, SignerError> {
+        match self.attempt(to_be_signed, deadline) {
+            Err(SignerError::TokenFailed { reason, .. }) if Instant::now() < deadline => {
+                tracing::warn!(request.id = %self.context.request_id, "the token failed and is asked once more: {reason}");
+                self.attempt(to_be_signed, deadline)
+            }
+            result => result,
+        }
+    }
+}
+
+impl AuditedSigner {
+    fn attempt(&self, to_be_signed: ToBeSigned<'_>, deadline: Instant) -> Result<SignatureValue, SignerError> {
         let attempt = Uuid::now_v7();
         let intent = self.intent(attempt, to_be_signed);
         self.log.submit(vec![AuditEvent::SigningIntended(intent)]).wait().map_err(|error| {

@@ -1,5 +1,6 @@
 //! The signer that records: nothing is signed without a durable intent, and every attempt gets an outcome.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -159,7 +160,8 @@ async fn failures_say_whether_a_signature_may_exist() {
             _ => None,
         })
         .collect();
-    assert_eq!(outcomes, ["failed", "unknown", "unknown"]);
+    // A token that failed is asked twice.
+    assert_eq!(outcomes, ["failed", "unknown", "unknown", "unknown"]);
     assert_eq!(fixture.verified().await.open_intents, NO_ATTEMPTS);
 }
 
@@ -175,4 +177,48 @@ async fn a_signer_that_panics_still_leaves_an_outcome() {
     assert!(broken.join().is_err());
     signer.settle().unwrap();
     assert!(matches!(fixture.events().await.last(), Some(AuditEvent::OutcomeUnknown { .. })));
+}
+
+#[tokio::test]
+async fn a_token_that_failed_is_asked_once_more_with_an_intent_and_a_use_of_its_own() {
+    let fixture = Fixture::with_credential(None).await;
+    let log = fixture.store.audit_log().await.unwrap();
+    let failures = Arc::new(AtomicUsize::new(0));
+    let failing = |times: usize| {
+        let failures = Arc::clone(&failures);
+        failures.store(0, Ordering::SeqCst);
+        FakeSigner(move || match failures.fetch_add(1, Ordering::SeqCst) {
+            failed if failed < times => {
+                Err(SignerError::TokenFailed { token: "hsm".to_owned(), reason: "CKR_DEVICE_ERROR".to_owned() })
+            }
+            _ => Ok(SignatureValue::new(b"value".to_vec())),
+        })
+    };
+    let signer = log.signer(Box::new(failing(1)), context());
+    assert_eq!(sign(&signer).unwrap().as_bytes(), b"value");
+    signer.settle().unwrap();
+    assert_eq!(failures.load(Ordering::SeqCst), 2);
+    // Never a third time.
+    let signer = log.signer(Box::new(failing(2)), context());
+    assert!(matches!(sign(&signer), Err(SignerError::TokenFailed { .. })));
+    signer.settle().unwrap();
+    assert_eq!(failures.load(Ordering::SeqCst), 2);
+    // Nor when the time is up.
+    let signer = log.signer(Box::new(failing(1)), context());
+    let data = DataToBeSigned::new(b"data".to_vec());
+    assert!(matches!(signer.sign(ToBeSigned::Data(&data), Instant::now()), Err(SignerError::TokenFailed { .. })));
+    signer.settle().unwrap();
+
+    let events = fixture.events().await;
+    let attempts: HashSet<_> = events
+        .iter()
+        .filter_map(|event| match event {
+            AuditEvent::SigningIntended(intent) => Some(intent.attempt),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(attempts.len(), 5);
+    let credential = fixture.store.credential(&context().credential).await.unwrap().unwrap();
+    assert_eq!(credential.uses, 5);
+    assert_eq!(fixture.verified().await.open_intents, NO_ATTEMPTS);
 }
