@@ -12,11 +12,8 @@ pub(crate) mod verify;
 
 use serde::Serialize;
 
-use crate::config::{ConfigError, Fields, WorkerConfig};
-use crate::create::create;
-use crate::error::WorkerError;
+use crate::config::{ConfigError, Fields};
 use crate::level::SignaturePackaging;
-use crate::worker::{SignedDocument, SigningEnvironment, SigningRequest, Worker};
 
 /// Options of `cades`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -36,34 +33,5 @@ impl CadesConfig {
                 reason: "a cades worker packages \"encapsulated\" or \"detached\"".into(),
             }),
         }
-    }
-}
-
-/// A worker of kind `cades`.
-#[derive(Debug)]
-pub struct CadesWorker {
-    config: WorkerConfig,
-    options: CadesConfig,
-}
-
-impl CadesWorker {
-    /// The worker of this definition.
-    #[must_use]
-    pub const fn new(config: WorkerConfig, options: CadesConfig) -> Self {
-        Self { config, options }
-    }
-}
-
-impl Worker for CadesWorker {
-    fn config(&self) -> &WorkerConfig {
-        &self.config
-    }
-
-    fn process(
-        &self,
-        request: &SigningRequest,
-        environment: &SigningEnvironment<'_>,
-    ) -> Result<SignedDocument, WorkerError> {
-        create(&self.options, &self.config, request, environment)
     }
 }

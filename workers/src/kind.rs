@@ -5,13 +5,10 @@ use std::fmt;
 use cryptotoken_api::Purpose;
 use serde::{Deserialize, Serialize};
 
-use crate::cades::CadesWorker;
 use crate::config::{FormatConfig, WorkerConfig};
+use crate::create::{SignatureFormat, create};
 use crate::error::WorkerError;
-use crate::pades::PadesWorker;
-use crate::plain::PlainWorker;
-use crate::worker::Worker;
-use crate::xades::XadesWorker;
+use crate::worker::{SignedDocument, SigningEnvironment, SigningRequest, Worker};
 
 /// Kind of a worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -83,9 +80,29 @@ impl fmt::Display for WorkerKind {
 #[must_use]
 pub fn build(config: WorkerConfig) -> Box<dyn Worker> {
     match config.format().clone() {
-        FormatConfig::Plain(options) => Box::new(PlainWorker::new(config, options)),
-        FormatConfig::Cades(options) => Box::new(CadesWorker::new(config, options)),
-        FormatConfig::Pades(options) => Box::new(PadesWorker::new(config, options)),
-        FormatConfig::Xades(options) => Box::new(XadesWorker::new(config, options)),
+        FormatConfig::Plain(options) => Box::new(FormatWorker { config, format: options }),
+        FormatConfig::Cades(options) => Box::new(FormatWorker { config, format: options }),
+        FormatConfig::Pades(options) => Box::new(FormatWorker { config, format: options }),
+        FormatConfig::Xades(options) => Box::new(FormatWorker { config, format: options }),
+    }
+}
+
+/// A definition with the format that its kind has: what differs between kinds is the format alone.
+struct FormatWorker<F> {
+    config: WorkerConfig,
+    format: F,
+}
+
+impl<F: SignatureFormat + Send + Sync> Worker for FormatWorker<F> {
+    fn config(&self) -> &WorkerConfig {
+        &self.config
+    }
+
+    fn process(
+        &self,
+        request: &SigningRequest,
+        environment: &SigningEnvironment<'_>,
+    ) -> Result<SignedDocument, WorkerError> {
+        create(&self.format, &self.config, request, environment)
     }
 }

@@ -22,10 +22,7 @@ mod syntax;
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::{ConfigError, Fields, WorkerConfig};
-use crate::create::create;
-use crate::error::WorkerError;
-use crate::worker::{SignedDocument, SigningEnvironment, SigningRequest, Worker};
+use crate::config::{ConfigError, Fields};
 
 /// Options of `pades`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -129,32 +126,3 @@ fn refuse_text(text: &str) -> Option<&'static str> {
 }
 
 const MAX_TEXT: usize = 500;
-
-/// A worker of kind `pades`.
-#[derive(Debug)]
-pub struct PadesWorker {
-    config: WorkerConfig,
-    options: PadesConfig,
-}
-
-impl PadesWorker {
-    /// The worker of this definition.
-    #[must_use]
-    pub const fn new(config: WorkerConfig, options: PadesConfig) -> Self {
-        Self { config, options }
-    }
-}
-
-impl Worker for PadesWorker {
-    fn config(&self) -> &WorkerConfig {
-        &self.config
-    }
-
-    fn process(
-        &self,
-        request: &SigningRequest,
-        environment: &SigningEnvironment<'_>,
-    ) -> Result<SignedDocument, WorkerError> {
-        create(&self.options, &self.config, request, environment)
-    }
-}

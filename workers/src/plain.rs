@@ -8,10 +8,7 @@ mod prepare;
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::{ConfigError, Fields, WorkerConfig};
-use crate::create::create;
-use crate::error::WorkerError;
-use crate::worker::{SignedDocument, SigningEnvironment, SigningRequest, Worker};
+use crate::config::{ConfigError, Fields};
 
 /// Options of `plain`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -41,34 +38,5 @@ impl PlainConfig {
             ecdsa_encoding: fields.take("ecdsa_encoding")?.unwrap_or_default(),
             allow_client_hash: fields.take("allow_client_hash")?.unwrap_or_default(),
         })
-    }
-}
-
-/// A worker of kind `plain`.
-#[derive(Debug)]
-pub struct PlainWorker {
-    config: WorkerConfig,
-    options: PlainConfig,
-}
-
-impl PlainWorker {
-    /// The worker of this definition.
-    #[must_use]
-    pub const fn new(config: WorkerConfig, options: PlainConfig) -> Self {
-        Self { config, options }
-    }
-}
-
-impl Worker for PlainWorker {
-    fn config(&self) -> &WorkerConfig {
-        &self.config
-    }
-
-    fn process(
-        &self,
-        request: &SigningRequest,
-        environment: &SigningEnvironment<'_>,
-    ) -> Result<SignedDocument, WorkerError> {
-        create(&self.options, &self.config, request, environment)
     }
 }

@@ -24,11 +24,8 @@ pub use xml_error::{Position, XmlError, XmlFault};
 
 use serde::Serialize;
 
-use crate::config::{ConfigError, Fields, WorkerConfig};
-use crate::create::create;
-use crate::error::WorkerError;
+use crate::config::{ConfigError, Fields};
 use crate::level::SignaturePackaging;
-use crate::worker::{SignedDocument, SigningEnvironment, SigningRequest, Worker};
 
 /// Options of `xades`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -48,34 +45,5 @@ impl XadesConfig {
                 reason: "a xades worker of this version packages \"enveloped\"".into(),
             }),
         }
-    }
-}
-
-/// A worker of kind `xades`.
-#[derive(Debug)]
-pub struct XadesWorker {
-    config: WorkerConfig,
-    options: XadesConfig,
-}
-
-impl XadesWorker {
-    /// The worker of this definition.
-    #[must_use]
-    pub const fn new(config: WorkerConfig, options: XadesConfig) -> Self {
-        Self { config, options }
-    }
-}
-
-impl Worker for XadesWorker {
-    fn config(&self) -> &WorkerConfig {
-        &self.config
-    }
-
-    fn process(
-        &self,
-        request: &SigningRequest,
-        environment: &SigningEnvironment<'_>,
-    ) -> Result<SignedDocument, WorkerError> {
-        create(&self.options, &self.config, request, environment)
     }
 }
