@@ -4,4 +4,5 @@ pub(crate) mod body;
 pub(crate) mod documents;
 pub(crate) mod health;
 pub(crate) mod native;
+pub(crate) mod problems;
 pub(crate) mod workers;

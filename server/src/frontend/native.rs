@@ -15,6 +15,7 @@ use super::documents::{
     SignDigestRequest, SignDigestResponse, SignForm, SignRequest, SignResponse, base64 as decode_base64,
     parameters as read_parameters,
 };
+use super::problems::SigningProblems;
 use crate::authorization::Grant;
 use crate::dispatch::{Completed, worker_config};
 use crate::error::{ApiError, Problem};
@@ -35,16 +36,7 @@ use crate::service::Service;
         (status = 200, description = "The signed document", content_type = "application/octet-stream", body = Vec<u8>,
          headers(("Sigillo-Request-Id" = String, description = "The request, as in logs and audit records"),
                  ("Sigillo-Signature-Level" = String, description = "The level reached; absent for plain signatures"))),
-        (status = 400, description = "The body cannot be read", body = Problem, content_type = "application/problem+json"),
-        (status = 401, description = "No valid API key or client certificate", body = Problem, content_type = "application/problem+json"),
-        (status = 403, description = "No grant for this worker", body = Problem, content_type = "application/problem+json"),
-        (status = 404, description = "No such worker, said to clients with a role only", body = Problem, content_type = "application/problem+json"),
-        (status = 408, description = "The body did not arrive in time", body = Problem, content_type = "application/problem+json"),
-        (status = 409, description = "The credential cannot sign now", body = Problem, content_type = "application/problem+json"),
-        (status = 413, description = "The document is too large", body = Problem, content_type = "application/problem+json"),
-        (status = 422, description = "The document cannot be signed this way", body = Problem, content_type = "application/problem+json"),
-        (status = 500, description = "The service is not set up for this request, or failed, or withheld what it signed; its operator finds the request id in the log", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "Token or database away, or too many requests; try again later", body = Problem, content_type = "application/problem+json"),
+        SigningProblems,
     )
 )]
 pub(crate) async fn sign_raw(
@@ -80,17 +72,8 @@ pub(crate) async fn sign_raw(
     responses(
         (status = 200, description = "The signed document with what was done", body = SignResponse,
          headers(("Sigillo-Request-Id" = String, description = "The request, as in logs and audit records"))),
-        (status = 400, description = "The body cannot be read", body = Problem, content_type = "application/problem+json"),
-        (status = 401, description = "No valid API key or client certificate", body = Problem, content_type = "application/problem+json"),
-        (status = 403, description = "No grant for this worker", body = Problem, content_type = "application/problem+json"),
-        (status = 404, description = "No such worker, said to clients with a role only", body = Problem, content_type = "application/problem+json"),
-        (status = 408, description = "The body did not arrive in time", body = Problem, content_type = "application/problem+json"),
-        (status = 409, description = "The credential cannot sign now", body = Problem, content_type = "application/problem+json"),
-        (status = 413, description = "The document is too large", body = Problem, content_type = "application/problem+json"),
         (status = 415, description = "Neither JSON nor a form, or a document of another kind than the worker signs", body = Problem, content_type = "application/problem+json"),
-        (status = 422, description = "The document or a parameter is not acceptable", body = Problem, content_type = "application/problem+json"),
-        (status = 500, description = "The service is not set up for this request, or failed, or withheld what it signed; its operator finds the request id in the log", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "Token or database away, or too many requests; try again later", body = Problem, content_type = "application/problem+json"),
+        SigningProblems,
     )
 )]
 pub(crate) async fn sign_document(
@@ -131,17 +114,8 @@ pub(crate) async fn sign_document(
     responses(
         (status = 200, description = "One signature for each digest", body = SignDigestResponse,
          headers(("Sigillo-Request-Id" = String, description = "The request, as in logs and audit records"))),
-        (status = 400, description = "The body cannot be read", body = Problem, content_type = "application/problem+json"),
-        (status = 401, description = "No valid API key or client certificate", body = Problem, content_type = "application/problem+json"),
-        (status = 403, description = "No grant for this worker", body = Problem, content_type = "application/problem+json"),
-        (status = 404, description = "No such worker, said to clients with a role only", body = Problem, content_type = "application/problem+json"),
-        (status = 408, description = "The body did not arrive in time", body = Problem, content_type = "application/problem+json"),
-        (status = 409, description = "The credential cannot sign now", body = Problem, content_type = "application/problem+json"),
-        (status = 413, description = "The request is too large", body = Problem, content_type = "application/problem+json"),
         (status = 415, description = "Not JSON", body = Problem, content_type = "application/problem+json"),
-        (status = 422, description = "The worker does not sign these digests", body = Problem, content_type = "application/problem+json"),
-        (status = 500, description = "The service is not set up for this request, or failed, or withheld what it signed; its operator finds the request id in the log", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "Token or database away, or too many requests; try again later", body = Problem, content_type = "application/problem+json"),
+        SigningProblems,
     )
 )]
 pub(crate) async fn sign_digest(

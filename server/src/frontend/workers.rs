@@ -9,6 +9,7 @@ use workers::{WorkerConfig, WorkerKind};
 
 use super::documents::{CertificateList, WorkerInfo, WorkerList};
 use super::native::encode_chain;
+use super::problems::WorkerProblems;
 use crate::dispatch::{active_credential, worker_config};
 use crate::error::{ApiError, Problem};
 use crate::request_id::RequestId;
@@ -49,12 +50,7 @@ pub(crate) async fn list(request: HttpRequest, service: web::Data<Service>) -> R
     params(("worker" = String, Path, description = "Name of the worker")),
     responses(
         (status = 200, description = "The worker", body = WorkerInfo),
-        (status = 400, description = "The name is no text", body = Problem, content_type = "application/problem+json"),
-        (status = 401, description = "No valid API key or client certificate", body = Problem, content_type = "application/problem+json"),
-        (status = 403, description = "No grant for this worker", body = Problem, content_type = "application/problem+json"),
-        (status = 404, description = "No such worker, said to clients with a role only", body = Problem, content_type = "application/problem+json"),
-        (status = 500, description = "A worker's definition cannot be read; its operator finds the request id in the log", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "The database is away; try again later", body = Problem, content_type = "application/problem+json"),
+        WorkerProblems,
     )
 )]
 pub(crate) async fn show(
@@ -78,13 +74,8 @@ pub(crate) async fn show(
     params(("worker" = String, Path, description = "Name of the worker")),
     responses(
         (status = 200, description = "The chain, the signer's certificate first", content((CertificateList = "application/json"), (String = "application/x-pem-file"))),
-        (status = 400, description = "The name is no text", body = Problem, content_type = "application/problem+json"),
-        (status = 401, description = "No valid API key or client certificate", body = Problem, content_type = "application/problem+json"),
-        (status = 403, description = "No grant for this worker", body = Problem, content_type = "application/problem+json"),
-        (status = 404, description = "No such worker, said to clients with a role only", body = Problem, content_type = "application/problem+json"),
         (status = 409, description = "There is no certificate yet", body = Problem, content_type = "application/problem+json"),
-        (status = 500, description = "A worker's definition cannot be read; its operator finds the request id in the log", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "The database is away; try again later", body = Problem, content_type = "application/problem+json"),
+        WorkerProblems,
     )
 )]
 pub(crate) async fn certificates(
