@@ -165,6 +165,15 @@ mod tests {
     }
 
     #[test]
+    fn every_device_is_a_configuration() {
+        for name in crate::DEVICES {
+            let text = format!("module = 'x'\nstate = 'y'\n{}", crate::device(name).unwrap());
+            toml::from_str::<Configuration>(&text).unwrap_or_else(|error| panic!("{name}: {error}"));
+        }
+        assert!(crate::device("none").is_none());
+    }
+
+    #[test]
     fn what_is_unknown_is_refused() {
         for wrong in [
             "modul = 'x'",

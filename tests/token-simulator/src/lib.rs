@@ -11,6 +11,7 @@ mod authorization;
 mod calls;
 mod configuration;
 mod device;
+mod devices;
 mod ec;
 mod eddsa;
 mod faults;
@@ -38,6 +39,7 @@ pub use authorization::{
 };
 pub use calls::calls;
 pub use configuration::VARIABLE;
+pub use devices::{DEVICES, device};
 
 /// The way into every PKCS#11 module.
 ///

@@ -4,13 +4,17 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use cryptoki::object::{Attribute, ObjectClass};
+use cryptoki_sys::CKR_OK;
 use cryptotoken::lifecycle::{generate, self_test};
 use cryptotoken::{Pkcs11Token, ProcessMemory};
 use cryptotoken_api::{
-    CryptoToken, DigestAlgorithm, KeyInfo, KeyLocation, KeySpec, SignatureAlgorithm, SignatureScheme, TokenState,
+    CryptoToken, DigestAlgorithm, KeyInfo, KeyLocation, KeySpec, SignatureAlgorithm, SignatureScheme, SignerError,
+    TokenState,
 };
 
-use crate::bench::{Bench, LABEL, USER_PIN, run, simulator_test};
+use crate::bench::{Bench, LABEL, USER_PIN, run, simulator_test, slot};
+use crate::kak::{Cp5, Kak, PSS};
 
 simulator_test!(pkcs11_tool_makes_a_key_and_signs_and_openssl_verifies, |bench: &Bench| {
     let library = token_simulator::library().unwrap();
@@ -36,12 +40,16 @@ simulator_test!(pkcs11_tool_makes_a_key_and_signs_and_openssl_verifies, |bench: 
 });
 
 fn open(bench: &Bench, profile: &str, more: &str) -> Pkcs11Token {
-    std::fs::write(bench.path("pin"), USER_PIN).unwrap();
     let library = token_simulator::library().unwrap();
     let config = toml_config(profile, &library.display().to_string(), more);
     let token = Pkcs11Token::open(config, &bench.path(""), Arc::new(ProcessMemory::default())).unwrap();
     assert_eq!(token.status().state, TokenState::Ready, "{}", token.status().reason);
     token
+}
+
+fn open_with_pin(bench: &Bench, profile: &str, more: &str) -> Pkcs11Token {
+    std::fs::write(bench.path("pin"), USER_PIN).unwrap();
+    open(bench, profile, more)
 }
 
 fn toml_config(profile: &str, library: &str, more: &str) -> cryptotoken::TokenConfig {
@@ -57,15 +65,19 @@ fn algorithms(spec: KeySpec) -> impl Iterator<Item = SignatureAlgorithm> {
     all.filter_map(move |(scheme, digest)| SignatureAlgorithm::for_key(spec, Some(scheme), Some(digest)).ok())
 }
 
-/// Makes a key and has OpenSSL verify a signature with each algorithm that it can.
+/// Makes a key and has OpenSSL verify a signature with each algorithm that it can; says how many those are.
 fn sign_with_everything(token: &Pkcs11Token, alias: &str, spec: KeySpec) -> usize {
     let key: KeyInfo = generate(token, &alias.parse().unwrap(), spec).unwrap();
     let location: KeyLocation = location(&key);
     let public = key.public_key.unwrap();
     let algorithms = algorithms(spec);
-    let signed = algorithms.map(|algorithm| {
-        let signer = token.signer(&location, spec, algorithm).unwrap();
-        self_test(signer.as_ref(), &public, Instant::now() + Duration::from_secs(20)).unwrap();
+    let signed = algorithms.filter(|algorithm| match token.signer(&location, spec, *algorithm) {
+        Ok(signer) => {
+            self_test(signer.as_ref(), &public, Instant::now() + Duration::from_secs(20)).unwrap();
+            true
+        }
+        Err(SignerError::UnsupportedAlgorithm { .. }) => false,
+        Err(error) => panic!("{algorithm}: {error}"),
     });
     signed.count()
 }
@@ -75,9 +87,9 @@ fn location(key: &KeyInfo) -> KeyLocation {
 }
 
 simulator_test!(sigillo_signs_with_every_key_and_algorithm_as_on_softhsm, |bench: &Bench| {
-    let token = open(bench, "softhsm", "");
+    let token = open_with_pin(bench, "softhsm", "");
     for spec in KeySpec::ALL {
-        assert!(sign_with_everything(&token, &format!("key-{spec}"), spec) > 0);
+        assert_eq!(sign_with_everything(&token, &format!("key-{spec}"), spec), algorithms(spec).count());
     }
     assert_eq!(token.keys().unwrap().len(), KeySpec::ALL.len());
     assert_eq!(bench.count("C_Login"), 1);
@@ -92,9 +104,51 @@ simulator_test!(
          [templates]\nrefused = ['CKA_ALLOWED_MECHANISMS', 'CKA_SIGN_RECOVER', 'CKA_VERIFY_RECOVER']\n\
          [identity]\nmanufacturer = 'Another maker'",
     );
-        let token = open(bench, "generic", "override = { \"session.read_write\" = true }");
+        let token = open_with_pin(bench, "generic", "override = { \"session.read_write\" = true }");
         for spec in KeySpec::ALL {
-            assert!(sign_with_everything(&token, &format!("key-{spec}"), spec) > 0);
+            assert_eq!(sign_with_everything(&token, &format!("key-{spec}"), spec), algorithms(spec).count());
         }
     }
 );
+
+simulator_test!(sigillo_takes_each_simulated_device_for_what_its_profile_describes_and_signs_on_it, |bench: &Bench| {
+    let bare = "override = { 'module.env_required' = [], 'module.env' = {} }";
+    for name in token_simulator::DEVICES {
+        bench.configure(token_simulator::device(name).unwrap());
+        let pin = if *name == "cloudhsm" { format!("crypto_user:{USER_PIN}") } else { USER_PIN.to_owned() };
+        std::fs::write(bench.path("pin"), pin).unwrap();
+        let token = open(bench, name, bare);
+        assert_ne!(token.status().device_confirmed, Some(false), "{name}: {:?}", token.describe());
+        match *name {
+            // Assigned keys come from the vendor's tools.
+            "nshield-cc" => drop(generate(&token, &"seal".parse().unwrap(), KeySpec::Rsa2048).unwrap_err()),
+            "utimaco-cp5" => sign_when_authorised(&token),
+            _ => assert!(sign_with_everything(&token, &format!("{name}-rsa"), KeySpec::Rsa2048) > 0),
+        }
+        if !["trident", "nshield-cc", "utimaco-cp5"].contains(name) {
+            assert!(sign_with_everything(&token, &format!("{name}-ec"), KeySpec::EcP256) > 0);
+        }
+    }
+});
+
+fn sign_when_authorised(token: &Pkcs11Token) {
+    let key = generate(token, &"seal".parse().unwrap(), KeySpec::Rsa2048).unwrap();
+    let algorithm = SignatureAlgorithm::for_key(KeySpec::Rsa2048, None, None).unwrap();
+    let signer = token.signer(&location(&key), KeySpec::Rsa2048, algorithm).unwrap();
+    let sign = || {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        self_test(signer.as_ref(), key.public_key.as_ref().unwrap(), deadline)
+    };
+    sign().unwrap_err();
+    // Another part of the process, in which the user is logged in since the token is.
+    let module = cryptoki::context::Pkcs11::new(token_simulator::library().unwrap()).unwrap();
+    let session = module.open_rw_session(slot(&module)).unwrap();
+    let private = [Attribute::Class(ObjectClass::PRIVATE_KEY), Attribute::Id(key.id.as_bytes().to_vec())];
+    let object = session.find_objects(&private).unwrap()[0];
+    let (cp5, kak) = (Cp5::new(), Kak::new(2048, PSS));
+    assert_eq!(cp5.initialize(&session, object, &kak), CKR_OK);
+    sign().unwrap_err();
+    assert_eq!(cp5.authorize(&session, object, &kak, 1), CKR_OK);
+    sign().unwrap();
+    sign().unwrap_err();
+}

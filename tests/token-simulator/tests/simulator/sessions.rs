@@ -42,9 +42,9 @@ simulator_test!(read_only_sessions_can_be_forbidden, |bench| {
 simulator_test!(an_idle_session_is_gone_and_others_stay, |bench| {
     let (module, idle) = bench.logged_in();
     let busy = module.open_rw_session(slot(&module)).unwrap();
-    bench.configure("[sessions]\nidle_ms = 400\nexpired = 'CKR_SESSION_CLOSED'");
-    for _ in 0..6 {
-        std::thread::sleep(Duration::from_millis(100));
+    bench.configure("[sessions]\nidle_ms = 1500\nexpired = 'CKR_SESSION_CLOSED'");
+    for _ in 0..8 {
+        std::thread::sleep(Duration::from_millis(200));
         busy.get_session_info().unwrap();
     }
     assert_eq!(code(idle.get_session_info()), RvError::SessionClosed);
