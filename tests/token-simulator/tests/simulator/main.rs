@@ -12,4 +12,5 @@ mod identity;
 mod kak;
 mod objects;
 mod programs;
+mod recovery;
 mod sessions;
