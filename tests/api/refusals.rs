@@ -210,21 +210,3 @@ fn unknown_paths_and_methods_are_problem_documents_too() {
     let answer = client.get("/v1/workers/cms/sign");
     assert_eq!((answer.status, answer.problem().as_str()), (405, "method-not-allowed"));
 }
-
-#[test]
-fn a_key_that_is_gone_from_the_token_is_no_reason_to_try_again() {
-    let service = &api().service;
-    service.key("lost", "ec-p256", "document");
-    service.worker("lost", "cades", "lost", "");
-    let client = service.client().key(&service.api_key("loser", &["lost"]));
-    let mut delete = std::process::Command::new("pkcs11-tool");
-    delete.arg("--module").arg(service.token().library()).args(["--token-label", tests::token::LABEL]);
-    delete.args(["--login", "--pin", tests::token::PIN, "--delete-object", "--type", "privkey", "--label", "lost"]);
-    tests::programs::run(delete.env("SOFTHSM2_CONF", service.token().configuration()));
-
-    let answer = client.sign("lost", b"x");
-    assert_eq!((answer.status, answer.problem().as_str()), (409, "credential-not-active"), "{}", answer.json());
-    assert_eq!(answer.retry_after, None);
-    let detail = answer.json()["detail"].to_string();
-    assert!(detail.contains("key") && !detail.contains("try again"), "{detail}");
-}

@@ -99,7 +99,9 @@ fn a_request_whose_key_is_gone_fails_and_the_failed_attempt_is_on_record() {
     let _ = client.sign("worker", b"works").success();
     pkcs11_tool(&service, &["--delete-object", "--type", "privkey", "--label", "key"]);
     let answer = client.sign("worker", b"does not");
-    assert_eq!((answer.status, answer.problem().as_str()), (503, "token-unavailable"));
+    assert_eq!((answer.status, answer.problem().as_str()), (409, "credential-not-active"));
+    let detail = answer.json()["detail"].to_string();
+    assert!(detail.contains("key") && !detail.contains("try again"), "waiting does not bring it back: {detail}");
     let events = service.audit_events();
     let records = of_request(&events, &answer.request_id);
     assert_eq!(kinds(&records), ["signing-intended", "signing-failed", "request-completed"]);
