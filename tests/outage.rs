@@ -100,7 +100,9 @@ fn while_a_device_dies_and_comes_back_callers_get_right_signatures_or_503_and_it
             }
         }
     });
-    println!("{outages} outages: {signed:?} signatures, {refused:?} answers 503, used again within {slowest:?}");
+    tests::report(&format!(
+        "{outages} outages: {signed:?} signatures, {refused:?} answers 503, used again within {slowest:?}"
+    ));
     assert!(slowest < Duration::from_secs(2), "used again after {slowest:?}");
     assert!(refused.load(Ordering::Relaxed) > 0, "the device was away");
     assert!(service.server().log().contains("lost the connection"), "the device was in use when it died");

@@ -60,12 +60,12 @@ fn after_kill_9_under_load_every_answer_is_on_record_and_every_open_intent_is_cl
     assert_eq!(verified["openIntents"], Value::Array(Vec::new()));
     let events = service.audit_events();
 
-    println!(
+    tests::report(&format!(
         "{} answers, {} intents left open by {ROUNDS} kills, {} records",
         answered.len(),
         left_open.len(),
         events.len()
-    );
+    ));
     assert!(answered.len() > ROUNDS, "{} answers are no load", answered.len());
     assert!(!left_open.is_empty(), "no kill came while a key was used, so this test has shown nothing");
     answers_are_on_record(&answered, &events);

@@ -58,12 +58,12 @@ fn five_hundred_idle_or_slow_connections_do_not_slow_others_down_nor_take_memory
         }
         let crowded = median(&client);
         let after = footprint(pid);
-        println!(
+        tests::report(&format!(
             "median {usual:?}, with {SIZE} connections {crowded:?}; resident {} MiB, then {} MiB; {} reopened",
             before.0 >> 20,
             after.0 >> 20,
             crowd.reopened()
-        );
+        ));
         // Each of them costs less than 64 KiB, although a third has announced 50 MiB.
         assert!(after.0 < before.0 + (SIZE as u64) * (64 << 10), "from {} to {} octets", before.0, after.0);
         measured.push((usual, crowded));

@@ -68,7 +68,7 @@ fn every_request_that_was_taken_on_is_answered_whole_before_the_server_ends() {
         .filter(|event| event["event"] == "request-completed")
         .map(|event| event["requestId"].as_str().unwrap())
         .collect();
-    println!("{} signed, stopped in {took:?}", received.len());
+    tests::report(&format!("{} signed, stopped in {took:?}", received.len()));
     assert_eq!(received, released, "whatever was signed reached its caller");
     assert_eq!(events.last().unwrap()["event"], "service-stopped");
     assert_eq!(service.sigillo(&["audit", "verify"])["openIntents"], Value::Array(Vec::new()));

@@ -76,7 +76,7 @@ fn foreign_programs_accept_every_format_with_every_algorithm_and_dss_names_the_l
         }
         table.push('\n');
     }
-    println!("{table}");
+    tests::report(&table);
     assert!(wrong.is_empty(), "{table}\n{}", wrong.join("\n"));
 }
 

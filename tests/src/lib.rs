@@ -20,3 +20,10 @@ pub use remote_device::RemoteDevice;
 pub use service::{TestService, TestServiceBuilder};
 pub use token::TestToken;
 pub use verifiers::{Question, Verdict};
+
+/// Shows a result whether the test passes or not. What a test prints otherwise is shown of failing tests only.
+pub fn report(result: &str) {
+    use std::io::Write;
+    // One write, so that the lines of tests that run at the same time do not mix.
+    let _ = std::io::stdout().write_all(format!("{result}\n").as_bytes());
+}

@@ -18,7 +18,10 @@ fn corpus() -> PathBuf {
 #[test]
 fn poppler_rejects_no_seal_on_any_pdf_of_the_corpus() {
     let Ok(entries) = std::fs::read_dir(corpus()) else {
-        println!("no corpus at {}: nothing was sealed; set SIGILLO_CORPUS to its folder", corpus().display());
+        crate::software_key::report(&format!(
+            "no corpus at {}: nothing was sealed; set SIGILLO_CORPUS to its folder",
+            corpus().display()
+        ));
         return;
     };
     let key = SoftwareKey::generate(KeySpec::EcP256);
@@ -57,6 +60,6 @@ fn poppler_rejects_no_seal_on_any_pdf_of_the_corpus() {
             rejected.push(format!("{name}: {outcome}"));
         }
     }
-    println!("{outcomes:?}");
+    crate::software_key::report(&format!("{outcomes:?}"));
     assert!(rejected.is_empty(), "{rejected:#?}");
 }

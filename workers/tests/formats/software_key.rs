@@ -197,3 +197,9 @@ pub(crate) fn run(command: &mut Command) -> Result<String, String> {
     let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
     if output.status.success() { Ok(text) } else { Err(text) }
 }
+
+/// Shows a result whether the test passes or not. What a test prints otherwise is shown of failing tests only.
+pub(crate) fn report(result: &str) {
+    use std::io::Write;
+    let _ = std::io::stdout().write_all(format!("{result}\n").as_bytes());
+}
