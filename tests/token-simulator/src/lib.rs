@@ -46,7 +46,6 @@ pub use devices::{DEVICES, device};
 /// # Safety
 /// `list` is null or a place for a pointer.
 #[unsafe(no_mangle)]
-#[allow(non_snake_case)] // the standard's name
 pub unsafe extern "C" fn C_GetFunctionList(list: *mut *mut CK_FUNCTION_LIST) -> CK_RV {
     // SAFETY: by the contract of this function.
     let Some(list) = (unsafe { list.as_mut() }) else { return CKR_ARGUMENTS_BAD };

@@ -1,3 +1,5 @@
+//! Bundles are read in any order and form, and chains are put in order as RFC 5280 compares names.
+
 use openssl::asn1::{Asn1Time, Asn1Type};
 use openssl::bn::BigNum;
 use openssl::ec::{EcGroup, EcKey};

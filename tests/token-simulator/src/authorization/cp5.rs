@@ -60,7 +60,6 @@ enum Request {
 /// # Safety
 /// As for any function of PKCS#11: pointers belong to the lengths beside them.
 #[unsafe(no_mangle)]
-#[allow(non_snake_case)] // the vendor's name
 pub unsafe extern "C" fn CP5_KeyAuthorizationInit(
     session: CK_SESSION_HANDLE,
     mechanism: *mut CK_MECHANISM,
@@ -97,7 +96,6 @@ pub unsafe extern "C" fn CP5_KeyAuthorizationInit(
 /// # Safety
 /// As for any function of PKCS#11: pointers belong to the lengths beside them.
 #[unsafe(no_mangle)]
-#[allow(non_snake_case)] // the vendor's name
 pub unsafe extern "C" fn CP5_KeyAuthorization(
     session: CK_SESSION_HANDLE,
     signature: *mut CK_BYTE,
@@ -117,7 +115,6 @@ pub unsafe extern "C" fn CP5_KeyAuthorization(
 /// # Safety
 /// As for any function of PKCS#11.
 #[unsafe(no_mangle)]
-#[allow(non_snake_case)] // the vendor's name
 pub unsafe extern "C" fn CP5_UnblockKey(session: CK_SESSION_HANDLE, key: CK_OBJECT_HANDLE) -> CK_RV {
     through("CP5_UnblockKey", session, false, |call, rules| {
         let key = name(call, session, key)?;
@@ -135,7 +132,6 @@ pub unsafe extern "C" fn CP5_UnblockKey(session: CK_SESSION_HANDLE, key: CK_OBJE
 /// # Safety
 /// As for any function of PKCS#11.
 #[unsafe(no_mangle)]
-#[allow(non_snake_case)] // the vendor's name
 pub unsafe extern "C" fn CP5_BackupObject(
     session: CK_SESSION_HANDLE,
     _object: CK_OBJECT_HANDLE,
@@ -150,7 +146,6 @@ pub unsafe extern "C" fn CP5_BackupObject(
 /// # Safety
 /// As for any function of PKCS#11.
 #[unsafe(no_mangle)]
-#[allow(non_snake_case)] // the vendor's name
 pub unsafe extern "C" fn CP5_RestoreObject(
     session: CK_SESSION_HANDLE,
     _flags: CK_ULONG,

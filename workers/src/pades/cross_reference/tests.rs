@@ -1,3 +1,5 @@
+//! Cross-reference tables and streams are read as written, and damaged ones are refused.
+
 use std::fmt::Write;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Dictionaries and arrays are edited without touching the rest of them, and what is broken is an error.
+
 use super::*;
 
 #[test]
