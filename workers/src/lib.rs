@@ -22,8 +22,11 @@ pub mod level;
 pub mod pades;
 pub mod plain;
 pub mod policy;
+pub mod revocation;
 #[cfg(test)]
 mod software_key;
+pub mod timestamp;
+pub mod validation_data;
 pub mod worker;
 pub mod xades;
 
@@ -32,6 +35,9 @@ pub use config::{ConfigError, FormatConfig, WorkerConfig};
 pub use error::{Fault, WorkerError};
 pub use kind::WorkerKind;
 pub use level::{SignatureLevel, SignaturePackaging};
+pub use revocation::{RevocationError, RevocationEvidence, RevocationInfo, RevocationSource, RevocationStatus};
+pub use timestamp::{TimestampError, TimestampSource, TimestampToken};
+pub use validation_data::ValidationData;
 pub use worker::{
     DocumentContent, SignedDocument, SignerDocument, SigningEnvironment, SigningParameters, SigningRequest, Worker,
 };

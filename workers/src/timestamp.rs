@@ -1,0 +1,54 @@
+//! The port to time-stamping authorities (RFC 3161); no network code is here.
+
+use std::time::Instant;
+
+use bytes::Bytes;
+use cryptotoken_api::DtbsRepresentation;
+use time::OffsetDateTime;
+
+/// Where timestamps come from. Safe to share between threads; every call blocks.
+pub trait TimestampSource: Send + Sync {
+    /// A timestamp over this digest, checked: status, imprint, nonce, policy, certificate, extended key usage and signature.
+    ///
+    /// # Errors
+    /// [`TimestampError`]; only [`TimestampError::Unavailable`] may pass by waiting, and only it lets a level degrade.
+    fn timestamp(&self, imprint: &DtbsRepresentation, deadline: Instant) -> Result<TimestampToken, TimestampError>;
+}
+
+/// A `TimeStampToken` (RFC 3161, section 2.4.2), as received and checked.
+#[derive(Clone, Debug)]
+pub struct TimestampToken {
+    /// The `ContentInfo`, DER as received: what is embedded, never encoded anew.
+    pub der: Bytes,
+    /// `genTime`, fractions of a second included.
+    pub time: OffsetDateTime,
+}
+
+/// Why there is no timestamp.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum TimestampError {
+    /// No answer: not reachable, too late, or an HTTP error of the 5xx kind. Waiting may help.
+    #[error("the time-stamping authority {authority} gave no timestamp: {reason}")]
+    Unavailable {
+        /// Its URL, or the name of the worker.
+        authority: String,
+        /// What happened.
+        reason: String,
+    },
+    /// It answered and refused (`PKIStatus` other than granted, or an HTTP error of the 4xx kind).
+    #[error("the time-stamping authority {authority} refused: {reason}")]
+    Refused {
+        /// Its URL, or the name of the worker.
+        authority: String,
+        /// Status, failure information and text, as it said.
+        reason: String,
+    },
+    /// Its answer is no valid timestamp over what was asked for.
+    #[error("the answer of the time-stamping authority {authority} is not acceptable: {reason}")]
+    Invalid {
+        /// Its URL, or the name of the worker.
+        authority: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+}
