@@ -12,7 +12,7 @@ use time::format_description::well_known::Rfc3339;
 
 use crate::error::causes;
 use crate::key::{by_location, default_algorithm, signer};
-use crate::{Actor, AdministrationError, Node};
+use crate::{Actor, AdministrationError, Node, backup};
 
 /// What a certificate says.
 #[derive(Debug, Serialize)]
@@ -115,7 +115,7 @@ pub fn import(
                 credential.name
             )));
         }
-        _ => checked.state,
+        _ => backup::gate(node, &credential, checked.state)?,
     };
     let ders: Vec<Vec<u8>> = checked.chain.certificates().iter().map(|c| c.der().to_vec()).collect();
     let leaf = checked.chain.leaf();
@@ -125,6 +125,9 @@ pub fn import(
     }));
     node.wait(node.store().set_certificate_chain(&credential.name, &ders, credential.state, state, act))?;
     let mut warnings = checked.warnings;
+    if let Some(missing) = crate::credential::show(node, &credential.name)?.backup_missing {
+        warnings.push(format!("credential \"{}\" is {state}: {missing}", credential.name));
+    }
     let on_token = write_to_token(node, &credential, leaf, &mut warnings);
     Ok(Imported {
         credential: credential.name,
