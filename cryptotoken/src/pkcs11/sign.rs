@@ -15,7 +15,7 @@ use crate::pkcs11::link::Link;
 use crate::pkcs11::mechanism::{Input, Plan, digest_info};
 use crate::pkcs11::recovery::{self, Remedy};
 use crate::pkcs11::session_pool::Failure;
-use crate::profile::{EcdsaEncoding, TokenProfile};
+use crate::profile::{EcdsaEncoding, Support, TokenProfile};
 
 /// Signs on the token; finds the key at the first use.
 pub(crate) struct Pkcs11Signer {
@@ -99,9 +99,11 @@ impl Pkcs11Signer {
         match failure {
             Failure::Busy | Failure::Outdated => SignerError::Busy { token },
             Failure::Stuck(hung) => SignerError::Unavailable { token, reason: recovery::stuck(hung) },
-            Failure::NotFound => {
-                SignerError::KeyNotFound { token, key: format!("{} ({})", self.location.alias, self.location.id) }
-            }
+            Failure::NotFound => SignerError::KeyNotFound {
+                token,
+                key: format!("{} ({})", self.location.alias, self.location.id),
+                hint: unseen(self.profile.session.sees_later_keys),
+            },
             Failure::Ambiguous(count) => SignerError::NotPermitted {
                 reason: format!("token \"{token}\" has {count} keys with the identifier {}", self.location.id),
             },
@@ -131,6 +133,21 @@ impl Pkcs11Signer {
     fn value(&self, octets: Vec<u8>) -> Result<SignatureValue, SignerError> {
         normalise(self.spec, self.algorithm.scheme(), self.profile.sign.ecdsa_sig, octets)
             .map_err(|reason| SignerError::TokenFailed { token: self.token().to_owned(), reason })
+    }
+}
+
+/// Why a key that is there may not be found.
+const fn unseen(sees_later_keys: Support) -> &'static str {
+    match sees_later_keys {
+        Support::Yes => "",
+        Support::No => {
+            "; the library of this token does not see keys that were made by other processes since it was loaded: if this is one, restart \
+             the service"
+        }
+        Support::Unknown => {
+            "; it is not known whether the library of this token sees keys that were made by other processes since it was loaded: if this \
+             is one, restart the service"
+        }
     }
 }
 

@@ -122,6 +122,8 @@ pub struct Session {
     pub idle_ping: Duration,
     /// Whether an object's handle is the same in every session.
     pub handles_span_sessions: bool,
+    /// Whether a key that another process makes is found by a library that runs already.
+    pub sees_later_keys: Support,
 }
 
 /// `CKR_…` names (vendors' own as `0x8…`) by what helps. `CKR_PIN_…` never occur: a rejected PIN is not tried again.

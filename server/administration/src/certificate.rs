@@ -128,6 +128,7 @@ pub fn import(
     if let Some(missing) = crate::credential::show(node, &credential.name)?.backup_missing {
         warnings.push(format!("credential \"{}\" is {state}: {missing}", credential.name));
     }
+    warnings.extend(crate::key::unseen(node, token_name)?);
     let on_token = write_to_token(node, &credential, leaf, &mut warnings);
     Ok(Imported {
         credential: credential.name,

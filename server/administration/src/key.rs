@@ -1,7 +1,7 @@
 //! Keys: what `sigillo key` does. The credential of a key is named as its alias.
 
 use cryptotoken::lifecycle;
-use cryptotoken::profile::KeyAuthorizationKind;
+use cryptotoken::profile::{KeyAuthorizationKind, Support};
 use cryptotoken_api::{
     CredentialState, CryptoToken, KeyAlias, KeyAttributes, KeyInfo, KeyLocation, KeySpec, PublicKey, Purpose,
     SignatureAlgorithm, TokenError,
@@ -155,7 +155,7 @@ fn take_in(
     node.wait(node.store().insert_credential(&new, act))?;
     let credential = node.wait(node.store().credential(alias.as_str()))?;
     let missing = credential.as_ref().map(|credential| backup::missing_now(node, credential)).transpose()?;
-    let warnings = missing.flatten().into_iter().collect();
+    let warnings = missing.flatten().into_iter().chain(unseen(node, token_name)?).collect();
     Ok(KeyView { warnings, ..view(token_name, Some(key), credential.as_ref()) })
 }
 
@@ -258,6 +258,18 @@ pub fn destroy(
         _ => node.wait(node.store().record(&[AuditEvent::Administration(done)]))?,
     }
     Ok(DestroyedKey { key: view, remaining })
+}
+
+/// That a server which runs already does not see a new key on this token, and what to do.
+pub(crate) fn unseen(node: &Node, token_name: &str) -> Result<Option<String>, AdministrationError> {
+    let token = node.token(token_name)?;
+    Ok((token.profile().session.sees_later_keys == Support::No).then(|| {
+        format!(
+            "by profile {} the library of token \"{token_name}\" does not see keys that are made by other processes after it was loaded: \
+             restart the service before a worker uses this one",
+            token.config().profile
+        )
+    }))
 }
 
 /// The recorded signer of a credential's key, for what administrators sign.
