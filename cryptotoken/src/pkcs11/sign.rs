@@ -1,7 +1,7 @@
 //! One key with one algorithm on a token.
 
-use std::sync::Arc;
-use std::time::Instant;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use cryptoki::context::Function;
 use cryptoki::error::{Error, RvError};
@@ -25,6 +25,21 @@ pub(crate) struct Pkcs11Signer {
     pub(crate) spec: KeySpec,
     pub(crate) algorithm: SignatureAlgorithm,
     pub(crate) plan: Plan,
+    pub(crate) calling: Calling,
+}
+
+/// Since when a call is in the library.
+#[derive(Default)]
+pub(crate) struct Calling(Mutex<Option<Instant>>);
+
+impl Calling {
+    fn set(&self, since: Option<Instant>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = since;
+    }
+
+    fn since(&self) -> Option<Instant> {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Signer for Pkcs11Signer {
@@ -58,6 +73,11 @@ impl Signer for Pkcs11Signer {
             }
         }
     }
+
+    fn overdue(&self) -> Option<Duration> {
+        let patience = self.profile.recovery.call_timeout;
+        self.calling.since().filter(|since| since.elapsed() > patience).map(|_| patience)
+    }
 }
 
 impl Pkcs11Signer {
@@ -83,14 +103,17 @@ impl Pkcs11Signer {
     }
 
     fn attempt(&self, connection: &Connection, input: &[u8], deadline: Instant) -> Result<Vec<u8>, Failure> {
-        connection.pool.with(deadline, |session| {
+        let result = connection.pool.with(deadline, |session| {
+            self.calling.set(Some(Instant::now()));
             let key = connection.private_key(session, &self.location.id)?;
             // Waiting for the session may have used up the time.
             if Instant::now() > deadline {
                 return Err(Failure::Busy);
             }
             Ok(session.sign(&self.plan.mechanism(), key, input)?)
-        })
+        });
+        self.calling.set(None);
+        result
     }
 
     fn report(&self, failure: Failure) -> SignerError {
