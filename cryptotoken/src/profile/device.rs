@@ -43,6 +43,8 @@ pub struct Module {
     pub env: BTreeMap<String, String>,
     /// Variables that must be set, to whatever value.
     pub env_required: BTreeSet<String>,
+    /// Variables whose value is the path of the library's configuration; named where a token is not found.
+    pub configured_by: BTreeSet<String>,
     /// What else must be installed or running, said where the library cannot be loaded.
     pub requires: Vec<String>,
 }

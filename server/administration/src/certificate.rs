@@ -3,12 +3,11 @@
 use cryptotoken::lifecycle::{CertificationRequest, Subject, certification_request, check_certificate};
 use cryptotoken_api::certificate::read_bundle;
 use cryptotoken_api::qualified::QualifiedStatements;
-use cryptotoken_api::{Certificate, CredentialState, CryptoToken, KeyAlias, PublicKey};
+use cryptotoken_api::{Certificate, CredentialState, CryptoToken, KeyAlias, PublicKey, rfc3339};
 use serde::Serialize;
 use serde_json::json;
 use store::{CredentialRecord, KeyUse, SigningContext};
 use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 
 use crate::error::causes;
 use crate::key::{by_location, default_algorithm, signer};
@@ -108,7 +107,7 @@ pub fn import(
             return Err(AdministrationError::Refused(format!("credential \"{}\" is retired", credential.name)));
         }
         CredentialState::Active if checked.state == CredentialState::Scheduled => {
-            let from = checked.chain.leaf().not_before().format(&Rfc3339).unwrap_or_default();
+            let from = rfc3339(checked.chain.leaf().not_before());
             return Err(AdministrationError::Refused(format!(
                 "the certificate is valid from {from}, and until then credential \"{}\", which is active, could not sign; \
                  import it when it is valid",
