@@ -26,6 +26,7 @@ pub mod revocation;
 #[cfg(test)]
 mod software_key;
 pub mod timestamp;
+mod tlv;
 pub mod validation_data;
 pub mod worker;
 pub mod xades;
@@ -36,7 +37,7 @@ pub use error::{Fault, WorkerError};
 pub use kind::WorkerKind;
 pub use level::{SignatureLevel, SignaturePackaging};
 pub use revocation::{RevocationError, RevocationEvidence, RevocationInfo, RevocationSource, RevocationStatus};
-pub use timestamp::{TimestampError, TimestampSource, TimestampToken};
+pub use timestamp::{TimestampError, TimestampRequest, TimestampSource, TimestampToken};
 pub use validation_data::ValidationData;
 pub use worker::{
     DocumentContent, SignedDocument, SignerDocument, SigningEnvironment, SigningParameters, SigningRequest, Worker,
