@@ -7,6 +7,7 @@ mod assemble;
 pub(crate) mod attributes;
 mod check;
 mod prepare;
+mod rebuild;
 pub(crate) mod received;
 pub(crate) mod signed_data;
 pub mod signer_info;

@@ -131,8 +131,14 @@ pub fn test(node: &Node, actor: &Actor, name: &str) -> Result<WorkerView, Admini
         document: SignerDocument { content, media_type: None },
         parameters: SigningParameters::default(),
     };
-    let environment =
-        SigningEnvironment { credential: &credential, signer: &signer, clock: &SystemClock, deadline: node.deadline() };
+    let environment = SigningEnvironment {
+        credential: &credential,
+        signer: &signer,
+        clock: &SystemClock,
+        timestamps: None,
+        revocation: None,
+        deadline: node.deadline(),
+    };
     let signed = workers::kind::build(config).process(&request, &environment);
     signer.settle()?;
     signed?;
