@@ -30,7 +30,8 @@ impl ReceivedSignedData<'_> {
         let digest_algorithms = tlv(SET, &with(old(&self.digest_algorithms), &additions.digest_algorithms));
         let certificates = with(old(&self.certificates), &additions.certificates);
         let crls = with(old(&self.crls), &additions.crls);
-        let signers = additions.signers.clone().unwrap_or_else(|| self.signers.iter().map(|each| each.whole.to_vec()).collect());
+        let signers =
+            additions.signers.clone().unwrap_or_else(|| self.signers.iter().map(|each| each.whole.to_vec()).collect());
         let version = tlv(INTEGER, &[[self.version_for(&certificates, &crls, &signers)]]);
         let optional = |tag, members: &[Vec<u8>]| if members.is_empty() { Vec::new() } else { tlv(tag, members) };
         let trailer = [optional(CONTEXT_0, &certificates), optional(CONTEXT_1, &crls), tlv(SET, &signers)].concat();
@@ -52,7 +53,10 @@ impl ReceivedSignedData<'_> {
             5
         } else if tagged(certificates, 0xa2) {
             4
-        } else if tagged(certificates, 0xa1) || !is(self.content_type, ID_DATA) || signers.iter().any(|each| is_version_3(each)) {
+        } else if tagged(certificates, 0xa1)
+            || !is(self.content_type, ID_DATA)
+            || signers.iter().any(|each| is_version_3(each))
+        {
             3
         } else {
             1

@@ -17,6 +17,8 @@ use crate::tlv::{CONTEXT_0, CONTEXT_1, Element, INTEGER, Malformed, OCTET_STRING
 /// The parts of a `SignerInfo`.
 #[derive(Clone, Debug)]
 pub(crate) struct SignerInfo<'a> {
+    /// All of it.
+    pub(crate) whole: &'a [u8],
     /// `version`.
     pub(crate) version: Element<'a>,
     /// `sid`.
@@ -64,6 +66,7 @@ impl<'a> SignerInfo<'a> {
     pub(crate) fn read(element: Element<'a>) -> Result<Self, Malformed> {
         let mut parts = element.tagged(SEQUENCE, "a SignerInfo is no sequence")?.reader()?;
         let this = Self {
+            whole: element.whole,
             version: parts.required(INTEGER, "a SignerInfo has no version")?,
             sid: parts.any("a SignerInfo names no signer")?,
             digest_algorithm: parts.required(SEQUENCE, "a SignerInfo names no digest algorithm")?,
