@@ -7,8 +7,8 @@ use store::{CredentialRecord, DEFAULT_OWNER, KeyUse, NewWorker, SigningContext, 
 use time::OffsetDateTime;
 use uuid::Uuid;
 use workers::{
-    DocumentContent, SignerDocument, SigningEnvironment, SigningParameters, SigningRequest, SystemClock, WorkerConfig,
-    WorkerKind,
+    DocumentContent, SignatureLevel, SignerDocument, SigningEnvironment, SigningParameters, SigningRequest,
+    SystemClock, WorkerConfig, WorkerKind,
 };
 
 use crate::{Actor, AdministrationError, Items, Node, qualified};
@@ -138,6 +138,8 @@ pub fn test(node: &Node, actor: &Actor, name: &str) -> Result<WorkerView, Admini
         timestamps: None,
         revocation: None,
         deadline: node.deadline(),
+        // The key and the format are tested, without network.
+        level: SignatureLevel::BaselineB,
     };
     let signed = workers::kind::build(config).process(&request, &environment);
     signer.settle()?;
