@@ -13,6 +13,7 @@ mod authentication;
 mod authorization;
 mod dispatch;
 mod error;
+pub mod fetch;
 mod frontend;
 pub mod openapi;
 mod request_id;
