@@ -17,6 +17,8 @@ pub mod fetch;
 mod frontend;
 pub mod openapi;
 mod request_id;
+pub mod revocation_client;
 mod router;
 mod service;
+pub mod timestamp_client;
 mod tls;

@@ -21,6 +21,8 @@ pub struct FetchConfig {
     pub connect_timeout: Timeout,
     /// How long an answer may take in all. Default 10 s, and never longer than the request that needs it has left.
     pub timeout: Timeout,
+    /// How long a server of revocation information that did not answer is left alone. Default 5 s.
+    pub retry_after: Timeout,
     /// The largest CRL. Default 32 MiB.
     pub max_crl_bytes: ByteSize,
     /// An HTTP proxy for everything, `http://proxy.example.com:3128`. Default: none. It then resolves names: who may be asked
@@ -40,6 +42,7 @@ impl Default for FetchConfig {
             public_hosts: true,
             connect_timeout: Timeout(Duration::from_secs(5)),
             timeout: Timeout(Duration::from_secs(10)),
+            retry_after: Timeout(Duration::from_secs(5)),
             max_crl_bytes: ByteSize(32 << 20),
             proxy: None,
             tls_ca: None,
