@@ -22,3 +22,4 @@ mod router;
 mod service;
 pub mod timestamp_client;
 mod tls;
+mod trust;
