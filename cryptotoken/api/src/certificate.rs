@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use const_oid::AssociatedOid;
-use der::{Decode, Encode};
+use der::{Decode, Encode, Header, Reader, SliceReader};
 use openssl::error::ErrorStack;
 use openssl::x509::X509;
 use time::OffsetDateTime;
@@ -13,7 +13,8 @@ use x509_cert::ext::pkix::{BasicConstraints, ExtendedKeyUsage, KeyUsage, Subject
 
 use crate::algorithm::DigestAlgorithm;
 use crate::distinguished_name;
-use crate::key::{PublicKey, UnusableKey};
+use crate::key::{PublicKey, UnusableKey, VerificationKey};
+use crate::ml_dsa::MlDsaKey;
 use crate::qualified::{QC_STATEMENTS, QualifiedStatements};
 
 /// Why a certificate or a chain cannot be used. Whoever supplied it must supply another one.
@@ -171,9 +172,23 @@ impl Certificate {
         let issued = || {
             let (subject, authority) = (X509::from_der(self.der())?, X509::from_der(issuer.der())?);
             let named = subject.issuer_name().try_cmp(authority.subject_name())? == Ordering::Equal;
-            Ok::<_, ErrorStack>(named && subject.verify(issuer.public_key().pkey())?)
+            let signed = match issuer.public_key().verification_key() {
+                VerificationKey::OpenSsl(key) => subject.verify(key)?,
+                VerificationKey::MlDsa(key) => self.is_signed_by(key).unwrap_or(false),
+            };
+            Ok::<_, ErrorStack>(named && signed)
         };
         issued().unwrap_or(false)
+    }
+
+    /// RFC 9881, section 3: over the octets of `tbsCertificate` as they came.
+    fn is_signed_by(&self, key: &MlDsaKey) -> der::Result<bool> {
+        let mut reader = SliceReader::new(self.der())?;
+        Header::decode(&mut reader)?;
+        let signed = reader.tlv_bytes()?;
+        let algorithm = self.0.certificate.signature_algorithm();
+        let named = key.signs_as(algorithm) && self.fields().signature() == algorithm;
+        Ok(named && key.verifies(signed, self.0.certificate.signature().as_bytes().unwrap_or_default()))
     }
 
     fn raw_extension(&self, oid: der::asn1::ObjectIdentifier) -> Option<&[u8]> {

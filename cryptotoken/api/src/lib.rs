@@ -9,6 +9,7 @@ pub mod credential;
 mod distinguished_name;
 pub mod error;
 pub mod key;
+pub mod ml_dsa;
 pub mod qualified;
 pub mod rfc3339;
 pub mod signature_value;

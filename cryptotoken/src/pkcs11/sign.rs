@@ -200,6 +200,7 @@ fn normalise(
         SignatureScheme::RsaPkcs1 | SignatureScheme::RsaPss => spec.modulus_bits().map_or(0, |bits| bits as usize / 8),
         SignatureScheme::Ecdsa => spec.field_length().unwrap_or_default() * 2,
         SignatureScheme::Eddsa => 64,
+        SignatureScheme::MlDsa => spec.ml_dsa_signature_length().unwrap_or_default(),
     };
     let fixed = match (scheme, encoding) {
         (SignatureScheme::Ecdsa, EcdsaEncoding::X962) => false,
@@ -237,8 +238,11 @@ mod tests {
 
     #[test]
     fn a_value_of_the_wrong_length_is_a_fault_of_the_token() {
-        for (spec, scheme) in [(KeySpec::Rsa2048, SignatureScheme::RsaPss), (KeySpec::Ed25519, SignatureScheme::Eddsa)]
-        {
+        for (spec, scheme) in [
+            (KeySpec::Rsa2048, SignatureScheme::RsaPss),
+            (KeySpec::Ed25519, SignatureScheme::Eddsa),
+            (KeySpec::MlDsa65, SignatureScheme::MlDsa),
+        ] {
             assert!(normalise(spec, scheme, EcdsaEncoding::Auto, vec![1; 63]).is_err());
         }
     }
