@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use administration::Node;
 use cryptotoken_api::{CertificateChain, Credential, CredentialState, CryptoToken, DigestAlgorithm, Signer};
 use store::audit::RequestOutcome;
-use store::{AuditEvent, AuditLog, AuditedSigner, CredentialRecord, KeyUse, Receipt, SigningContext};
+use store::{AuditEvent, AuditLog, AuditedSigner, CredentialRecord, KeyUse, Receipt, SigningContext, WorkerRecord};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use workers::{
     DocumentContent, SignedDocument, SigningEnvironment, SigningRequest, SystemClock, Worker, WorkerConfig, WorkerError,
@@ -25,8 +25,9 @@ use crate::request_id::RequestId;
 #[derive(Clone)]
 pub(crate) struct Dispatcher(Arc<Shared>);
 
-struct Shared {
-    node: Arc<Node>,
+/// What the threads that sign share.
+pub(crate) struct Shared {
+    pub(crate) node: Arc<Node>,
     audit: AuditLog,
     permits: Arc<Semaphore>,
     concurrency: u32,
@@ -210,10 +211,10 @@ impl Shared {
         let mut signers = Vec::with_capacity(requests.len());
         // A fault of ours in reading a document ends this request, and not without its record.
         let result = catch_unwind(AssertUnwindSafe(|| {
-            let prepared = self.prepare(grant, credential)?;
+            let prepared = self.prepare(grant.worker(), credential)?;
             let mut documents = Vec::with_capacity(requests.len());
             for request in requests {
-                signers.push(self.lend(&prepared, grant, request_id, request)?);
+                signers.push(self.lend(&prepared, grant.client(), grant.worker(), request_id, request)?);
                 let environment = SigningEnvironment {
                     credential: &prepared.credential,
                     signer: signers.last().ok_or_else(|| ApiError::Internal("no signer was lent".into()))?,
@@ -239,8 +240,13 @@ impl Shared {
         result
     }
 
-    fn prepare(&self, grant: &Grant, record: Option<CredentialRecord>) -> Result<PreparedRequest, ApiError> {
-        let config = worker_config(grant)?;
+    /// Everything that can be refused before the document is looked at.
+    pub(crate) fn prepare(
+        &self,
+        worker: &WorkerRecord,
+        record: Option<CredentialRecord>,
+    ) -> Result<PreparedRequest, ApiError> {
+        let config = definition(worker)?;
         let record = record.ok_or_else(|| {
             ApiError::Misconfigured(format!(
                 "worker \"{}\" names credential \"{}\", which does not exist",
@@ -263,10 +269,12 @@ impl Shared {
         Ok(PreparedRequest { worker: workers::kind::build(config), credential, record, algorithm })
     }
 
-    fn lend(
+    /// The key, for one document of this client.
+    pub(crate) fn lend(
         &self,
         prepared: &PreparedRequest,
-        grant: &Grant,
+        client: &str,
+        worker: &WorkerRecord,
         request_id: RequestId,
         request: &SigningRequest,
     ) -> Result<AuditedSigner, ApiError> {
@@ -283,9 +291,9 @@ impl Shared {
         let context = SigningContext {
             request_id: request_id.uuid(),
             key_use: KeyUse::Request,
-            client: grant.client().to_owned(),
-            worker: grant.worker().name.clone(),
-            worker_version: grant.worker().version,
+            client: client.to_owned(),
+            worker: worker.name.clone(),
+            worker_version: worker.version,
             credential: prepared.record.name.clone(),
             certificate_sha256: Some(prepared.credential.chain.leaf().fingerprint()),
             document_sha256: document_sha256(&request.document.content),
@@ -294,9 +302,10 @@ impl Shared {
     }
 }
 
-struct PreparedRequest {
-    worker: Box<dyn Worker>,
-    credential: Credential,
+/// A worker with its credential, which may sign now.
+pub(crate) struct PreparedRequest {
+    pub(crate) worker: Box<dyn Worker>,
+    pub(crate) credential: Credential,
     record: CredentialRecord,
     algorithm: cryptotoken_api::SignatureAlgorithm,
 }
@@ -306,7 +315,14 @@ struct PreparedRequest {
 /// # Errors
 /// [`ApiError::Misconfigured`] when this version does not understand it.
 pub(crate) fn worker_config(grant: &Grant) -> Result<WorkerConfig, ApiError> {
-    let record = grant.worker();
+    definition(grant.worker())
+}
+
+/// A worker's definition.
+///
+/// # Errors
+/// As [`worker_config`].
+pub(crate) fn definition(record: &WorkerRecord) -> Result<WorkerConfig, ApiError> {
     WorkerConfig::parse(&record.definition)
         .map_err(|error| ApiError::Misconfigured(format!("worker \"{}\": {error}", record.name)))
 }

@@ -9,6 +9,7 @@ use actix_web::{HttpResponse, ResponseError};
 use cryptotoken_api::SignerError;
 use serde::Serialize;
 use utoipa::ToSchema;
+use workers::tsa::refusal::FailureInfo;
 use workers::{Fault, WorkerError};
 
 use crate::request_id::RequestId;
@@ -112,6 +113,7 @@ impl ApiError {
                 (Fault::MediaType, _) => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "media-type"),
                 (Fault::Parameters, _) => (StatusCode::UNPROCESSABLE_ENTITY, "parameters-unacceptable"),
                 (Fault::Credential, _) => (StatusCode::CONFLICT, "credential-not-active"),
+                (Fault::Clock, _) => (StatusCode::SERVICE_UNAVAILABLE, "timestamp-unavailable"),
                 (Fault::Token, WorkerError::Signer(error)) => signer_problem(error),
                 (Fault::Withheld, _) => (StatusCode::INTERNAL_SERVER_ERROR, "signature-withheld"),
                 (Fault::Token | Fault::Service, _) => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
@@ -137,6 +139,7 @@ impl ApiError {
             (StatusCode::SERVICE_UNAVAILABLE, "database-unavailable") => {
                 "the service cannot record what it does and therefore does nothing; try again later".into()
             }
+            (StatusCode::SERVICE_UNAVAILABLE, "timestamp-unavailable") => self.to_string(),
             (StatusCode::SERVICE_UNAVAILABLE, _) => "the service is busy; try again later".into(),
             _ => match self {
                 Self::Worker(WorkerError::Signer(SignerError::KeyNotFound { .. })) => {
@@ -146,6 +149,19 @@ impl ApiError {
                 Self::Worker(WorkerError::Signer(cause)) => cause.to_string(),
                 _ => self.to_string(),
             },
+        }
+    }
+
+    /// What a time-stamping authority replies instead (RFC 3161, section 2.4.2); `None` where callers are not known, may not, or should
+    /// come again, which HTTP says better.
+    pub(crate) fn failure_info(&self) -> Option<FailureInfo> {
+        match self {
+            Self::Worker(WorkerError::Timestamp(refusal)) => Some(refusal.failure_info()),
+            Self::Worker(_) | Self::NotQualified { .. } | Self::Misconfigured(_) | Self::Internal(_) => {
+                let passes = self.problem().0 == StatusCode::SERVICE_UNAVAILABLE;
+                (!passes).then_some(FailureInfo::SystemFailure)
+            }
+            _ => None,
         }
     }
 

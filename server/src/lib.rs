@@ -14,6 +14,7 @@ mod authorization;
 mod dispatch;
 mod error;
 mod frontend;
+mod local_tsa;
 pub mod openapi;
 mod request_id;
 mod router;

@@ -3,6 +3,7 @@
 use cryptotoken_api::{Credential, SignatureAlgorithm, SignatureValue, ToBeSigned, verification};
 use time::OffsetDateTime;
 
+use crate::clock::Clock;
 use crate::config::WorkerConfig;
 use crate::error::{Discrepancy, WorkerError};
 use crate::policy;
@@ -17,6 +18,8 @@ pub struct SignatureContext<'a> {
     pub algorithm: SignatureAlgorithm,
     /// The claimed signing time, in UTC.
     pub signing_time: OffsetDateTime,
+    /// The clock it comes from.
+    pub clock: &'a dyn Clock,
 }
 
 /// The verbs that differ between formats.
@@ -73,6 +76,7 @@ pub fn create<F: SignatureFormat>(
         credential: environment.credential,
         algorithm: environment.signer.algorithm(),
         signing_time: environment.clock.now(),
+        clock: environment.clock,
     };
     policy::check(config.kind(), environment.credential, context.signing_time)?;
     config.check_parameters(&request.parameters)?;

@@ -6,6 +6,7 @@ use time::OffsetDateTime;
 
 use crate::kind::WorkerKind;
 use crate::pades::refusal::PdfRefusal;
+use crate::tsa::refusal::TimestampRefusal;
 use crate::xades::XmlError;
 
 /// Why a worker produced no signed document. All but [`Self::Signer`] and [`Self::Withheld`] come before the key is used.
@@ -52,6 +53,10 @@ pub enum WorkerError {
         reason: String,
     },
 
+    /// The request for a timestamp is not acceptable, or no timestamps are made now.
+    #[error(transparent)]
+    Timestamp(#[from] TimestampRefusal),
+
     // The operator must act.
     /// The credential is not active.
     #[error("credential \"{name}\" is {state}")]
@@ -80,6 +85,20 @@ pub enum WorkerError {
     /// The certificate does not allow this kind of signature.
     #[error("the key usage of credential \"{name}\" allows neither nonRepudiation nor digitalSignature")]
     KeyUsage {
+        /// Name of the credential.
+        name: String,
+    },
+    /// The certificate is none of a time-stamping unit.
+    #[error("the certificate of credential \"{name}\" is none of a time-stamping authority: {reason}")]
+    NotTimestamping {
+        /// Name of the credential.
+        name: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// The certificate is valid, and its key may not be used any more, or not yet.
+    #[error("the key of credential \"{name}\" may not be used now: its certificate's privateKeyUsagePeriod says so")]
+    KeyUsagePeriod {
         /// Name of the credential.
         name: String,
     },
@@ -113,6 +132,9 @@ pub enum WorkerError {
     /// A signature was made and is not released, because a check of it failed.
     #[error("the signature was made and withheld: {0}")]
     Withheld(#[source] Discrepancy),
+    /// The random number generator failed.
+    #[error("there are no random numbers")]
+    Randomness(#[from] openssl::error::ErrorStack),
     /// The structure to be signed could not be encoded: a bug.
     #[error("the signature structure could not be encoded")]
     Encoding(#[from] der::Error),
@@ -154,6 +176,8 @@ pub enum Fault {
     Parameters,
     /// The operator: state, certificate or purpose of the credential.
     Credential,
+    /// The operator: the system clock is not known to be right.
+    Clock,
     /// The token: see the [`SignerError`].
     Token,
     /// The service: a signature was made and withheld.
@@ -172,17 +196,21 @@ impl WorkerError {
             | Self::DigestNotAllowed { .. }
             | Self::Pdf(_)
             | Self::Xml(_) => Fault::Document,
+            Self::Timestamp(TimestampRefusal::Clock(_) | TimestampRefusal::ClockError { .. }) => Fault::Clock,
+            Self::Timestamp(_) => Fault::Document,
             Self::MediaType { .. } => Fault::MediaType,
             Self::Parameter { .. } => Fault::Parameters,
             Self::CredentialNotActive { .. }
             | Self::CertificateExpired { .. }
             | Self::CertificateNotYetValid { .. }
             | Self::KeyUsage { .. }
+            | Self::NotTimestamping { .. }
+            | Self::KeyUsagePeriod { .. }
             | Self::Purpose { .. }
             | Self::Algorithm { .. } => Fault::Credential,
             Self::Signer(_) => Fault::Token,
             Self::Withheld(_) => Fault::Withheld,
-            Self::Encoding(_) => Fault::Service,
+            Self::Encoding(_) | Self::Randomness(_) => Fault::Service,
         }
     }
 }

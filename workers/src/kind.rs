@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::config::{FormatConfig, WorkerConfig};
 use crate::create::{SignatureFormat, create};
 use crate::error::WorkerError;
+use crate::tsa;
 use crate::worker::{SignedDocument, SigningEnvironment, SigningRequest, Worker};
 
 /// Kind of a worker.
@@ -22,6 +23,8 @@ pub enum WorkerKind {
     Pades,
     /// XML signatures (EN 319 132-1).
     Xades,
+    /// Timestamps (RFC 3161, EN 319 422).
+    Timestamp,
 }
 
 impl WorkerKind {
@@ -33,6 +36,7 @@ impl WorkerKind {
             Self::Cades => "cades",
             Self::Pades => "pades",
             Self::Xades => "xades",
+            Self::Timestamp => "timestamp",
         }
     }
 
@@ -42,6 +46,7 @@ impl WorkerKind {
         match self {
             Self::Plain => Purpose::Blind,
             Self::Cades | Self::Pades | Self::Xades => Purpose::Document,
+            Self::Timestamp => Purpose::Timestamp,
         }
     }
 }
@@ -60,6 +65,7 @@ impl WorkerKind {
                 matches!(essence.as_str(), "application/xml" | "text/xml") || essence.ends_with("+xml"),
                 "application/xml, text/xml or …+xml",
             ),
+            Self::Timestamp => (essence == tsa::QUERY_MEDIA_TYPE, tsa::QUERY_MEDIA_TYPE),
         };
         // What clients send when they know nothing better.
         if fits || essence == "application/octet-stream" {
@@ -84,6 +90,7 @@ pub fn build(config: WorkerConfig) -> Box<dyn Worker> {
         FormatConfig::Cades(options) => Box::new(FormatWorker { config, format: options }),
         FormatConfig::Pades(options) => Box::new(FormatWorker { config, format: options }),
         FormatConfig::Xades(options) => Box::new(FormatWorker { config, format: options }),
+        FormatConfig::Timestamp(options) => Box::new(FormatWorker { config, format: options }),
     }
 }
 

@@ -4,6 +4,7 @@
 
 use bytes::Bytes;
 use cms::signed_data::{SignedAttributes, SignerIdentifier, SignerInfo};
+use const_oid::ObjectIdentifier;
 use const_oid::db::rfc5911::{ID_DATA, ID_SIGNED_DATA};
 use cryptotoken_api::{CertificateChain, SignatureAlgorithm, SignatureScheme, SignatureValue};
 use der::Encode;
@@ -23,16 +24,34 @@ pub(crate) fn signed_data(
     signed_attributes: SignedAttributes,
     value: &SignatureValue,
 ) -> Result<Vec<Bytes>, Discrepancy> {
+    signed_data_of(ID_DATA, content, Some(chain), chain, algorithm, signed_attributes, value)
+}
+
+/// The same over content of any type, with the certificates of `embedded` or none.
+///
+/// # Errors
+/// As [`signed_data`].
+pub(crate) fn signed_data_of(
+    content_type: ObjectIdentifier,
+    content: Option<Bytes>,
+    embedded: Option<&CertificateChain>,
+    chain: &CertificateChain,
+    algorithm: SignatureAlgorithm,
+    signed_attributes: SignedAttributes,
+    value: &SignatureValue,
+) -> Result<Vec<Bytes>, Discrepancy> {
     let octets = match algorithm.scheme() {
         SignatureScheme::Ecdsa => value.to_ecdsa_der()?,
         _ => value.as_bytes().to_vec(),
     };
-    encode(content, chain, algorithm, signed_attributes, octets)
+    encode(content_type, content, embedded, chain, algorithm, signed_attributes, octets)
         .map_err(|error| Discrepancy::Unreadable(error.to_string()))
 }
 
 fn encode(
+    content_type: ObjectIdentifier,
     content: Option<Bytes>,
+    embedded: Option<&CertificateChain>,
     chain: &CertificateChain,
     algorithm: SignatureAlgorithm,
     signed_attributes: SignedAttributes,
@@ -48,13 +67,15 @@ fn encode(
         unsigned_attrs: None,
     };
     // DER sorts the members of a SET by their encodings.
-    let mut certificates: Vec<&[u8]> = chain.without_root().map(cryptotoken_api::Certificate::der).collect();
+    let mut certificates: Vec<&[u8]> =
+        embedded.iter().flat_map(|chain| chain.without_root()).map(cryptotoken_api::Certificate::der).collect();
     certificates.sort_unstable();
+    let certificates = if certificates.is_empty() { Vec::new() } else { tlv(CONTEXT_0, &certificates) };
 
-    let version = [0x02, 0x01, 0x01];
+    let version = [0x02, 0x01, version(content_type)];
     let digest_algorithms = tlv(SET, &[&algorithm.digest().identifier().to_der()?]);
-    let content_type = ID_DATA.to_der()?;
-    let trailer = [tlv(CONTEXT_0, &certificates), tlv(SET, &[&signer_info.to_der()?])].concat();
+    let content_type = content_type.to_der()?;
+    let trailer = [certificates, tlv(SET, &[&signer_info.to_der()?])].concat();
 
     // From the inside out: each header needs the length of what it holds.
     let content_length = content.as_ref().map(Bytes::len);
@@ -80,6 +101,11 @@ fn encode(
         Some(content) => vec![prefix.into(), content, trailer.into()],
         None => vec![[prefix, trailer].concat().into()],
     })
+}
+
+/// Version of a `SignedData` with X.509 certificates whose signers are named by issuer and serial number (RFC 5652, section 5.1).
+pub(crate) fn version(content_type: ObjectIdentifier) -> u8 {
+    if content_type == ID_DATA { 1 } else { 3 }
 }
 
 const OCTET_STRING: u8 = 0x04;
