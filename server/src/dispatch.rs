@@ -219,6 +219,8 @@ impl Shared {
                     credential: &prepared.credential,
                     signer: signers.last().ok_or_else(|| ApiError::Internal("no signer was lent".into()))?,
                     clock: &SystemClock,
+                    timestamps: None,
+                    revocation: None,
                     deadline,
                 };
                 documents.push(prepared.worker.process(request, &environment)?);

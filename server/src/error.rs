@@ -115,6 +115,8 @@ impl ApiError {
                 (Fault::Credential, _) => (StatusCode::CONFLICT, "credential-not-active"),
                 (Fault::Clock, _) => (StatusCode::SERVICE_UNAVAILABLE, "timestamp-unavailable"),
                 (Fault::Token, WorkerError::Signer(error)) => signer_problem(error),
+                (Fault::TimestampAuthority, _) => (StatusCode::SERVICE_UNAVAILABLE, "timestamp-unavailable"),
+                (Fault::Revocation, _) => (StatusCode::SERVICE_UNAVAILABLE, "revocation-unavailable"),
                 (Fault::Withheld, _) => (StatusCode::INTERNAL_SERVER_ERROR, "signature-withheld"),
                 (Fault::Token | Fault::Service, _) => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
             },
@@ -139,7 +141,10 @@ impl ApiError {
             (StatusCode::SERVICE_UNAVAILABLE, "database-unavailable") => {
                 "the service cannot record what it does and therefore does nothing; try again later".into()
             }
-            (StatusCode::SERVICE_UNAVAILABLE, "timestamp-unavailable") => self.to_string(),
+            // Our own clock, or another service: whose fault it is and what it did is what the caller needs to know.
+            (StatusCode::SERVICE_UNAVAILABLE, "timestamp-unavailable" | "revocation-unavailable") => {
+                format!("{self}; nothing is released, try again later")
+            }
             (StatusCode::SERVICE_UNAVAILABLE, _) => "the service is busy; try again later".into(),
             _ => match self {
                 Self::Worker(WorkerError::Signer(SignerError::KeyNotFound { .. })) => {
@@ -156,7 +161,7 @@ impl ApiError {
     /// come again, which HTTP says better.
     pub(crate) fn failure_info(&self) -> Option<FailureInfo> {
         match self {
-            Self::Worker(WorkerError::Timestamp(refusal)) => Some(refusal.failure_info()),
+            Self::Worker(WorkerError::NoTimestamp(refusal)) => Some(refusal.failure_info()),
             Self::Worker(_) | Self::NotQualified { .. } | Self::Misconfigured(_) | Self::Internal(_) => {
                 let passes = self.problem().0 == StatusCode::SERVICE_UNAVAILABLE;
                 (!passes).then_some(FailureInfo::SystemFailure)

@@ -5,10 +5,12 @@
 
 use std::time::Instant;
 
+use const_oid::ObjectIdentifier;
 use cryptotoken_api::DtbsRepresentation;
+use workers::timestamp::TimestampRequest;
 use workers::{
-    DocumentContent, SignerDocument, SigningEnvironment, SigningParameters, SigningRequest, SystemClock,
-    TimestampError, TimestampSource, TimestampToken, WorkerError, WorkerKind,
+    DocumentContent, SignedDocument, SignerDocument, SigningEnvironment, SigningParameters, SigningRequest,
+    SystemClock, TimestampError, TimestampSource, TimestampToken, WorkerError, WorkerKind,
 };
 
 use crate::dispatch::{Shared, definition};
@@ -19,17 +21,28 @@ use crate::request_id::RequestId;
 pub(crate) struct LocalTsa<'a> {
     shared: &'a Shared,
     worker: &'a str,
+    policy: Option<ObjectIdentifier>,
     client: &'a str,
     request_id: RequestId,
 }
 
 impl<'a> LocalTsa<'a> {
-    /// The worker of this name, on behalf of a client and its request.
-    pub(crate) const fn new(shared: &'a Shared, worker: &'a str, client: &'a str, request_id: RequestId) -> Self {
-        Self { shared, worker, client, request_id }
+    /// The worker of this name, asked for tokens of a policy or of its own, on behalf of a client and its request.
+    pub(crate) const fn new(
+        shared: &'a Shared,
+        worker: &'a str,
+        policy: Option<ObjectIdentifier>,
+        client: &'a str,
+        request_id: RequestId,
+    ) -> Self {
+        Self { shared, worker, policy, client, request_id }
     }
 
-    fn stamp(&self, imprint: &DtbsRepresentation, deadline: Instant) -> Result<TimestampToken, ApiError> {
+    fn stamp(
+        &self,
+        imprint: &DtbsRepresentation,
+        deadline: Instant,
+    ) -> Result<(TimestampRequest, SignedDocument), ApiError> {
         let node = &self.shared.node;
         let (store, runtime) = (node.store(), node.runtime());
         let record = runtime.block_on(store.worker(self.worker))?;
@@ -45,31 +58,39 @@ impl<'a> LocalTsa<'a> {
         }
         let credential = runtime.block_on(store.credential(config.credential()))?;
         let prepared = self.shared.prepare(&record, credential)?;
-        let document = SignerDocument { content: DocumentContent::Digest(imprint.clone()), media_type: None };
+        let asked = TimestampRequest::new(imprint.clone(), self.policy).map_err(WorkerError::from)?;
+        let query = asked.to_der().map_err(WorkerError::from)?;
+        let document = SignerDocument { content: DocumentContent::Memory(query.into()), media_type: None };
         let request = SigningRequest { document, parameters: SigningParameters::default() };
         let signer = self.shared.lend(&prepared, self.client, &record, self.request_id, &request)?;
-        let environment =
-            SigningEnvironment { credential: &prepared.credential, signer: &signer, clock: &SystemClock, deadline };
+        let environment = SigningEnvironment {
+            credential: &prepared.credential,
+            signer: &signer,
+            clock: &SystemClock,
+            deadline,
+            timestamps: None,
+            revocation: None,
+        };
         let signed = prepared.worker.process(&request, &environment);
         // What the outer request does with the token rests on it.
         signer.settle()?;
-        let der = signed?.segments.concat();
-        let time = workers::tsa::token_time(&der)
-            .map_err(|error| ApiError::Internal(format!("our own token cannot be read: {error}")))?;
-        Ok(TimestampToken { der: der.into(), time })
+        Ok((asked, signed?))
     }
 }
 
 impl TimestampSource for LocalTsa<'_> {
     fn timestamp(&self, imprint: &DtbsRepresentation, deadline: Instant) -> Result<TimestampToken, TimestampError> {
-        self.stamp(imprint, deadline).map_err(|error| {
-            let (authority, reason) = (format!("worker \"{}\"", self.worker), error.causes());
+        let authority = format!("worker \"{}\"", self.worker);
+        let stamped = self.stamp(imprint, deadline).map_err(|error| {
+            let (authority, reason) = (authority.clone(), error.causes());
             match error {
                 ApiError::Worker(WorkerError::Withheld(_)) => TimestampError::Invalid { authority, reason },
                 // As a client over HTTP is told: what it is no use to ask again for, is a refusal.
                 error if error.failure_info().is_some() => TimestampError::Refused { authority, reason },
                 _ => TimestampError::Unavailable { authority, reason },
             }
-        })
+        });
+        let (asked, reply) = stamped?;
+        asked.accept(&reply.contiguous(), &authority)
     }
 }

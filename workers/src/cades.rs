@@ -7,7 +7,10 @@ mod assemble;
 pub(crate) mod attributes;
 mod check;
 mod prepare;
+mod rebuild;
+pub(crate) mod received;
 pub(crate) mod signed_data;
+pub mod signer_info;
 pub(crate) mod verify;
 
 use serde::Serialize;

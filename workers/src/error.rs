@@ -6,10 +6,13 @@ use time::OffsetDateTime;
 
 use crate::kind::WorkerKind;
 use crate::pades::refusal::PdfRefusal;
+use crate::timestamp::TimestampError;
 use crate::tsa::refusal::TimestampRefusal;
+use crate::validation_data::{SubjectRole, ValidationDataError};
 use crate::xades::XmlError;
 
-/// Why a worker produced no signed document. All but [`Self::Signer`] and [`Self::Withheld`] come before the key is used.
+/// Why a worker produced no signed document. All but [`Self::Signer`], [`Self::Withheld`],
+/// [`Self::Timestamp`] and [`Self::ValidationData`] come before the key is used.
 #[derive(Debug, thiserror::Error)]
 pub enum WorkerError {
     // The caller must send something else.
@@ -55,7 +58,7 @@ pub enum WorkerError {
 
     /// The request for a timestamp is not acceptable, or no timestamps are made now.
     #[error(transparent)]
-    Timestamp(#[from] TimestampRefusal),
+    NoTimestamp(#[from] TimestampRefusal),
 
     // The operator must act.
     /// The credential is not active.
@@ -128,6 +131,14 @@ pub enum WorkerError {
     #[error("the crypto token did not sign")]
     Signer(#[from] SignerError),
 
+    // A service of others failed.
+    /// There is no timestamp; the source says whether waiting helps.
+    #[error(transparent)]
+    Timestamp(#[from] TimestampError),
+    /// What a verifier needs in the long term is not complete; the source says whether waiting helps.
+    #[error(transparent)]
+    ValidationData(#[from] ValidationDataError),
+
     // We are at fault, or the device is.
     /// A signature was made and is not released, because a check of it failed.
     #[error("the signature was made and withheld: {0}")]
@@ -180,6 +191,10 @@ pub enum Fault {
     Clock,
     /// The token: see the [`SignerError`].
     Token,
+    /// A time-stamping authority: see the [`TimestampError`].
+    TimestampAuthority,
+    /// An authority that tells of revocation, or what it tells: see the [`ValidationDataError`].
+    Revocation,
     /// The service: a signature was made and withheld.
     Withheld,
     /// The service: a bug, no signature was made.
@@ -196,8 +211,8 @@ impl WorkerError {
             | Self::DigestNotAllowed { .. }
             | Self::Pdf(_)
             | Self::Xml(_) => Fault::Document,
-            Self::Timestamp(TimestampRefusal::Clock(_) | TimestampRefusal::ClockError { .. }) => Fault::Clock,
-            Self::Timestamp(_) => Fault::Document,
+            Self::NoTimestamp(TimestampRefusal::Clock(_) | TimestampRefusal::ClockError { .. }) => Fault::Clock,
+            Self::NoTimestamp(_) => Fault::Document,
             Self::MediaType { .. } => Fault::MediaType,
             Self::Parameter { .. } => Fault::Parameters,
             Self::CredentialNotActive { .. }
@@ -209,6 +224,14 @@ impl WorkerError {
             | Self::Purpose { .. }
             | Self::Algorithm { .. } => Fault::Credential,
             Self::Signer(_) => Fault::Token,
+            Self::Timestamp(_) => Fault::TimestampAuthority,
+            Self::ValidationData(error) => match (error, error.role()) {
+                // The operator trusts other authorities than those that issued these certificates.
+                (ValidationDataError::Path { .. }, SubjectRole::Signer) => Fault::Credential,
+                (ValidationDataError::Revoked { .. }, SubjectRole::Signer) => Fault::Credential,
+                (_, SubjectRole::TimestampAuthority) if !error.is_outage() => Fault::TimestampAuthority,
+                _ => Fault::Revocation,
+            },
             Self::Withheld(_) => Fault::Withheld,
             Self::Encoding(_) | Self::Randomness(_) => Fault::Service,
         }

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::config::{FormatConfig, WorkerConfig};
 use crate::create::{SignatureFormat, create};
 use crate::error::WorkerError;
+use crate::level::SignatureLevel;
 use crate::tsa;
 use crate::worker::{SignedDocument, SigningEnvironment, SigningRequest, Worker};
 
@@ -47,6 +48,15 @@ impl WorkerKind {
             Self::Plain => Purpose::Blind,
             Self::Cades | Self::Pades | Self::Xades => Purpose::Document,
             Self::Timestamp => Purpose::Timestamp,
+        }
+    }
+
+    /// The highest level that such a worker makes. A definition that asks for more is refused, never silently lowered.
+    #[must_use]
+    pub const fn highest_level(self) -> SignatureLevel {
+        match self {
+            Self::Plain | Self::Pades | Self::Xades | Self::Timestamp => SignatureLevel::BaselineB,
+            Self::Cades => SignatureLevel::BaselineLta,
         }
     }
 }

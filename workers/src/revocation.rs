@@ -37,8 +37,10 @@ pub struct RevocationInfo {
     pub evidence: RevocationEvidence,
     /// What it says.
     pub status: RevocationStatus,
-    /// When it was made (`producedAt`/`thisUpdate`).
-    pub produced_at: OffsetDateTime,
+    /// When the status was known to be this (`thisUpdate`): what freshness counts from.
+    pub this_update: OffsetDateTime,
+    /// When newer information will be there at the latest (`nextUpdate`); after it, this is stale.
+    pub next_update: Option<OffsetDateTime>,
     /// Certificates that sign it and are not above the certificate itself: a delegated responder, an indirect CRL's issuer.
     pub signers: Vec<Certificate>,
 }

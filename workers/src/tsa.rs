@@ -1,7 +1,7 @@
 //! Timestamps (RFC 3161 with RFC 5816, profile of EN 319 422): a `TimeStampReq` in, a `TimeStampResp` out.
 //!
-//! A digest instead of a request gives the bare token over it, which is how other workers get their timestamps in process. The CMS
-//! inside is built and verified in `crate::cades`, which knows nothing of timestamps.
+//! The CMS inside is built in `crate::cades`, which knows nothing of timestamps; [`crate::timestamp`] is the other side, which asks
+//! for timestamps and judges them, ours before their release too.
 //!
 //! 2026-11-21, serial numbers: 48 bits of time in milliseconds and 110 random ones, made anew for every token, not numbers given
 //! out by the database. Tokens of one millisecond alone can collide: a thousand in every millisecond for a hundred years, over any
@@ -17,23 +17,18 @@ mod prepare;
 mod query;
 pub mod refusal;
 pub mod response;
-mod token;
 
 use cryptotoken_api::DigestAlgorithm;
 use serde::{Deserialize, Serialize};
 
 pub use self::accuracy::Accuracy;
 pub use self::policy_id::PolicyId;
-pub use self::query::test_query;
-pub use self::token::token_time;
 use crate::config::{ConfigError, Fields};
 
 /// Media type of a `TimeStampReq` (RFC 3161, section 3.4).
 pub const QUERY_MEDIA_TYPE: &str = "application/timestamp-query";
 /// Media type of a `TimeStampResp` (RFC 3161, section 3.4).
 pub const REPLY_MEDIA_TYPE: &str = "application/timestamp-reply";
-/// Media type of a `TimeStampToken` by itself (EN 319 162-1).
-pub const TOKEN_MEDIA_TYPE: &str = "application/vnd.etsi.timestamp-token";
 
 /// Options of `timestamp`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

@@ -11,6 +11,8 @@ use crate::clock::Clock;
 use crate::config::WorkerConfig;
 use crate::error::WorkerError;
 use crate::level::SignatureLevel;
+use crate::revocation::RevocationSource;
+use crate::timestamp::TimestampSource;
 
 /// A configured signing service without its key. Safe to share between threads; every call blocks.
 pub trait Worker: Send + Sync {
@@ -107,6 +109,10 @@ pub struct SigningEnvironment<'a> {
     pub signer: &'a dyn Signer,
     /// The time.
     pub clock: &'a dyn Clock,
+    /// Where timestamps come from; `None` where there is no network, as on the command line.
+    pub timestamps: Option<&'a dyn TimestampSource>,
+    /// Where revocation information comes from; `None` likewise.
+    pub revocation: Option<&'a dyn RevocationSource>,
     /// When the caller stops waiting.
     pub deadline: Instant,
 }

@@ -1,12 +1,14 @@
 //! Workers: what `sigillo worker` does.
 
 use bytes::Bytes;
-use cryptotoken_api::{CertificateChain, Credential, CredentialState};
+use cryptotoken_api::{CertificateChain, Credential, CredentialState, DigestAlgorithm, DtbsRepresentation};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use store::{CredentialRecord, DEFAULT_OWNER, KeyUse, NewWorker, SigningContext, WorkerRecord};
 use time::OffsetDateTime;
 use uuid::Uuid;
+use workers::timestamp::TimestampRequest;
+use workers::tsa::TsaConfig;
 use workers::{
     DocumentContent, FormatConfig, SignerDocument, SigningEnvironment, SigningParameters, SigningRequest, SystemClock,
     WorkerConfig, WorkerKind,
@@ -120,9 +122,7 @@ pub fn test(node: &Node, actor: &Actor, name: &str) -> Result<WorkerView, Admini
         FormatConfig::Plain(_) | FormatConfig::Cades(_) => TEST.into(),
         FormatConfig::Xades(_) => "<test>A test of this worker, signed by an administrator.</test>\n".into(),
         FormatConfig::Pades(_) => include_bytes!("worker/test.pdf").as_slice().into(),
-        FormatConfig::Timestamp(options) => workers::tsa::test_query(TEST.as_bytes(), options)
-            .map_err(|error| AdministrationError::Refused(error.to_string()))?
-            .into(),
+        FormatConfig::Timestamp(options) => query(options)?.into(),
     };
     let context = SigningContext {
         request_id: Uuid::now_v7(),
@@ -140,12 +140,26 @@ pub fn test(node: &Node, actor: &Actor, name: &str) -> Result<WorkerView, Admini
         document: SignerDocument { content, media_type: None },
         parameters: SigningParameters::default(),
     };
-    let environment =
-        SigningEnvironment { credential: &credential, signer: &signer, clock: &SystemClock, deadline: node.deadline() };
+    let environment = SigningEnvironment {
+        credential: &credential,
+        signer: &signer,
+        clock: &SystemClock,
+        timestamps: None,
+        revocation: None,
+        deadline: node.deadline(),
+    };
     let signed = workers::kind::build(config).process(&request, &environment);
     signer.settle()?;
     signed?;
     view(&record, Some(&stored))
+}
+
+fn query(options: &TsaConfig) -> Result<Vec<u8>, AdministrationError> {
+    let refused = |error: &dyn std::error::Error| AdministrationError::Refused(error.to_string());
+    let algorithm = options.accepted_digests.first().copied().unwrap_or(DigestAlgorithm::Sha256);
+    let imprint = DtbsRepresentation::new(algorithm, algorithm.digest(TEST.as_bytes()));
+    let query = TimestampRequest::new(imprint.map_err(|error| refused(&error))?, None);
+    query.map_err(|error| refused(&error))?.to_der().map_err(|error| refused(&error))
 }
 
 /// What workers are tried with.

@@ -12,6 +12,7 @@ use der::asn1::OctetString;
 
 use super::attributes::issuer_and_serial_number;
 use crate::error::Discrepancy;
+use crate::tlv::{CONTEXT_0, OCTET_STRING, SEQUENCE, SET, header, tlv};
 
 /// The CMS of one signer. `content` is encapsulated when given, else the signature is detached.
 ///
@@ -73,9 +74,9 @@ fn encode(
     let certificates = if certificates.is_empty() { Vec::new() } else { tlv(CONTEXT_0, &certificates) };
 
     let version = [0x02, 0x01, version(content_type)];
-    let digest_algorithms = tlv(SET, &[&algorithm.digest().identifier().to_der()?]);
+    let digest_algorithms = tlv(SET, &[algorithm.digest().identifier().to_der()?]);
     let content_type = content_type.to_der()?;
-    let trailer = [certificates, tlv(SET, &[&signer_info.to_der()?])].concat();
+    let trailer = [certificates, tlv(SET, &[signer_info.to_der()?])].concat();
 
     // From the inside out: each header needs the length of what it holds.
     let content_length = content.as_ref().map(Bytes::len);
@@ -106,42 +107,4 @@ fn encode(
 /// Version of a `SignedData` with X.509 certificates whose signers are named by issuer and serial number (RFC 5652, section 5.1).
 pub(crate) fn version(content_type: ObjectIdentifier) -> u8 {
     if content_type == ID_DATA { 1 } else { 3 }
-}
-
-const OCTET_STRING: u8 = 0x04;
-const SEQUENCE: u8 = 0x30;
-const SET: u8 = 0x31;
-const CONTEXT_0: u8 = 0xa0;
-
-// X.690, section 8.1.3: the shortest definite form.
-fn header(tag: u8, length: usize) -> Vec<u8> {
-    let octets = length.to_be_bytes();
-    let significant: Vec<u8> = octets.into_iter().skip_while(|octet| *octet == 0).collect();
-    let mut header = vec![tag];
-    if length >= 0x80 {
-        // At most eight octets of length, so this fits beside the high bit.
-        header.push(0x80 | u8::try_from(significant.len()).unwrap_or(8));
-        header.extend(significant);
-    } else {
-        header.extend(significant.last().copied().or(Some(0)));
-    }
-    header
-}
-
-fn tlv(tag: u8, values: &[&[u8]]) -> Vec<u8> {
-    let value = values.concat();
-    [header(tag, value.len()), value].concat()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::header;
-
-    #[test]
-    fn lengths_take_the_shortest_form() {
-        assert_eq!(header(0x30, 0), [0x30, 0x00]);
-        assert_eq!(header(0x30, 0x7f), [0x30, 0x7f]);
-        assert_eq!(header(0x30, 0x80), [0x30, 0x81, 0x80]);
-        assert_eq!(header(0x30, 0x1_0000), [0x30, 0x83, 0x01, 0x00, 0x00]);
-    }
 }

@@ -9,8 +9,7 @@ use der::{Any, Decode, Encode, Sequence};
 use spki::AlgorithmIdentifierOwned;
 use time::OffsetDateTime;
 
-use super::attributes::{issuer_and_serial_number, signed_attributes_of};
-use super::signed_data::version;
+use super::attributes::{issuer_and_serial_number, signed_attributes};
 use crate::create::SignatureContext;
 use crate::error::Discrepancy;
 
@@ -52,30 +51,6 @@ pub(crate) fn verify_signed_data(
     signing_time: Option<OffsetDateTime>,
     content_digest: impl FnOnce(Option<&[u8]>) -> Option<Vec<u8>>,
 ) -> Result<(), Discrepancy> {
-    let expected = Expected { content_type: ID_DATA, signing_time, certificates: true };
-    verify_signed_data_of(cms, context, &expected, content_digest)
-}
-
-/// What a CMS signature must be like.
-pub(crate) struct Expected {
-    /// Type of the content.
-    pub(crate) content_type: ObjectIdentifier,
-    /// Value of that attribute, which must not be there without one.
-    pub(crate) signing_time: Option<OffsetDateTime>,
-    /// Whether it carries the signer's chain, or no certificate at all.
-    pub(crate) certificates: bool,
-}
-
-/// The same for content of any type.
-///
-/// # Errors
-/// The first [`Discrepancy`] found.
-pub(crate) fn verify_signed_data_of(
-    cms: &[u8],
-    context: &SignatureContext<'_>,
-    expected: &Expected,
-    content_digest: impl FnOnce(Option<&[u8]>) -> Option<Vec<u8>>,
-) -> Result<(), Discrepancy> {
     let unreadable = |error: der::Error| Discrepancy::Unreadable(error.to_string());
     let odd = |what: &str| Discrepancy::Unreadable(what.to_owned());
 
@@ -84,10 +59,8 @@ pub(crate) fn verify_signed_data_of(
         return Err(odd("the CMS is no SignedData"));
     }
     let signed_data: SignedData<'_> = outer.content.decode_as().map_err(unreadable)?;
-    if signed_data.encapsulated.content_type != expected.content_type
-        || signed_data.version != version(expected.content_type)
-    {
-        return Err(odd("the CMS is over content of another type, or of the wrong version"));
+    if signed_data.version != 1 || signed_data.encapsulated.content_type != ID_DATA {
+        return Err(odd("the CMS is no SignedData of version 1 over id-data"));
     }
     let signers: SetOfVec<SignerInfo> = signed_data.signer_infos.decode_as().map_err(unreadable)?;
     if signers.to_der().map_err(unreadable)? != signed_data.signer_infos.to_der().map_err(unreadable)? {
@@ -100,11 +73,8 @@ pub(crate) fn verify_signed_data_of(
         Some(set) => set.iter().map(Encode::to_der).collect::<der::Result<_>>().map_err(unreadable)?,
         None => Vec::new(),
     };
-    let mut chain = context.credential.chain.without_root().map(Certificate::der);
-    if !expected.certificates && signed_data.certificates.is_some() {
-        return Err(odd("the CMS carries certificates that nobody asked for"));
-    }
-    if expected.certificates && !chain.all(|der| embedded.iter().any(|each| each == der)) {
+    let chain = context.credential.chain.without_root();
+    if !chain.map(Certificate::der).all(|der| embedded.iter().any(|each| each == der)) {
         return Err(odd("the CMS does not carry the signing certificate and its chain"));
     }
     if signed_data.digest_algorithms.as_slice() != [context.algorithm.digest().identifier()] {
@@ -122,10 +92,8 @@ pub(crate) fn verify_signed_data_of(
     let Some(digest) = digest.filter(|digest| message_digest(attributes).as_ref() == Some(digest)) else {
         return Err(Discrepancy::Digest("the content"));
     };
-    let attributes_expected =
-        signed_attributes_of(expected.content_type, &digest, leaf, context.algorithm, expected.signing_time)
-            .map_err(unreadable)?;
-    if *attributes != attributes_expected {
+    let expected = signed_attributes(&digest, leaf, context.algorithm, signing_time).map_err(unreadable)?;
+    if *attributes != expected {
         return Err(odd("the signed attributes are not those of this certificate, time and content type"));
     }
     let octets = signer.signature.as_bytes();

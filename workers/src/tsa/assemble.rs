@@ -4,7 +4,7 @@ use cryptotoken_api::{SignatureValue, ToBeSigned};
 
 use super::info::TST_INFO;
 use super::prepare::PreparedToken;
-use super::{REPLY_MEDIA_TYPE, TOKEN_MEDIA_TYPE, response};
+use super::{REPLY_MEDIA_TYPE, response};
 use crate::cades::signed_data::signed_data_of;
 use crate::create::Prepared;
 use crate::error::Discrepancy;
@@ -17,7 +17,7 @@ impl Prepared for PreparedToken {
 
     fn assemble(self, value: &SignatureValue) -> Result<SignedDocument, Discrepancy> {
         let embedded = self.certificates.then_some(&self.chain);
-        let segments = signed_data_of(
+        let token = signed_data_of(
             TST_INFO,
             Some(self.info),
             embedded,
@@ -26,11 +26,7 @@ impl Prepared for PreparedToken {
             self.signed_attributes,
             value,
         )?;
-        if !self.reply {
-            return Ok(SignedDocument { segments, media_type: TOKEN_MEDIA_TYPE.into(), level: None });
-        }
-        let reply =
-            response::granted(&segments.concat()).map_err(|error| Discrepancy::Unreadable(error.to_string()))?;
+        let reply = response::granted(&token.concat()).map_err(|error| Discrepancy::Unreadable(error.to_string()))?;
         Ok(SignedDocument { segments: vec![reply.into()], media_type: REPLY_MEDIA_TYPE.into(), level: None })
     }
 }

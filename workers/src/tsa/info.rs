@@ -26,7 +26,7 @@ pub(super) struct TstInfo {
     policy: ObjectIdentifier,
     message_imprint: Any,
     pub(super) serial_number: Int,
-    pub(super) gen_time: Any,
+    gen_time: Any,
     #[asn1(optional = "true")]
     accuracy: Option<AccuracyFields>,
     #[asn1(default = "Default::default")]

@@ -23,8 +23,6 @@ pub struct PreparedToken {
     pub(super) algorithm: SignatureAlgorithm,
     pub(super) signed_attributes: SignedAttributes,
     pub(super) data_to_be_signed: DataToBeSigned,
-    /// Whether the token goes into a `TimeStampResp`.
-    pub(super) reply: bool,
 }
 
 impl SignatureFormat for TsaConfig {
@@ -56,7 +54,6 @@ impl SignatureFormat for TsaConfig {
             algorithm,
             signed_attributes,
             data_to_be_signed,
-            reply: matches!(document.content, DocumentContent::Memory(_)),
         })
     }
 
@@ -71,10 +68,12 @@ impl SignatureFormat for TsaConfig {
 }
 
 impl TsaConfig {
-    pub(super) fn query(&self, document: &SignerDocument) -> Result<Query, TimestampRefusal> {
+    pub(super) fn query(&self, document: &SignerDocument) -> Result<Query, WorkerError> {
         match &document.content {
-            DocumentContent::Memory(octets) => Query::parse(octets, self),
-            DocumentContent::Digest(digest) => Query::of_digest(digest, self),
+            DocumentContent::Memory(octets) => Ok(Query::parse(octets, self)?),
+            DocumentContent::Digest(_) => {
+                Err(WorkerError::DigestNotAllowed { reason: "it answers requests for timestamps" })
+            }
         }
     }
 

@@ -1,7 +1,6 @@
 //! The `TimeStampReq` (RFC 3161, section 2.4.1): foreign bytes, read strictly.
 
 use const_oid::ObjectIdentifier;
-use cryptotoken_api::{DigestAlgorithm, DtbsRepresentation};
 use der::asn1::{Int, Null, OctetString};
 use der::{Any, Decode, Encode, Sequence};
 use spki::AlgorithmIdentifierOwned;
@@ -73,14 +72,6 @@ impl Query {
         }
         Ok(Self { imprint: request.message_imprint, policy, nonce: request.nonce, certificates: request.cert_req })
     }
-
-    /// What stands for a request in process: the default policy, no nonce, certificates.
-    pub(super) fn of_digest(digest: &DtbsRepresentation, options: &TsaConfig) -> Result<Self, TimestampRefusal> {
-        let malformed = |error: der::Error| TimestampRefusal::Malformed(error.to_string());
-        let imprint = imprint(digest).map_err(malformed)?;
-        check_imprint(&imprint, options)?;
-        Ok(Self { imprint, policy: options.policy.0, nonce: None, certificates: true })
-    }
 }
 
 fn check_imprint(imprint: &Any, options: &TsaConfig) -> Result<(), TimestampRefusal> {
@@ -98,29 +89,4 @@ fn check_imprint(imprint: &Any, options: &TsaConfig) -> Result<(), TimestampRefu
     }
     let found = digest.as_bytes().len();
     if found == known.length() { Ok(()) } else { Err(TimestampRefusal::ImprintLength { algorithm: known, found }) }
-}
-
-fn imprint(digest: &DtbsRepresentation) -> der::Result<Any> {
-    let digest =
-        MessageImprint { algorithm: digest.algorithm().identifier(), digest: OctetString::new(digest.digest())? };
-    Any::encode_from(&digest)
-}
-
-/// A request that asks a worker with these options for a timestamp over some bytes, to see that the worker works.
-///
-/// # Errors
-/// Only when the DER encoder fails, which would be a bug.
-pub fn test_query(octets: &[u8], options: &TsaConfig) -> der::Result<Vec<u8>> {
-    let algorithm = options.accepted_digests.first().copied().unwrap_or(DigestAlgorithm::Sha256);
-    let digest =
-        MessageImprint { algorithm: algorithm.identifier(), digest: OctetString::new(algorithm.digest(octets))? };
-    let request = TimeStampReq {
-        version: Int::new(&[1])?,
-        message_imprint: Any::encode_from(&digest)?,
-        policy: None,
-        nonce: None,
-        cert_req: true,
-        extensions: None,
-    };
-    request.to_der()
 }

@@ -98,6 +98,8 @@ impl SoftwareKey {
             credential: &credential,
             signer: &signer,
             clock: &SystemClock,
+            timestamps: None,
+            revocation: None,
             deadline: Instant::now() + Duration::from_secs(30),
         };
         workers::kind::build(config).process(&request, &environment)
