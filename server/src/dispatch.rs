@@ -222,6 +222,7 @@ impl Shared {
                     timestamps: None,
                     revocation: None,
                     deadline,
+                    level: prepared.worker.config().level(),
                 };
                 documents.push(prepared.worker.process(request, &environment)?);
             }
@@ -232,7 +233,9 @@ impl Shared {
         let outcomes: Vec<Receipt> = signers.iter().flat_map(AuditedSigner::take_outcomes).collect();
         let event = match &result {
             // A refusal before any use of the key is no failure of a signature.
-            Err(error) if outcomes.is_empty() => refusal(grant.client(), &grant.worker().name, request_id, error),
+            Err(error) if !signers.iter().any(AuditedSigner::was_asked) => {
+                refusal(grant.client(), &grant.worker().name, request_id, error)
+            }
             other => completion(grant, request_id, other, signers.iter().any(AuditedSigner::may_have_signed)),
         };
         // Nothing is sent before every outcome and the end of the request are durable.

@@ -70,6 +70,7 @@ impl<'a> LocalTsa<'a> {
             deadline,
             timestamps: None,
             revocation: None,
+            level: prepared.worker.config().level(),
         };
         let signed = prepared.worker.process(&request, &environment);
         // What the outer request does with the token rests on it.

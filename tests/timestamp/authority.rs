@@ -53,6 +53,17 @@ impl Authority {
         Self { service, client, files: AtomicUsize::new(0) }
     }
 
+    /// A revocation list of the authority that certified the units, empty, DER: EU DSS takes no timestamp without one.
+    pub(crate) fn revocation_list(&self, unit: &str) -> PathBuf {
+        let folder = self.service.folder().join("pki");
+        let (pem, der) = (folder.join("list.pem"), folder.join("list.crl"));
+        let mut openssl = Command::new("openssl");
+        openssl.args(["ca", "-gencrl", "-crldays", "30", "-md", "sha256", "-keyfile", "root.key", "-cert", "root.pem"]);
+        run(openssl.args(["-config", &format!("{unit}.ca"), "-out"]).arg(&pem).current_dir(&folder));
+        run(Command::new("openssl").args(["crl", "-outform", "DER", "-in"]).arg(&pem).arg("-out").arg(&der));
+        der
+    }
+
     /// A new file.
     pub(crate) fn file(&self, ending: &str) -> PathBuf {
         let number = self.files.fetch_add(1, Ordering::Relaxed);

@@ -23,7 +23,7 @@ fn tokens_for_requests_made_by_openssl_are_valid_for_openssl_eu_dss_and_pyhanko(
     let more = |scheme: &str| trusted(&format!("accepted_policies = [\"{second}\"]\n{scheme}"));
     let workers: Vec<_> = SIGNERS.iter().map(|(name, spec, scheme)| (*name, *spec, more(scheme))).collect();
     let authority = Authority::new(&workers);
-    let root = authority.service.pki().root();
+    let (root, list) = (authority.service.pki().root(), authority.revocation_list("tsu-rsa-3072"));
     let (data, other) = (fixture("binary/64k.bin"), fixture("binary/crlf.txt"));
     let (mut genuine, mut crossed) = (Vec::new(), Vec::new());
     for (worker, spec, _) in SIGNERS {
@@ -49,7 +49,8 @@ fn tokens_for_requests_made_by_openssl_are_valid_for_openssl_eu_dss_and_pyhanko(
 
                 let token = reply.token();
                 let question = |data: &std::path::Path| {
-                    Question::new("timestamp", &token).with("--root", &root).with("--detached", data)
+                    let question = Question::new("timestamp", &token).with("--root", &root).with("--detached", data);
+                    question.with("--crl", &list)
                 };
                 let helped =
                     |question: Question| if carries { question } else { question.with("--cert", &certificate) };

@@ -3,8 +3,10 @@
 //! The pieces that PAdES shares are here too: signed attributes, the CMS structure and its verification. Nothing here
 //! knows of PDF.
 
+mod archive;
 mod assemble;
 pub(crate) mod attributes;
+mod augment;
 mod check;
 mod prepare;
 mod rebuild;

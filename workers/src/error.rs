@@ -4,7 +4,9 @@ use cryptotoken_api::verification::VerificationError;
 use cryptotoken_api::{CredentialState, Purpose, SignerError};
 use time::OffsetDateTime;
 
+use crate::augmentation::AugmentationFault;
 use crate::kind::WorkerKind;
+use crate::level::SignatureLevel;
 use crate::pades::refusal::PdfRefusal;
 use crate::timestamp::TimestampError;
 use crate::tsa::refusal::TimestampRefusal;
@@ -47,6 +49,9 @@ pub enum WorkerError {
     /// The document is not XML that can be signed; the source says what is wrong and where.
     #[error("the XML document cannot be signed: {0}")]
     Xml(#[from] XmlError),
+    /// The signature cannot be brought to a higher level.
+    #[error(transparent)]
+    Augmentation(#[from] AugmentationFault),
     /// A parameter is not open to callers, unknown, or of the wrong form.
     #[error("parameter \"{name}\" is not acceptable: {reason}")]
     Parameter {
@@ -126,6 +131,13 @@ pub enum WorkerError {
         algorithm: cryptotoken_api::SignatureAlgorithm,
     },
 
+    /// There is no network here, or no source is set up, and the level needs one.
+    #[error("level {level} needs timestamps and revocation information, and there is no source of them here")]
+    NoServices {
+        /// The level.
+        level: SignatureLevel,
+    },
+
     // The token failed.
     /// The crypto token made no signature; the source says whether waiting helps.
     #[error("the crypto token did not sign")]
@@ -166,6 +178,9 @@ pub enum Discrepancy {
     /// Our own output cannot be read back.
     #[error("the final bytes cannot be read back: {0}")]
     Unreadable(String),
+    /// What was added for the long term cannot be read back, or does not cover the signature.
+    #[error("the augmented signature is not right: {0}")]
+    Augmentation(#[source] AugmentationFault),
     /// The value does not fit the room reserved for it.
     #[error("the signature needs {needed} octets, {reserved} were reserved")]
     Room {
@@ -209,6 +224,7 @@ impl WorkerError {
             Self::DigestOnly
             | Self::DigestAlgorithm { .. }
             | Self::DigestNotAllowed { .. }
+            | Self::Augmentation(_)
             | Self::Pdf(_)
             | Self::Xml(_) => Fault::Document,
             Self::NoTimestamp(TimestampRefusal::Clock(_) | TimestampRefusal::ClockError { .. }) => Fault::Clock,
@@ -233,7 +249,16 @@ impl WorkerError {
                 _ => Fault::Revocation,
             },
             Self::Withheld(_) => Fault::Withheld,
-            Self::Encoding(_) | Self::Randomness(_) => Fault::Service,
+            Self::Encoding(_) | Self::Randomness(_) | Self::NoServices { .. } => Fault::Service,
+        }
+    }
+    /// Whether it is an outage of a service of others: only that lets a level degrade (promise 7).
+    #[must_use]
+    pub const fn is_outage(&self) -> bool {
+        match self {
+            Self::Timestamp(error) => matches!(error, TimestampError::Unavailable { .. }),
+            Self::ValidationData(error) => error.is_outage(),
+            _ => false,
         }
     }
 }

@@ -6,11 +6,13 @@ use cryptotoken_api::Purpose;
 use serde::{Deserialize, Serialize};
 
 use crate::config::{FormatConfig, WorkerConfig};
-use crate::create::{SignatureFormat, create};
+use crate::create::{SignatureFormat, augment, create};
 use crate::error::WorkerError;
 use crate::level::SignatureLevel;
 use crate::tsa;
-use crate::worker::{SignedDocument, SigningEnvironment, SigningRequest, Worker};
+use crate::worker::{
+    AugmentationEnvironment, AugmentationRequest, SignedDocument, SigningEnvironment, SigningRequest, Worker,
+};
 
 /// Kind of a worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -121,5 +123,13 @@ impl<F: SignatureFormat + Send + Sync> Worker for FormatWorker<F> {
         environment: &SigningEnvironment<'_>,
     ) -> Result<SignedDocument, WorkerError> {
         create(&self.format, &self.config, request, environment)
+    }
+
+    fn augment(
+        &self,
+        request: &AugmentationRequest,
+        environment: &AugmentationEnvironment<'_>,
+    ) -> Result<SignedDocument, WorkerError> {
+        augment(&self.format, &self.config, request, environment)
     }
 }

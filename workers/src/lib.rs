@@ -12,6 +12,7 @@
 //! A new format is one folder (`prepare.rs`, `assemble.rs`, `attributes.rs`, `check.rs`) and one arm in [`kind`].
 //! Layer 1: no PKCS#11, no HTTP, no SQL, and no knowledge of who the caller is.
 
+pub mod augmentation;
 pub mod cades;
 pub mod certificate_extensions;
 pub mod certification_path;
@@ -43,5 +44,6 @@ pub use revocation::{RevocationError, RevocationEvidence, RevocationInfo, Revoca
 pub use timestamp::{TimestampError, TimestampRequest, TimestampSource, TimestampToken};
 pub use validation_data::{Collection, Subject, SubjectRole, ValidationData, ValidationDataError};
 pub use worker::{
-    DocumentContent, SignedDocument, SignerDocument, SigningEnvironment, SigningParameters, SigningRequest, Worker,
+    AugmentationEnvironment, AugmentationRequest, DocumentContent, SignedDocument, SignerDocument, SigningEnvironment,
+    SigningParameters, SigningRequest, Worker,
 };

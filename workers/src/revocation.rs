@@ -1,5 +1,11 @@
 //! The port to revocation information (RFC 6960 OCSP, RFC 5280 CRL); no network code is here.
 
+pub mod armour;
+pub mod crl;
+pub mod ocsp;
+mod signature;
+mod validity;
+
 use std::time::Instant;
 
 use bytes::Bytes;

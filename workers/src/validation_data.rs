@@ -208,6 +208,3 @@ impl Collection<'_> {
         Ok(path)
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -28,6 +28,16 @@ pub trait Worker: Send + Sync {
         request: &SigningRequest,
         environment: &SigningEnvironment<'_>,
     ) -> Result<SignedDocument, WorkerError>;
+
+    /// Brings a signature, which others may have made, to the worker's level: [`crate::create::augment`]. Uses no key.
+    ///
+    /// # Errors
+    /// See [`WorkerError`]; the signature is as it was.
+    fn augment(
+        &self,
+        request: &AugmentationRequest,
+        environment: &AugmentationEnvironment<'_>,
+    ) -> Result<SignedDocument, WorkerError>;
 }
 
 /// What a caller wants signed (SD in EN 319 102-1).
@@ -115,6 +125,41 @@ pub struct SigningEnvironment<'a> {
     pub revocation: Option<&'a dyn RevocationSource>,
     /// When the caller stops waiting.
     pub deadline: Instant,
+    /// The level to reach: the worker's own, or a lower one where a test makes do without network.
+    pub level: SignatureLevel,
+}
+
+impl<'a> SigningEnvironment<'a> {
+    /// What of it augmentation needs: everything but the key.
+    #[must_use]
+    pub const fn augmentation(&self) -> AugmentationEnvironment<'a> {
+        let Self { clock, timestamps, revocation, deadline, level, .. } = *self;
+        AugmentationEnvironment { clock, timestamps, revocation, deadline, level }
+    }
+}
+
+/// A signature to be brought to a higher level.
+#[derive(Clone, Debug)]
+pub struct AugmentationRequest {
+    /// The signature, with the document in it or not.
+    pub signature: Bytes,
+    /// The document of a detached signature.
+    pub document: Option<DocumentContent>,
+}
+
+/// What is lent to a worker that augments a signature.
+#[derive(Clone, Copy)]
+pub struct AugmentationEnvironment<'a> {
+    /// The time.
+    pub clock: &'a dyn Clock,
+    /// Where timestamps come from.
+    pub timestamps: Option<&'a dyn TimestampSource>,
+    /// Where revocation information comes from.
+    pub revocation: Option<&'a dyn RevocationSource>,
+    /// When the caller stops waiting.
+    pub deadline: Instant,
+    /// The level to reach.
+    pub level: SignatureLevel,
 }
 
 /// The result (SDO in EN 319 102-1).
@@ -126,6 +171,8 @@ pub struct SignedDocument {
     pub media_type: String,
     /// The level reached; `None` for plain signatures, which have none.
     pub level: Option<SignatureLevel>,
+    /// Why the level is lower than the worker's; `None` when it is not.
+    pub degraded: Option<String>,
 }
 
 impl SignedDocument {

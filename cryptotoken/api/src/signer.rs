@@ -21,4 +21,13 @@ pub trait Signer: Send + Sync {
     /// [`SignerError::Busy`] when no session was free in time (retry later); [`SignerError::DataRequired`] when only
     /// a digest was given and the token hashes by itself (retrying cannot help); the others as they say.
     fn sign(&self, to_be_signed: ToBeSigned<'_>, deadline: Instant) -> Result<SignatureValue, SignerError>;
+
+    /// Waits until the outcome of every signature so far is on record, where a record is kept. What rests on a signature and
+    /// leaves the service, such as a timestamp over it, comes after. Blocks.
+    ///
+    /// # Errors
+    /// [`SignerError::NotRecorded`]: the signature must not leave the service.
+    fn settle(&self) -> Result<(), SignerError> {
+        Ok(())
+    }
 }

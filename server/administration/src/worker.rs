@@ -10,8 +10,8 @@ use uuid::Uuid;
 use workers::timestamp::TimestampRequest;
 use workers::tsa::TsaConfig;
 use workers::{
-    DocumentContent, FormatConfig, SignerDocument, SigningEnvironment, SigningParameters, SigningRequest, SystemClock,
-    WorkerConfig, WorkerKind,
+    DocumentContent, FormatConfig, SignatureLevel, SignerDocument, SigningEnvironment, SigningParameters,
+    SigningRequest, SystemClock, WorkerConfig, WorkerKind,
 };
 
 use crate::{Actor, AdministrationError, Items, Node, qualified};
@@ -147,6 +147,8 @@ pub fn test(node: &Node, actor: &Actor, name: &str) -> Result<WorkerView, Admini
         timestamps: None,
         revocation: None,
         deadline: node.deadline(),
+        // The key and the format are tested, without network.
+        level: SignatureLevel::BaselineB,
     };
     let signed = workers::kind::build(config).process(&request, &environment);
     signer.settle()?;

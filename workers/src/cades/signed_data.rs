@@ -2,19 +2,21 @@
 //!
 //! Certificates go in as issued: a structure that decodes and encodes them again may change them.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
-use cms::signed_data::{SignedAttributes, SignerIdentifier, SignerInfo};
-use const_oid::ObjectIdentifier;
+use cms::signed_data::SignedAttributes;
 use const_oid::db::rfc5911::{ID_DATA, ID_SIGNED_DATA};
-use cryptotoken_api::{CertificateChain, SignatureAlgorithm, SignatureScheme, SignatureValue};
+use cryptotoken_api::signature_value::MalformedSignature;
+use cryptotoken_api::{Certificate, CertificateChain, SignatureAlgorithm, SignatureScheme, SignatureValue};
 use der::Encode;
-use der::asn1::OctetString;
 
 use super::attributes::issuer_and_serial_number;
 use crate::error::Discrepancy;
-use crate::tlv::{CONTEXT_0, OCTET_STRING, SEQUENCE, SET, header, tlv};
+use crate::tlv::{CONTEXT_0, CONTEXT_1, INTEGER, OCTET_STRING, SEQUENCE, SET, header, tlv};
 
-/// The CMS of one signer. `content` is encapsulated when given, else the signature is detached.
+/// The CMS of one signer. `content` is encapsulated when given, else the signature is detached; `unsigned` are unsigned
+/// attributes, DER.
 ///
 /// # Errors
 /// [`Discrepancy`] when the value cannot be encoded; the signature has been made by then.
@@ -22,61 +24,67 @@ pub(crate) fn signed_data(
     content: Option<Bytes>,
     chain: &CertificateChain,
     algorithm: SignatureAlgorithm,
-    signed_attributes: SignedAttributes,
+    signed_attributes: &SignedAttributes,
     value: &SignatureValue,
+    unsigned: &[Vec<u8>],
 ) -> Result<Vec<Bytes>, Discrepancy> {
-    signed_data_of(ID_DATA, content, Some(chain), chain, algorithm, signed_attributes, value)
-}
-
-/// The same over content of any type, with the certificates of `embedded` or none.
-///
-/// # Errors
-/// As [`signed_data`].
-pub(crate) fn signed_data_of(
-    content_type: ObjectIdentifier,
-    content: Option<Bytes>,
-    embedded: Option<&CertificateChain>,
-    chain: &CertificateChain,
-    algorithm: SignatureAlgorithm,
-    signed_attributes: SignedAttributes,
-    value: &SignatureValue,
-) -> Result<Vec<Bytes>, Discrepancy> {
-    let octets = match algorithm.scheme() {
-        SignatureScheme::Ecdsa => value.to_ecdsa_der()?,
-        _ => value.as_bytes().to_vec(),
-    };
-    encode(content_type, content, embedded, chain, algorithm, signed_attributes, octets)
+    let octets = signature_octets(algorithm, value)?;
+    encode(content, chain, algorithm, signed_attributes, &octets, unsigned)
         .map_err(|error| Discrepancy::Unreadable(error.to_string()))
 }
 
+/// The value as CMS has it: ECDSA in DER (RFC 5753, section 7.2).
+pub(crate) fn signature_octets(
+    algorithm: SignatureAlgorithm,
+    value: &SignatureValue,
+) -> Result<Cow<'_, [u8]>, MalformedSignature> {
+    match algorithm.scheme() {
+        SignatureScheme::Ecdsa => Ok(Cow::Owned(value.to_ecdsa_der()?)),
+        _ => Ok(Cow::Borrowed(value.as_bytes())),
+    }
+}
+
+/// One `SignerInfo` (RFC 5652, section 5.3).
+pub(crate) fn signer_info(
+    signer: &Certificate,
+    algorithm: SignatureAlgorithm,
+    signed_attributes: &SignedAttributes,
+    signature: &[u8],
+    unsigned: &[Vec<u8>],
+) -> der::Result<Vec<u8>> {
+    // RFC 5652, section 5.3: version 1, because the signer is named by issuer and serial number.
+    let mut parts = vec![vec![INTEGER, 0x01, 0x01], issuer_and_serial_number(signer).to_der()?];
+    parts.push(algorithm.digest().identifier().to_der()?);
+    // The same contents as the SET OF that is signed, under the tag [0].
+    let attributes = signed_attributes.to_der()?;
+    parts.push([&[CONTEXT_0], attributes.get(1..).unwrap_or_default()].concat());
+    parts.push(algorithm.identifier()?.to_der()?);
+    parts.push(tlv(OCTET_STRING, &[signature]));
+    if !unsigned.is_empty() {
+        let mut unsigned = unsigned.to_vec();
+        unsigned.sort_unstable();
+        parts.push(tlv(CONTEXT_1, &unsigned));
+    }
+    Ok(tlv(SEQUENCE, &parts))
+}
+
 fn encode(
-    content_type: ObjectIdentifier,
     content: Option<Bytes>,
-    embedded: Option<&CertificateChain>,
     chain: &CertificateChain,
     algorithm: SignatureAlgorithm,
-    signed_attributes: SignedAttributes,
-    signature: Vec<u8>,
+    signed_attributes: &SignedAttributes,
+    signature: &[u8],
+    unsigned: &[Vec<u8>],
 ) -> der::Result<Vec<Bytes>> {
-    let signer_info = SignerInfo {
-        version: cms::content_info::CmsVersion::V1,
-        sid: SignerIdentifier::IssuerAndSerialNumber(issuer_and_serial_number(chain.leaf())),
-        digest_alg: algorithm.digest().identifier(),
-        signed_attrs: Some(signed_attributes),
-        signature_algorithm: algorithm.identifier()?,
-        signature: OctetString::new(signature)?,
-        unsigned_attrs: None,
-    };
+    let signer_info = signer_info(chain.leaf(), algorithm, signed_attributes, signature, unsigned)?;
     // DER sorts the members of a SET by their encodings.
-    let mut certificates: Vec<&[u8]> =
-        embedded.iter().flat_map(|chain| chain.without_root()).map(cryptotoken_api::Certificate::der).collect();
+    let mut certificates: Vec<&[u8]> = chain.without_root().map(cryptotoken_api::Certificate::der).collect();
     certificates.sort_unstable();
-    let certificates = if certificates.is_empty() { Vec::new() } else { tlv(CONTEXT_0, &certificates) };
 
-    let version = [0x02, 0x01, version(content_type)];
+    let version = [0x02, 0x01, 0x01];
     let digest_algorithms = tlv(SET, &[algorithm.digest().identifier().to_der()?]);
-    let content_type = content_type.to_der()?;
-    let trailer = [certificates, tlv(SET, &[signer_info.to_der()?])].concat();
+    let content_type = ID_DATA.to_der()?;
+    let trailer = [tlv(CONTEXT_0, &certificates), tlv(SET, &[signer_info])].concat();
 
     // From the inside out: each header needs the length of what it holds.
     let content_length = content.as_ref().map(Bytes::len);
@@ -102,9 +110,4 @@ fn encode(
         Some(content) => vec![prefix.into(), content, trailer.into()],
         None => vec![[prefix, trailer].concat().into()],
     })
-}
-
-/// Version of a `SignedData` with X.509 certificates whose signers are named by issuer and serial number (RFC 5652, section 5.1).
-pub(crate) fn version(content_type: ObjectIdentifier) -> u8 {
-    if content_type == ID_DATA { 1 } else { 3 }
 }

@@ -100,6 +100,7 @@ impl SoftwareKey {
             clock: &SystemClock,
             timestamps: None,
             revocation: None,
+            level: config.level(),
             deadline: Instant::now() + Duration::from_secs(30),
         };
         workers::kind::build(config).process(&request, &environment)

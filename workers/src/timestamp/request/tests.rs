@@ -73,7 +73,7 @@ fn a_token_of_openssl_is_accepted_and_keeps_its_octets_and_fractions_of_a_second
     assert!(answer.ends_with(&token.der));
     assert!((token.time - OffsetDateTime::now_utc()).abs() < time::Duration::seconds(60), "{}", token.time);
     assert_eq!(token.signer.subject(), "CN=Unit,O=Test,C=EE");
-    assert_eq!(token.certificates, [token.signer.clone()]);
+    assert_eq!(token.certificates, std::slice::from_ref(&token.signer));
 }
 
 #[test]
