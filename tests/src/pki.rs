@@ -20,6 +20,8 @@ pub struct Profile {
     pub key_usage: &'static str,
     /// `extendedKeyUsage` as OpenSSL writes it; empty for none.
     pub extended_key_usage: &'static str,
+    /// Whether it says that there is no revocation information on it (`noRevAvail`). EU DSS does not heed that in a timestamp.
+    pub without_revocation: bool,
     /// Lines of OpenSSL's extension section, sections of their own last.
     pub extensions: Vec<String>,
 }
@@ -31,6 +33,7 @@ impl Default for Profile {
             validity: ("0 days", "30 days"),
             key_usage: "critical, digitalSignature, nonRepudiation",
             extended_key_usage: "emailProtection",
+            without_revocation: true,
             extensions: Vec::new(),
         }
     }
@@ -43,6 +46,7 @@ impl Profile {
         Self {
             key_usage: "critical, digitalSignature",
             extended_key_usage: "critical, timeStamping",
+            without_revocation: false,
             ..Self::default()
         }
     }
@@ -75,11 +79,15 @@ impl TestPki {
     pub fn certify(&self, request: &Path, profile: &Profile) -> PathBuf {
         let name = request.file_stem().expect("a name").to_string_lossy().into_owned();
         let mut extensions = format!(
-            "basicConstraints = critical, CA:FALSE\nkeyUsage = {}\nsubjectKeyIdentifier = hash\nauthorityKeyIdentifier = keyid\n2.5.29.56 = ASN1:NULL\n",
+            "basicConstraints = critical, CA:FALSE\nkeyUsage = {}\nsubjectKeyIdentifier = hash\n\
+             authorityKeyIdentifier = keyid\n",
             profile.key_usage
         );
         if !profile.extended_key_usage.is_empty() {
             writeln!(extensions, "extendedKeyUsage = {}", profile.extended_key_usage).expect("a string takes all");
+        }
+        if profile.without_revocation {
+            extensions.push_str("2.5.29.56 = ASN1:NULL\n");
         }
         for line in &profile.extensions {
             writeln!(extensions, "{line}").expect("a string takes all");
