@@ -32,6 +32,12 @@ impl Fixture {
         self.client.sign("cms", b"document")
     }
 
+    /// Signs when what was learnt for the signature before is too old: its time is that of another second.
+    fn sign_later(&self) -> Answer {
+        std::thread::sleep(std::time::Duration::from_millis(1100));
+        self.sign()
+    }
+
     fn state(&self) -> String {
         self.service.sigillo(&["credential", "show", "seal"])["state"].as_str().unwrap().to_owned()
     }
@@ -138,7 +144,7 @@ fn seals_for_the_long_term_follow_the_revocation_matrix() {
     let fixture = Fixture::new("level = \"B-LT\"\nTIMESTAMP\n");
     let (live, leaf) = (&fixture.live, fixture.live.root().with_file_name("seal.pem"));
     let signed = |fixture: &Fixture| {
-        let answer = fixture.sign();
+        let answer = fixture.sign_later();
         assert_eq!(answer.level.as_deref(), Some("B-LT"), "{}", String::from_utf8_lossy(&answer.body));
         let _ = answer.success();
     };
@@ -153,7 +159,7 @@ fn seals_for_the_long_term_follow_the_revocation_matrix() {
     for wrong in [Ocsp::Stale, Ocsp::WrongResponder, Ocsp::WithoutUsage, Ocsp::Down] {
         live.ocsp(wrong);
         live.crl(Crl::Down);
-        withheld(&fixture.sign(), 503, "revocation-unavailable");
+        withheld(&fixture.sign_later(), 503, "revocation-unavailable");
         live.crl(Crl::Proper);
         signed(&fixture);
     }
@@ -161,12 +167,12 @@ fn seals_for_the_long_term_follow_the_revocation_matrix() {
     let index = live.root().with_file_name("issuing.index");
     let known = std::fs::read(&index).unwrap();
     live.forget(&leaf);
-    let detail = withheld(&fixture.sign(), 409, "credential-not-active");
+    let detail = withheld(&fixture.sign_later(), 409, "credential-not-active");
     assert!(detail.contains("unknown"), "{detail}");
     // Revoked after the last check of the status, and known when the information for the seal is fetched.
     std::fs::write(&index, known).unwrap();
     live.revoke(&leaf, "-1 minute");
-    let detail = withheld(&fixture.sign(), 409, "credential-not-active");
+    let detail = withheld(&fixture.sign_later(), 409, "credential-not-active");
     assert!(detail.contains("was revoked on"), "{detail}");
 }
 
@@ -174,7 +180,7 @@ fn seals_for_the_long_term_follow_the_revocation_matrix() {
 fn an_outage_degrades_where_that_is_allowed_and_nothing_else_does() {
     let fixture = Fixture::new("level = \"B-LT\"\ndegrade = \"on-outage\"\nminimum_level = \"B-B\"\nTIMESTAMP\n");
     let level = || {
-        let answer = fixture.sign();
+        let answer = fixture.sign_later();
         let level = answer.level.clone();
         let _ = answer.success();
         level.unwrap()
@@ -186,8 +192,8 @@ fn an_outage_degrades_where_that_is_allowed_and_nothing_else_does() {
     fixture.live.timestamp(Timestamp::Down);
     assert_eq!(level(), "B-B");
     fixture.live.timestamp(Timestamp::WrongNonce);
-    told(&fixture.sign(), 503, "timestamp-unavailable");
+    told(&fixture.sign_later(), 503, "timestamp-unavailable");
     fixture.live.timestamp(Timestamp::Proper);
     fixture.live.crl(Crl::Stale);
-    told(&fixture.sign(), 503, "revocation-unavailable");
+    told(&fixture.sign_later(), 503, "revocation-unavailable");
 }
