@@ -13,13 +13,18 @@ use cryptotoken_api::{CertificateChain, Credential, CredentialState, CryptoToken
 use store::audit::RequestOutcome;
 use store::{AuditEvent, AuditLog, AuditedSigner, CredentialRecord, KeyUse, Receipt, SigningContext, WorkerRecord};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use workers::config::TimestampOrigin;
 use workers::{
-    DocumentContent, SignedDocument, SigningEnvironment, SigningRequest, SystemClock, Worker, WorkerConfig, WorkerError,
+    DocumentContent, SignedDocument, SigningEnvironment, SigningRequest, SystemClock, TimestampSource, Worker,
+    WorkerConfig, WorkerError,
 };
 
 use crate::authorization::Grant;
 use crate::error::{ApiError, legible};
+use crate::local_tsa::LocalTsa;
 use crate::request_id::RequestId;
+use crate::timestamp_client::TimestampClient;
+use crate::trust::Trust;
 
 /// The door. Cheap to clone.
 #[derive(Clone)]
@@ -29,6 +34,7 @@ pub(crate) struct Dispatcher(Arc<Shared>);
 pub(crate) struct Shared {
     pub(crate) node: Arc<Node>,
     audit: AuditLog,
+    trust: Trust,
     permits: Arc<Semaphore>,
     concurrency: u32,
     waiting: AtomicUsize,
@@ -49,7 +55,7 @@ pub(crate) struct Completed {
 }
 
 impl Dispatcher {
-    pub(crate) fn new(node: Arc<Node>, audit: AuditLog) -> Self {
+    pub(crate) fn new(node: Arc<Node>, audit: AuditLog, trust: Trust) -> Self {
         let server = &node.configuration().server;
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
         let concurrency = server.concurrency.unwrap_or(processors * 4).clamp(1, Semaphore::MAX_PERMITS.min(4096));
@@ -60,6 +66,7 @@ impl Dispatcher {
             queue: server.queue,
             timeout: server.request_timeout.0,
             audit,
+            trust,
             node,
         }))
     }
@@ -211,7 +218,8 @@ impl Shared {
         let mut signers = Vec::with_capacity(requests.len());
         // A fault of ours in reading a document ends this request, and not without its record.
         let result = catch_unwind(AssertUnwindSafe(|| {
-            let prepared = self.prepare(grant.worker(), credential)?;
+            let prepared = self.prepare(grant.worker(), credential, deadline)?;
+            let timestamps = self.timestamps(prepared.worker.config(), grant.client(), request_id);
             let mut documents = Vec::with_capacity(requests.len());
             for request in requests {
                 signers.push(self.lend(&prepared, grant.client(), grant.worker(), request_id, request)?);
@@ -219,8 +227,8 @@ impl Shared {
                     credential: &prepared.credential,
                     signer: signers.last().ok_or_else(|| ApiError::Internal("no signer was lent".into()))?,
                     clock: &SystemClock,
-                    timestamps: None,
-                    revocation: None,
+                    timestamps: timestamps.as_deref(),
+                    revocation: Some(self.trust.revocation()),
                     deadline,
                     level: prepared.worker.config().level(),
                 };
@@ -250,6 +258,7 @@ impl Shared {
         &self,
         worker: &WorkerRecord,
         record: Option<CredentialRecord>,
+        deadline: Instant,
     ) -> Result<PreparedRequest, ApiError> {
         let config = definition(worker)?;
         let record = record.ok_or_else(|| {
@@ -271,7 +280,31 @@ impl Shared {
         }
         // Before the token is asked: what the certificate forbids is no matter of the device.
         workers::policy::check(config.kind(), &credential, time::OffsetDateTime::now_utc())?;
+        self.trust.check_status(&self.node, &config, &credential, deadline)?;
         Ok(PreparedRequest { worker: workers::kind::build(config), credential, record, algorithm })
+    }
+
+    /// Where a worker's timestamps come from.
+    fn timestamps<'a>(
+        &'a self,
+        config: &'a WorkerConfig,
+        client: &'a str,
+        request_id: RequestId,
+    ) -> Option<Box<dyn TimestampSource + 'a>> {
+        let timestamp = config.timestamp()?;
+        Some(match timestamp.source() {
+            TimestampOrigin::Worker(name) => {
+                Box::new(LocalTsa::new(self, name, timestamp.policy(), client, request_id))
+            }
+            TimestampOrigin::Authorities { urls, account } => Box::new(TimestampClient {
+                fetcher: self.trust.fetcher(),
+                urls,
+                account: account.as_deref(),
+                policy: timestamp.policy(),
+                trust_anchors: config.trust_anchors(),
+                issuers: self.trust.revocation(),
+            }),
+        })
     }
 
     /// The key, for one document of this client.

@@ -57,7 +57,7 @@ impl<'a> LocalTsa<'a> {
             )));
         }
         let credential = runtime.block_on(store.credential(config.credential()))?;
-        let prepared = self.shared.prepare(&record, credential)?;
+        let prepared = self.shared.prepare(&record, credential, deadline)?;
         let asked = TimestampRequest::new(imprint.clone(), self.policy).map_err(WorkerError::from)?;
         let query = asked.to_der().map_err(WorkerError::from)?;
         let document = SignerDocument { content: DocumentContent::Memory(query.into()), media_type: None };
@@ -86,6 +86,10 @@ impl TimestampSource for LocalTsa<'_> {
             let (authority, reason) = (authority.clone(), error.causes());
             match error {
                 ApiError::Worker(WorkerError::Withheld(_)) => TimestampError::Invalid { authority, reason },
+                // What is known of its own certificate, and is not to be believed, is no outage.
+                ApiError::Worker(WorkerError::ValidationData(fault)) if !fault.is_outage() => {
+                    TimestampError::Invalid { authority, reason }
+                }
                 // As a client over HTTP is told: what it is no use to ask again for, is a refusal.
                 error if error.failure_info().is_some() => TimestampError::Refused { authority, reason },
                 _ => TimestampError::Unavailable { authority, reason },
