@@ -213,7 +213,7 @@ fn parse<'a, T: serde::Deserialize<'a>>(body: &'a [u8]) -> Result<T, ApiError> {
     serde_json::from_slice(body).map_err(|error| ApiError::Malformed(format!("the JSON body cannot be read: {error}")))
 }
 
-fn essence(request: &HttpRequest) -> String {
+pub(super) fn essence(request: &HttpRequest) -> String {
     let header = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     header.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
 }
@@ -224,7 +224,7 @@ fn accepts_json(request: &HttpRequest) -> bool {
     ranges.into_iter().any(|range| matches!(range, "*/*" | "application/*" | "application/json" | ""))
 }
 
-fn only(completed: Completed) -> Result<(SignedDocument, CertificateChain, String), ApiError> {
+pub(super) fn only(completed: Completed) -> Result<(SignedDocument, CertificateChain, String), ApiError> {
     let Completed { documents, credential } = completed;
     let document = documents.into_iter().next();
     let document = document.ok_or_else(|| ApiError::Internal("a request completed without a document".into()))?;
