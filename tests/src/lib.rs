@@ -3,6 +3,7 @@
 //! Everything is made by the programs an operator uses (`sigillo`, `sigillo-server`, `softhsm2-util`, `openssl`), in a temporary
 //! folder, on a free port of loopback. Nothing here is skipped when a program is missing: it fails and says how to install it.
 
+pub mod device;
 pub mod http;
 pub mod pki;
 pub mod programs;
@@ -13,6 +14,7 @@ pub mod service;
 pub mod token;
 pub mod verifiers;
 
+pub use device::Device;
 pub use http::{Answer, Client};
 pub use pki::TestPki;
 pub use raw::{Broken, RawConnection};

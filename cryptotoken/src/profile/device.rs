@@ -45,6 +45,9 @@ pub struct Module {
     pub env_required: BTreeSet<String>,
     /// What else must be installed or running, said where the library cannot be loaded.
     pub requires: Vec<String>,
+    /// A text that `C_Initialize` is given in `pReserved`; empty: a null pointer, as PKCS#11 wants it. NSS reads there, as its
+    /// `LibraryParameters`, where its database is.
+    pub init_args: String,
 }
 
 /// Slots.
