@@ -21,14 +21,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use cryptoki_sys::{CKM_ECDSA, CKM_RSA_PKCS};
 use cryptotoken::lifecycle::generate;
 use cryptotoken::{Pkcs11Token, ProcessMemory};
 use cryptotoken_api::{CryptoToken, DataToBeSigned, KeyLocation, KeySpec, SignatureAlgorithm, ToBeSigned};
 use tests::Device;
 use tests::device::Kind;
 
-/// Devices, their profiles, and the kinds of keys with the least part of the raw rate that is good enough.
-const DEVICES: [(&str, &str, &[(KeySpec, f64)]); 2] = [
+/// A device, its profile, and the kinds of keys with the least part of the raw rate that is good enough.
+type Subject = (&'static str, &'static str, &'static [(KeySpec, f64)]);
+
+const DEVICES: [Subject; 2] = [
     ("softhsm", "softhsm", &[(KeySpec::Rsa2048, 0.97), (KeySpec::EcP256, 0.85)]),
     ("opencryptoki", "generic", &[(KeySpec::Rsa2048, 0.97)]),
 ];
@@ -87,7 +90,7 @@ fn measure(name: &str, folder: &Path) -> ExitCode {
             || || drop(signer.sign(ToBeSigned::Data(&data), Instant::now() + Duration::from_secs(20)).unwrap());
         let library = raw::Library::open(&device.library());
         // As long as what the signer sends: DigestInfo and digest, or the digest alone.
-        let (mechanism, length) = if spec.is_rsa() { (raw::RSA_PKCS, 51) } else { (raw::ECDSA, 32) };
+        let (mechanism, length) = if spec.is_rsa() { (CKM_RSA_PKCS, 51) } else { (CKM_ECDSA, 32) };
         let raw = || {
             let mut session = library.session(key.id.as_bytes());
             move || session.sign(mechanism, &[7; 51][..length])

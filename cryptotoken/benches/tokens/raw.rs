@@ -8,18 +8,13 @@ use std::path::Path;
 
 use cryptoki_sys::*;
 
-/// `CKM_RSA_PKCS`.
-pub(crate) const RSA_PKCS: CK_MECHANISM_TYPE = CKM_RSA_PKCS;
-/// `CKM_ECDSA`.
-pub(crate) const ECDSA: CK_MECHANISM_TYPE = CKM_ECDSA;
-
 /// A library that is loaded already.
-pub(crate) struct Library(Pkcs11);
+pub(crate) struct Library(pub(crate) Pkcs11);
 
 /// A session, with the handle of the key.
 pub(crate) struct Session<'a> {
-    library: &'a Library,
-    handle: CK_SESSION_HANDLE,
+    pub(crate) library: &'a Library,
+    pub(crate) handle: CK_SESSION_HANDLE,
     key: CK_OBJECT_HANDLE,
 }
 
@@ -96,6 +91,6 @@ impl Drop for Session<'_> {
 }
 
 #[track_caller]
-fn check(code: CK_RV) {
+pub(crate) fn check(code: CK_RV) {
     assert_eq!(code, CKR_OK, "{code:#x}");
 }
