@@ -5,6 +5,7 @@
 
 pub mod device;
 pub mod http;
+pub mod live_pki;
 pub mod pki;
 pub mod programs;
 pub mod raw;
@@ -16,6 +17,7 @@ pub mod verifiers;
 
 pub use device::Device;
 pub use http::{Answer, Client};
+pub use live_pki::LivePki;
 pub use pki::TestPki;
 pub use raw::{Broken, RawConnection};
 pub use remote_device::RemoteDevice;

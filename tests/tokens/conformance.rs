@@ -2,7 +2,7 @@
 //! without hardware and on the simulator under every profile.
 //!
 //! `tests/tokens/*.toml` say of each module how it is set up and what must come of it, so that a change of either is seen. Every signature
-//! is verified by this project and by OpenSSL. The table is shown whether the tests pass or not.
+//! is verified by this project and by OpenSSL, or Python's cryptography. The table is shown whether the tests pass or not.
 
 #[path = "conformance/table.rs"]
 mod table;

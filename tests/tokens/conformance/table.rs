@@ -50,7 +50,7 @@ fn kind_of_key(outcome: &Outcome, spec: KeySpec) -> String {
             .iter()
             .filter(move |item| item.field.strip_prefix(&prefix).is_some_and(|rest| rest.starts_with(scheme)))
     };
-    let schemes = [SignatureScheme::RsaPkcs1, SignatureScheme::RsaPss, SignatureScheme::Ecdsa, SignatureScheme::Eddsa];
+    let schemes = SignatureScheme::ALL;
     let words: Vec<String> = schemes
         .into_iter()
         .filter_map(|scheme| {
@@ -118,7 +118,7 @@ pub(super) fn draw(outcomes: &BTreeMap<String, Result<Outcome, String>>) -> Stri
     let verified: usize =
         outcomes.values().filter_map(|outcome| outcome.as_ref().ok()).map(|outcome| outcome.verified).sum();
     format!(
-        "{}\n{}{} modules, {verified} signatures verified by this project and by OpenSSL",
+        "{}\n{}{} modules, {verified} signatures verified by this project and by others",
         one_table(&rows, &kinds),
         one_table(&rows, &CONDUCT),
         rows.len()

@@ -1,6 +1,7 @@
 //! What is done with one device, in a process of its own: compared, measured, killed and started again.
 
 use std::path::Path;
+use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -14,13 +15,13 @@ use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use tests::Device;
 use tests::device::SO_PIN;
-use tests::programs::run;
+use tests::programs::{repository, run};
 
 /// What came of it.
 #[derive(Default, Deserialize, Serialize)]
 pub(super) struct Outcome {
     pub(super) items: Vec<Item>,
-    /// How many signatures OpenSSL's command verified.
+    /// How many signatures others verified, too.
     pub(super) verified: usize,
     /// What became of the token when its power was cut.
     pub(super) recovery: String,
@@ -60,7 +61,7 @@ pub(super) fn measure(config: TokenConfig, folder: &Path) -> Outcome {
             SignatureScheme::Ecdsa => specimen.value.to_ecdsa_der().unwrap(),
             _ => specimen.value.as_bytes().to_vec(),
         };
-        openssl_verifies(folder, key, algorithm, specimen.data.as_bytes(), &value);
+        verified_by_others(folder, key, algorithm, specimen.data.as_bytes(), &value);
         verified += 1;
     }));
     let left: Vec<_> = token.keys().unwrap().into_iter().filter(|key| key.label.starts_with("sigillo-check")).collect();
@@ -108,31 +109,44 @@ fn sign(token: &Pkcs11Token, location: &KeyLocation, key: &KeyInfo, spec: KeySpe
 }
 
 /// A second opinion: our own verification has been asked already.
-fn openssl_verifies(folder: &Path, key: &PublicKey, algorithm: SignatureAlgorithm, data: &[u8], value: &[u8]) {
+fn verified_by_others(folder: &Path, key: &PublicKey, algorithm: SignatureAlgorithm, data: &[u8], value: &[u8]) {
     let write = |name: &str, content: &[u8]| {
         let path = folder.join(name);
         std::fs::write(&path, content).unwrap();
         path
     };
     let (data, value) = (write("data", data), write("signature", value));
-    let key = write("key.pem", &key.pkey().public_key_to_pem().unwrap());
+    let key = write("key.der", key.spki_der());
     let digest = format!("-{}", algorithm.digest().name().replace('-', "").to_lowercase());
-    let mut openssl = std::process::Command::new("openssl");
+    let mut command = Command::new("openssl");
     match algorithm.scheme() {
         SignatureScheme::Eddsa => {
-            openssl.args(["pkeyutl", "-verify", "-rawin", "-pubin", "-inkey"]).arg(key);
-            openssl.arg("-in").arg(data).arg("-sigfile").arg(value);
+            command.args(["pkeyutl", "-verify", "-rawin", "-pubin", "-keyform", "DER", "-inkey"]).arg(key);
+            command.arg("-in").arg(data).arg("-sigfile").arg(value);
+        }
+        SignatureScheme::MlDsa => {
+            command = Command::new("bash");
+            let script = ". scripts/tools-env && exec \"$SIGILLO_TOOLS_DIR/venv/bin/python\" -c \"$@\"";
+            command.args(["-c", script, "bash", PYTHON]).args([key, data, value]).current_dir(repository());
         }
         scheme => {
-            openssl.args(["dgst", &digest]);
+            command.args(["dgst", &digest, "-keyform", "DER"]);
             if scheme == SignatureScheme::RsaPss {
-                openssl.args(["-sigopt", "rsa_padding_mode:pss", "-sigopt", "rsa_pss_saltlen:digest"]);
+                command.args(["-sigopt", "rsa_padding_mode:pss", "-sigopt", "rsa_pss_saltlen:digest"]);
             }
-            openssl.arg("-verify").arg(key).arg("-signature").arg(value).arg(data);
+            command.arg("-verify").arg(key).arg("-signature").arg(value).arg(data);
         }
     }
-    run(&mut openssl);
+    run(&mut command);
 }
+
+/// OpenSSL 3.0 does not know ML-DSA; the library of Python's cryptography brings a later one.
+const PYTHON: &str = "
+import sys
+from cryptography.hazmat.primitives.serialization import load_der_public_key
+key, data, signature = (open(path, 'rb').read() for path in sys.argv[1:])
+load_der_public_key(key).verify(signature, data)
+";
 
 /// How long a device has to be used again.
 const PATIENCE: Duration = Duration::from_secs(5);
