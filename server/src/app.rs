@@ -17,6 +17,7 @@ use crate::request_id::identify;
 use crate::router::routes;
 use crate::service::Service;
 use crate::tls;
+use crate::trust::Trust;
 
 /// Runs a server until it is told to stop (SIGTERM, SIGINT): requests in flight are finished first.
 ///
@@ -28,6 +29,7 @@ pub fn run(configuration: Configuration) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let node = Arc::new(Node::open(configuration, runtime.handle().clone())?);
 
+    let trust = Trust::new(&node.configuration().fetch)?;
     let audit = node.audit()?.clone();
     let closed = runtime.block_on(node.store().close_open_intents())?;
     if !closed.is_empty() {
@@ -43,7 +45,7 @@ pub fn run(configuration: Configuration) -> anyhow::Result<()> {
     audit.submit(vec![AuditEvent::ServiceStarted { instance, version: version.clone() }]).wait()?;
 
     let housekeeping = housekeeping(&node, &metrics);
-    let service = web::Data::new(Service::new(Arc::clone(&node), audit.clone()));
+    let service = web::Data::new(Service::new(Arc::clone(&node), audit.clone(), trust));
     let served = actix_web::rt::System::new().block_on(serve(&node, service.clone(), metrics));
     housekeeping.iter().for_each(tokio::task::JoinHandle::abort);
     runtime.block_on(service.dispatcher().drain());

@@ -8,6 +8,7 @@ use crate::augmentation::AugmentationFault;
 use crate::kind::WorkerKind;
 use crate::level::SignatureLevel;
 use crate::pades::refusal::PdfRefusal;
+use crate::revocation::RevocationError;
 use crate::timestamp::TimestampError;
 use crate::validation_data::{SubjectRole, ValidationDataError};
 use crate::xades::XmlError;
@@ -217,6 +218,10 @@ impl WorkerError {
                 // The operator trusts other authorities than those that issued these certificates.
                 (ValidationDataError::Path { .. }, SubjectRole::Signer) => Fault::Credential,
                 (ValidationDataError::Revoked { .. }, SubjectRole::Signer) => Fault::Credential,
+                (
+                    ValidationDataError::Revocation { source: RevocationError::Unknown { .. }, .. },
+                    SubjectRole::Signer,
+                ) => Fault::Credential,
                 (_, SubjectRole::TimestampAuthority) if !error.is_outage() => Fault::TimestampAuthority,
                 _ => Fault::Revocation,
             },

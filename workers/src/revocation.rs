@@ -2,6 +2,7 @@
 
 pub mod armour;
 pub mod crl;
+pub mod issuers;
 pub mod ocsp;
 mod signature;
 mod validity;
@@ -23,7 +24,7 @@ pub trait RevocationSource: Send + Sync {
     /// What is known of this certificate's status: signature, responder, freshness of the information are verified.
     ///
     /// `not_before` is the earliest time at which the information may have been made (the time of a timestamp that it must be
-    /// younger than); `None`: as the policy says.
+    /// younger than); `None`: it need only be current.
     ///
     /// # Errors
     /// [`RevocationError`]. A certificate that is revoked is no error here.

@@ -36,7 +36,7 @@ pub struct Subject {
     /// signature timestamp for a signer, the time now for a time-stamping authority whose timestamp nothing else covers.
     pub used_at: OffsetDateTime,
     /// The earliest time at which revocation information on this certificate (not on those above it) may have been made;
-    /// `None`: as the source's policy says.
+    /// `None`: it need only be current.
     pub not_before: Option<OffsetDateTime>,
 }
 

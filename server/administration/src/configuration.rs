@@ -3,6 +3,7 @@
 //! One file serves the server and the command line, so it is read in one place. Unknown keys are refused with the line
 //! and the nearest known key. Secrets are named here, never written here.
 
+mod fetch;
 mod quantity;
 
 use std::net::SocketAddr;
@@ -13,6 +14,7 @@ use cryptotoken::profile::environment_conflict;
 use serde::Deserialize;
 use serde::de::IntoDeserializer;
 
+pub use fetch::{AccountConfig, FetchConfig};
 pub use quantity::{ByteSize, Timeout};
 
 /// Why the configuration is not accepted. The operator must correct the file or the environment.
@@ -70,6 +72,9 @@ pub struct Configuration {
     /// `[database]`.
     #[serde(default)]
     pub database: DatabaseConfig,
+    /// `[fetch]`.
+    #[serde(default)]
+    pub fetch: FetchConfig,
     /// `[[token]]`, one each.
     #[serde(default, rename = "token")]
     pub tokens: Vec<TokenConfig>,
@@ -185,6 +190,10 @@ impl Configuration {
         let absolute = std::path::absolute(path)
             .map_err(|source| ConfigurationError::Unreadable { path: path.to_owned(), source })?;
         configuration.base_dir = absolute.parent().unwrap_or(Path::new("/")).to_owned();
+        configuration
+            .fetch
+            .resolve(&configuration.base_dir)
+            .map_err(|message| ConfigurationError::Contradiction { path: path.to_owned(), message })?;
         configuration.check(path)?;
         Ok(configuration)
     }

@@ -65,15 +65,16 @@ impl<'a> Services<'a> {
     ) -> Result<ValidationData, WorkerError> {
         let source: &dyn RevocationSource =
             self.environment.revocation.ok_or(WorkerError::NoServices { level: self.environment.level })?;
-        let grace = match self.config.revocation_freshness() {
-            RevocationFreshness::AfterSignature(grace) => Some(grace),
-            RevocationFreshness::MaxAge(_) => None,
+        let called = self.environment.clock.now();
+        let not_before = |used_at: OffsetDateTime| match self.config.revocation_freshness() {
+            RevocationFreshness::AfterSignature(grace) => used_at + grace,
+            RevocationFreshness::MaxAge(age) => called - age,
         };
         let signers = participants.signers.iter().map(|(certificate, used_at)| Subject {
             certificate: certificate.clone(),
             role: SubjectRole::Signer,
             used_at: *used_at,
-            not_before: grace.map(|grace| whole_second(*used_at + grace)),
+            not_before: Some(whole_second(not_before(*used_at))),
         });
         let mut subjects: Vec<Subject> = signers.collect();
         if let Some(latest) = subjects.iter().filter_map(|subject| subject.not_before).max() {

@@ -85,10 +85,7 @@ impl OcspRequest {
                 let reason = "the OCSP responder says that it cannot answer now".into();
                 return Err(RevocationError::Unavailable { subject: certificate.subject(), reason });
             }
-            (status, _) => {
-                let reason = format!("the OCSP responder refuses to answer ({status:?})");
-                return Err(RevocationError::Unknown { subject: certificate.subject(), reason });
-            }
+            (status, _) => return Err(invalid(format!("the OCSP responder refuses to answer ({status:?})"))),
         };
         let basic = BasicResponse::read(basic.as_bytes()).map_err(unreadable)?;
         let data = ResponseData::from_der(basic.signed).map_err(unreadable)?;

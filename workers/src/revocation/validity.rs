@@ -35,11 +35,11 @@ impl RevocationInfo {
         self.this_update.unix_timestamp() >= not_before.unix_timestamp()
     }
 
-    /// Whether it is current and no older than `max_age`, where one is given. What does not say when it ends ends at once, unless
-    /// a greatest age is given.
+    /// Whether it can be used again: it is current, and was made after `not_before`, where that is given. What does not say when
+    /// it ends can be had anew at all times, and is only good for who says how old it may be.
     #[must_use]
-    pub fn is_usable(&self, now: OffsetDateTime, max_age: Option<Duration>) -> bool {
-        let current = self.next_update.map_or(max_age.is_some(), |next| now <= next);
-        current && max_age.is_none_or(|age| self.this_update + age >= now)
+    pub fn is_usable(&self, now: OffsetDateTime, not_before: Option<OffsetDateTime>) -> bool {
+        self.next_update.map_or(not_before.is_some(), |next| now <= next)
+            && not_before.is_none_or(|not_before| self.is_made_after(not_before))
     }
 }
