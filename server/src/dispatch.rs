@@ -14,8 +14,8 @@ use store::audit::RequestOutcome;
 use store::{AuditEvent, AuditLog, AuditedSigner, CredentialRecord, KeyUse, Receipt, SigningContext};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use workers::{
-    DocumentContent, SignedDocument, SigningEnvironment, SigningRequest, SystemClock, TimestampSource, Worker,
-    WorkerConfig, WorkerError,
+    AugmentationEnvironment, AugmentationRequest, DocumentContent, SignatureLevel, SignedDocument, SigningEnvironment,
+    SigningRequest, SystemClock, TimestampSource, Worker, WorkerConfig, WorkerError,
 };
 
 use crate::authorization::Grant;
@@ -46,8 +46,21 @@ const WORKER_NAME: usize = 64;
 pub(crate) struct Completed {
     /// The signed documents, in the order of the requests.
     pub(crate) documents: Vec<SignedDocument>,
-    /// The credential that signed.
-    pub(crate) credential: Credential,
+    /// The credential that signed; `None` where no key was needed.
+    pub(crate) credential: Option<Credential>,
+}
+
+/// What a front end wants done.
+enum Work {
+    Sign(Vec<SigningRequest>),
+    Augment(AugmentationRequest),
+}
+
+impl Completed {
+    /// The level that every document has reached; `None` for plain signatures.
+    pub(crate) fn level(&self) -> Option<SignatureLevel> {
+        self.documents.iter().filter_map(|document| document.level).min()
+    }
 }
 
 impl Dispatcher {
@@ -79,6 +92,30 @@ impl Dispatcher {
         requests: Vec<SigningRequest>,
         pending: impl Send + 'static,
     ) -> Result<Completed, ApiError> {
+        self.work(grant, request_id, Work::Sign(requests), pending).await
+    }
+
+    /// Brings a signature to the worker's level. Uses no key, and is limited and recorded as signing is.
+    ///
+    /// # Errors
+    /// [`ApiError`]; what was refused or failed after authentication is on record by then.
+    pub(crate) async fn augment(
+        &self,
+        grant: Grant,
+        request_id: RequestId,
+        request: AugmentationRequest,
+        pending: impl Send + 'static,
+    ) -> Result<Completed, ApiError> {
+        self.work(grant, request_id, Work::Augment(request), pending).await
+    }
+
+    async fn work(
+        &self,
+        grant: Grant,
+        request_id: RequestId,
+        work: Work,
+        pending: impl Send + 'static,
+    ) -> Result<Completed, ApiError> {
         let deadline = request_id.received() + self.0.timeout;
         let (permit, grant, credential) = match self.enter(&grant, deadline).await {
             Ok(entered) => entered,
@@ -92,14 +129,14 @@ impl Dispatcher {
         let task = self.0.node.runtime().spawn(async move {
             let _permit = permit;
             let ending = Arc::new(Ending::default());
-            let mut work = tokio::task::spawn_blocking({
+            let mut thread = tokio::task::spawn_blocking({
                 let ending = Arc::clone(&ending);
                 move || {
                     let _pending = pending;
-                    shared.process(&grant, request_id, credential, &requests, deadline, &ending)
+                    shared.process(&grant, request_id, credential, &work, deadline, &ending)
                 }
             });
-            match tokio::time::timeout_at(deadline.into(), &mut work).await {
+            match tokio::time::timeout_at(deadline.into(), &mut thread).await {
                 Ok(ended) => ended,
                 Err(_) if ending.claim() => {
                     // A call that hangs in a vendor's library, perhaps for ever, costs its thread and not its place.
@@ -107,7 +144,7 @@ impl Dispatcher {
                     Ok(Err(ApiError::Late))
                 }
                 // It ended in the last moment, and only waits for its records.
-                Err(_) => work.await,
+                Err(_) => thread.await,
             }
         });
         let ended = task.await.and_then(|ended| ended);
@@ -188,13 +225,16 @@ impl Shared {
         grant: &Grant,
         request_id: RequestId,
         credential: Option<CredentialRecord>,
-        requests: &[SigningRequest],
+        work: &Work,
         deadline: Instant,
         ending: &Ending,
     ) -> Result<Completed, ApiError> {
         let started = Instant::now();
         let worker = &grant.worker().name;
-        let result = self.sign_all(grant, request_id, credential, requests, deadline, ending);
+        let result = match work {
+            Work::Sign(requests) => self.sign_all(grant, request_id, credential, requests, deadline, ending),
+            Work::Augment(request) => self.augment(grant, request_id, request, deadline, ending),
+        };
         let outcome = if result.is_ok() { "signed" } else { "failed" };
         metrics::counter!("sigillo_requests_total", "worker" => worker.clone(), "outcome" => outcome).increment(1);
         metrics::histogram!("sigillo_request_seconds", "worker" => worker.clone())
@@ -232,7 +272,7 @@ impl Shared {
                 };
                 documents.push(prepared.worker.process(request, &environment)?);
             }
-            Ok(Completed { documents, credential: prepared.credential })
+            Ok(Completed { documents, credential: Some(prepared.credential) })
         }));
         let result = result.unwrap_or_else(|_| Err(ApiError::Internal("the worker panicked".into())));
         let result = if ending.claim() { result } else { result.and(Err(ApiError::Late)) };
@@ -248,6 +288,36 @@ impl Shared {
         let last = self.audit.submit(vec![event]);
         outcomes.into_iter().try_for_each(Receipt::wait)?;
         last.wait()?;
+        result
+    }
+
+    fn augment(
+        &self,
+        grant: &Grant,
+        request_id: RequestId,
+        request: &AugmentationRequest,
+        deadline: Instant,
+        ending: &Ending,
+    ) -> Result<Completed, ApiError> {
+        let result = catch_unwind(AssertUnwindSafe(|| {
+            let worker = workers::kind::build(worker_config(grant)?);
+            let timestamps = self.trust.authorities(worker.config());
+            let environment = AugmentationEnvironment {
+                clock: &SystemClock,
+                timestamps: timestamps.as_ref().map(|client| client as &dyn TimestampSource),
+                revocation: Some(self.trust.revocation()),
+                deadline,
+                level: worker.config().level(),
+            };
+            Ok(Completed { documents: vec![worker.augment(request, &environment)?], credential: None })
+        }));
+        let result = result.unwrap_or_else(|_| Err(ApiError::Internal("the worker panicked".into())));
+        let result = if ending.claim() { result } else { result.and(Err(ApiError::Late)) };
+        let event = match &result {
+            Err(error) => refusal(grant.client(), &grant.worker().name, request_id, error),
+            Ok(_) => completion(grant, request_id, &result, false),
+        };
+        self.audit.submit(vec![event]).wait()?;
         result
     }
 
@@ -352,7 +422,7 @@ fn completion(
     result: &Result<Completed, ApiError>,
     may_have_signed: bool,
 ) -> AuditEvent {
-    let level = result.as_ref().ok().and_then(|completed| completed.documents.first()?.level);
+    let level = result.as_ref().ok().and_then(Completed::level);
     AuditEvent::RequestCompleted {
         request_id: request_id.uuid(),
         client: grant.client().to_owned(),
@@ -363,7 +433,20 @@ fn completion(
             Err(_) => RequestOutcome::Failed,
         },
         level: level.map(|level| level.name().to_owned()),
-        reason: result.as_ref().err().map(ApiError::causes),
+        reason: match result {
+            Ok(completed) => remark(completed),
+            Err(error) => Some(error.causes()),
+        },
+    }
+}
+
+/// What the record says of a release beside its level.
+fn remark(completed: &Completed) -> Option<String> {
+    let degraded = completed.documents.iter().find_map(|document| document.degraded.as_ref());
+    match (&completed.credential, degraded) {
+        (None, _) => Some("a signature that was there was augmented; no key was used".into()),
+        (Some(_), Some(outage)) => Some(legible(&format!("degraded: {outage}"), 1000)),
+        (Some(_), None) => None,
     }
 }
 
