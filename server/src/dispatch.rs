@@ -11,8 +11,9 @@ use std::time::{Duration, Instant};
 use administration::Node;
 use cryptotoken_api::{CertificateChain, Credential, CredentialState, CryptoToken, DigestAlgorithm, Signer};
 use store::audit::RequestOutcome;
-use store::{AuditEvent, AuditLog, AuditedSigner, CredentialRecord, KeyUse, Receipt, SigningContext};
+use store::{AuditEvent, AuditLog, AuditedSigner, CredentialRecord, KeyUse, Receipt, SigningContext, WorkerRecord};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use workers::config::TimestampOrigin;
 use workers::{
     AugmentationEnvironment, AugmentationRequest, DocumentContent, SignatureLevel, SignedDocument, SigningEnvironment,
     SigningRequest, SystemClock, TimestampSource, Worker, WorkerConfig, WorkerError,
@@ -20,15 +21,18 @@ use workers::{
 
 use crate::authorization::Grant;
 use crate::error::{ApiError, legible};
+use crate::local_tsa::LocalTsa;
 use crate::request_id::RequestId;
+use crate::timestamp_client::TimestampClient;
 use crate::trust::Trust;
 
 /// The door. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Dispatcher(Arc<Shared>);
 
-struct Shared {
-    node: Arc<Node>,
+/// What the threads that sign share.
+pub(crate) struct Shared {
+    pub(crate) node: Arc<Node>,
     audit: AuditLog,
     trust: Trust,
     permits: Arc<Semaphore>,
@@ -254,18 +258,16 @@ impl Shared {
         let mut signers = Vec::with_capacity(requests.len());
         // A fault of ours in reading a document ends this request, and not without its record.
         let result = catch_unwind(AssertUnwindSafe(|| {
-            let prepared = self.prepare(grant, credential)?;
-            let config = prepared.worker.config();
-            self.trust.check_status(&self.node, config, &prepared.credential, deadline)?;
-            let timestamps = self.trust.authorities(config);
+            let prepared = self.prepare(grant.worker(), credential, deadline)?;
+            let timestamps = self.timestamps(prepared.worker.config(), grant.client(), request_id);
             let mut documents = Vec::with_capacity(requests.len());
             for request in requests {
-                signers.push(self.lend(&prepared, grant, request_id, request)?);
+                signers.push(self.lend(&prepared, grant.client(), grant.worker(), request_id, request)?);
                 let environment = SigningEnvironment {
                     credential: &prepared.credential,
                     signer: signers.last().ok_or_else(|| ApiError::Internal("no signer was lent".into()))?,
                     clock: &SystemClock,
-                    timestamps: timestamps.as_ref().map(|client| client as &dyn TimestampSource),
+                    timestamps: timestamps.as_deref(),
                     revocation: Some(self.trust.revocation()),
                     deadline,
                     level: prepared.worker.config().level(),
@@ -301,10 +303,10 @@ impl Shared {
     ) -> Result<Completed, ApiError> {
         let result = catch_unwind(AssertUnwindSafe(|| {
             let worker = workers::kind::build(worker_config(grant)?);
-            let timestamps = self.trust.authorities(worker.config());
+            let timestamps = self.timestamps(worker.config(), grant.client(), request_id);
             let environment = AugmentationEnvironment {
                 clock: &SystemClock,
-                timestamps: timestamps.as_ref().map(|client| client as &dyn TimestampSource),
+                timestamps: timestamps.as_deref(),
                 revocation: Some(self.trust.revocation()),
                 deadline,
                 level: worker.config().level(),
@@ -321,8 +323,14 @@ impl Shared {
         result
     }
 
-    fn prepare(&self, grant: &Grant, record: Option<CredentialRecord>) -> Result<PreparedRequest, ApiError> {
-        let config = worker_config(grant)?;
+    /// Everything that can be refused before the document is looked at.
+    pub(crate) fn prepare(
+        &self,
+        worker: &WorkerRecord,
+        record: Option<CredentialRecord>,
+        deadline: Instant,
+    ) -> Result<PreparedRequest, ApiError> {
+        let config = definition(worker)?;
         let record = record.ok_or_else(|| {
             ApiError::Misconfigured(format!(
                 "worker \"{}\" names credential \"{}\", which does not exist",
@@ -342,13 +350,39 @@ impl Shared {
         }
         // Before the token is asked: what the certificate forbids is no matter of the device.
         workers::policy::check(config.kind(), &credential, time::OffsetDateTime::now_utc())?;
+        self.trust.check_status(&self.node, &config, &credential, deadline)?;
         Ok(PreparedRequest { worker: workers::kind::build(config), credential, record, algorithm })
     }
 
-    fn lend(
+    /// Where a worker's timestamps come from.
+    fn timestamps<'a>(
+        &'a self,
+        config: &'a WorkerConfig,
+        client: &'a str,
+        request_id: RequestId,
+    ) -> Option<Box<dyn TimestampSource + 'a>> {
+        let timestamp = config.timestamp()?;
+        Some(match timestamp.source() {
+            TimestampOrigin::Worker(name) => {
+                Box::new(LocalTsa::new(self, name, timestamp.policy(), client, request_id))
+            }
+            TimestampOrigin::Authorities { urls, account } => Box::new(TimestampClient {
+                fetcher: self.trust.fetcher(),
+                urls,
+                account: account.as_deref(),
+                policy: timestamp.policy(),
+                trust_anchors: config.trust_anchors(),
+                issuers: self.trust.revocation(),
+            }),
+        })
+    }
+
+    /// The key, for one document of this client.
+    pub(crate) fn lend(
         &self,
         prepared: &PreparedRequest,
-        grant: &Grant,
+        client: &str,
+        worker: &WorkerRecord,
         request_id: RequestId,
         request: &SigningRequest,
     ) -> Result<AuditedSigner, ApiError> {
@@ -365,9 +399,9 @@ impl Shared {
         let context = SigningContext {
             request_id: request_id.uuid(),
             key_use: KeyUse::Request,
-            client: grant.client().to_owned(),
-            worker: grant.worker().name.clone(),
-            worker_version: grant.worker().version,
+            client: client.to_owned(),
+            worker: worker.name.clone(),
+            worker_version: worker.version,
             credential: prepared.record.name.clone(),
             certificate_sha256: Some(prepared.credential.chain.leaf().fingerprint()),
             document_sha256: document_sha256(&request.document.content),
@@ -376,9 +410,10 @@ impl Shared {
     }
 }
 
-struct PreparedRequest {
-    worker: Box<dyn Worker>,
-    credential: Credential,
+/// A worker with its credential, which may sign now.
+pub(crate) struct PreparedRequest {
+    pub(crate) worker: Box<dyn Worker>,
+    pub(crate) credential: Credential,
     record: CredentialRecord,
     algorithm: cryptotoken_api::SignatureAlgorithm,
 }
@@ -388,7 +423,14 @@ struct PreparedRequest {
 /// # Errors
 /// [`ApiError::Misconfigured`] when this version does not understand it.
 pub(crate) fn worker_config(grant: &Grant) -> Result<WorkerConfig, ApiError> {
-    let record = grant.worker();
+    definition(grant.worker())
+}
+
+/// A worker's definition.
+///
+/// # Errors
+/// As [`worker_config`].
+pub(crate) fn definition(record: &WorkerRecord) -> Result<WorkerConfig, ApiError> {
     WorkerConfig::parse(&record.definition)
         .map_err(|error| ApiError::Misconfigured(format!("worker \"{}\": {error}", record.name)))
 }

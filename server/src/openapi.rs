@@ -4,7 +4,7 @@ use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
 use crate::error::Problem;
-use crate::frontend::{documents, health, native, workers};
+use crate::frontend::{documents, health, native, timestamp, workers};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -18,6 +18,7 @@ use crate::frontend::{documents, health, native, workers};
         native::sign_raw,
         native::sign_digest,
         native::augment,
+        timestamp::stamp,
         workers::list,
         workers::show,
         workers::certificates,
@@ -41,6 +42,7 @@ use crate::frontend::{documents, health, native, workers};
     )),
     tags(
         (name = "signing", description = "Sign documents and digests"),
+        (name = "timestamps", description = "RFC 3161"),
         (name = "workers", description = "What the caller may use"),
         (name = "health", description = "For machines that watch the service")
     ),

@@ -18,6 +18,8 @@ pub struct Profile {
     pub validity: (&'static str, &'static str),
     /// `keyUsage` as OpenSSL writes it.
     pub key_usage: &'static str,
+    /// `extendedKeyUsage` as OpenSSL writes it; empty for none.
+    pub extended_key_usage: &'static str,
     /// Lines of OpenSSL's extension section, sections of their own last.
     pub extensions: Vec<String>,
 }
@@ -28,7 +30,20 @@ impl Default for Profile {
         Self {
             validity: ("0 days", "30 days"),
             key_usage: "critical, digitalSignature, nonRepudiation",
+            extended_key_usage: "emailProtection",
             extensions: Vec::new(),
+        }
+    }
+}
+
+impl Profile {
+    /// A certificate of a time-stamping unit.
+    #[must_use]
+    pub fn timestamping() -> Self {
+        Self {
+            key_usage: "critical, digitalSignature",
+            extended_key_usage: "critical, timeStamping",
+            ..Self::default()
         }
     }
 }
@@ -60,10 +75,12 @@ impl TestPki {
     pub fn certify(&self, request: &Path, profile: &Profile) -> PathBuf {
         let name = request.file_stem().expect("a name").to_string_lossy().into_owned();
         let mut extensions = format!(
-            "basicConstraints = critical, CA:FALSE\nkeyUsage = {}\nextendedKeyUsage = emailProtection\n\
-             subjectKeyIdentifier = hash\nauthorityKeyIdentifier = keyid\n2.5.29.56 = ASN1:NULL\n",
+            "basicConstraints = critical, CA:FALSE\nkeyUsage = {}\nsubjectKeyIdentifier = hash\nauthorityKeyIdentifier = keyid\n2.5.29.56 = ASN1:NULL\n",
             profile.key_usage
         );
+        if !profile.extended_key_usage.is_empty() {
+            writeln!(extensions, "extendedKeyUsage = {}", profile.extended_key_usage).expect("a string takes all");
+        }
         for line in &profile.extensions {
             writeln!(extensions, "{line}").expect("a string takes all");
         }

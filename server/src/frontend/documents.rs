@@ -109,12 +109,12 @@ pub(crate) struct WorkerInfo {
     /// Its name.
     #[schema(example = "invoices")]
     pub(crate) name: String,
-    /// `plain`, `cades`, `pades` or `xades`.
+    /// `plain`, `cades`, `pades`, `xades` or `timestamp`.
     #[schema(example = "pades")]
     pub(crate) kind: String,
     /// Version of its definition.
     pub(crate) version: i64,
-    /// The level of its signatures; absent for plain ones.
+    /// The level of its signatures; absent for plain ones and timestamps.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "B-B")]
     pub(crate) level: Option<String>,

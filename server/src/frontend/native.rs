@@ -224,7 +224,7 @@ fn parse<'a, T: serde::Deserialize<'a>>(body: &'a [u8]) -> Result<T, ApiError> {
     serde_json::from_slice(body).map_err(|error| ApiError::Malformed(format!("the JSON body cannot be read: {error}")))
 }
 
-fn essence(request: &HttpRequest) -> String {
+pub(super) fn essence(request: &HttpRequest) -> String {
     let header = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     header.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
 }
@@ -241,7 +241,7 @@ fn say_level(response: &mut HttpResponseBuilder, level: Option<SignatureLevel>) 
     }
 }
 
-fn only(completed: Completed) -> Result<(SignedDocument, CertificateChain, String), ApiError> {
+pub(super) fn only(completed: Completed) -> Result<(SignedDocument, CertificateChain, String), ApiError> {
     let incomplete = || ApiError::Internal("a request completed without a document".into());
     let credential = completed.credential.ok_or_else(incomplete)?;
     let document = completed.documents.into_iter().next().ok_or_else(incomplete)?;

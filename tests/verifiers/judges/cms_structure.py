@@ -30,6 +30,13 @@ def uses_eddsa(der: bytes) -> bool:
     return bool(names & {"ed25519", "ed448"})
 
 
+def uses_pss(der: bytes) -> bool:
+    parsed = signed_data(der)
+    if parsed is None:
+        return False
+    return any(signer["signature_algorithm"]["algorithm"].native == "rsassa_pss" for signer in parsed["signer_infos"])
+
+
 def is_encapsulated(der: bytes) -> bool:
     parsed = signed_data(der)
     return parsed is not None and parsed["encap_content_info"]["content"].native is not None

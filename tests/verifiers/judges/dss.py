@@ -8,7 +8,7 @@ import subprocess
 
 from judges.interface import Answer, Missing
 
-FORMATS = {"cades", "pades", "xades"}
+FORMATS = {"cades", "pades", "xades", "timestamp"}
 
 
 def judge(question) -> Answer:

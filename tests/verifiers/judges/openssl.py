@@ -1,4 +1,4 @@
-"""OpenSSL: `cms -verify -cades` for CAdES and for the CMS inside PAdES, `dgst` and `pkeyutl` for plain signatures."""
+"""OpenSSL: `cms -verify -cades` for CAdES and for the CMS inside PAdES, `dgst` and `pkeyutl` for plain signatures, `ts -verify`."""
 
 import tempfile
 from pathlib import Path
@@ -7,12 +7,12 @@ from judges import cms_structure, pdf_signatures, plain
 from judges.command import last_line, run
 from judges.interface import Answer
 
-FORMATS = {"cades", "pades", "plain"}
+FORMATS = {"cades", "pades", "plain", "timestamp"}
 
 
 def judge(question) -> Answer:
     with tempfile.TemporaryDirectory(prefix="verify-") as folder:
-        return {"cades": _cades, "pades": _pades, "plain": _plain}[question.format](question, Path(folder))
+        return {"cades": _cades, "pades": _pades, "plain": _plain, "timestamp": _timestamp}[question.format](question, Path(folder))
 
 
 def _cades(question, folder):
@@ -87,6 +87,21 @@ def _plain(question, folder):
         verification = run("openssl", "dgst", digest, *padding, "-verify", str(key), *files, question.detached)
     if verification.returncode == 0:
         return Answer.valid(verification.stdout.strip())
+    return Answer.invalid(_reason(verification.stdout))
+
+
+def _timestamp(question, folder):
+    if cms_structure.uses_pss(Path(question.file).read_bytes()):
+        return Answer.not_applicable("openssl ts has no RSA-PSS")
+    _join(question.roots, folder / "roots")
+    words = ["openssl", "ts", "-verify", "-data", question.detached, "-in", question.file, "-token_in"]
+    words += ["-CAfile", str(folder / "roots")]
+    if question.certificates:
+        _join(question.certificates, folder / "certificates")
+        words += ["-untrusted", str(folder / "certificates")]
+    verification = run(*words)
+    if verification.returncode == 0 and "Verification: OK" in verification.stdout:
+        return Answer.valid("Verification: OK")
     return Answer.invalid(_reason(verification.stdout))
 
 
