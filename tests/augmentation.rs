@@ -4,3 +4,5 @@
 mod bench;
 #[path = "augmentation/levels.rs"]
 mod levels;
+#[path = "augmentation/others.rs"]
+mod others;

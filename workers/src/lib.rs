@@ -35,6 +35,7 @@ pub mod validation_data;
 pub mod worker;
 pub mod xades;
 
+pub use augmentation::AugmentationFault;
 pub use clock::{Clock, ClockError, SystemClock};
 pub use config::{ConfigError, FormatConfig, WorkerConfig};
 pub use error::{Fault, WorkerError};
