@@ -6,6 +6,7 @@ use std::time::Duration;
 use actix_web::middleware::from_fn;
 use actix_web::{App, HttpServer, web};
 use administration::configuration::ServerConfig;
+use administration::control::ControlSocket;
 use administration::{AdministrationError, Configuration, Node, credential};
 use anyhow::Context;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
@@ -44,6 +45,7 @@ pub fn run(configuration: Configuration) -> anyhow::Result<()> {
     let (instance, version) = (audit.instance(), env!("CARGO_PKG_VERSION").to_owned());
     audit.submit(vec![AuditEvent::ServiceStarted { instance, version: version.clone() }]).wait()?;
 
+    let _control = control(&node);
     let housekeeping = housekeeping(&node, &metrics);
     let service = web::Data::new(Service::new(Arc::clone(&node), audit.clone(), trust));
     let served = actix_web::rt::System::new().block_on(serve(&node, service.clone(), metrics));
@@ -55,6 +57,20 @@ pub fn run(configuration: Configuration) -> anyhow::Result<()> {
     runtime.shutdown_timeout(STOP_GRACE);
     tracing::info!("stopped");
     served
+}
+
+/// Listens for PINs that are typed, where a token waits for one. Without that the server serves its other tokens all the same.
+fn control(node: &Arc<Node>) -> Option<ControlSocket> {
+    let path = node.configuration().control()?;
+    let listening = ControlSocket::bind(&path).and_then(|socket| socket.serve(Arc::clone(node)).map(|()| socket));
+    listening
+        .inspect_err(|error| {
+            tracing::error!(
+                "cannot listen at {}, so no PIN can be typed for this server: {error}; correct it or set server.control",
+                path.display()
+            );
+        })
+        .ok()
 }
 
 /// How long threads that are late may go on after everything else has stopped.

@@ -19,12 +19,13 @@ pub(crate) struct Service {
     node: Arc<Node>,
     dispatcher: Dispatcher,
     limits: BodyLimits,
+    audit: AuditLog,
 }
 
 impl Service {
     pub(crate) fn new(node: Arc<Node>, audit: AuditLog, trust: Trust) -> Self {
         let limits = BodyLimits::new(&node.configuration().server);
-        Self { dispatcher: Dispatcher::new(Arc::clone(&node), audit, trust), limits, node }
+        Self { dispatcher: Dispatcher::new(Arc::clone(&node), audit.clone(), trust), limits, audit, node }
     }
 
     pub(crate) fn node(&self) -> &Node {
@@ -37,6 +38,10 @@ impl Service {
 
     pub(crate) const fn dispatcher(&self) -> &Dispatcher {
         &self.dispatcher
+    }
+
+    pub(crate) const fn audit(&self) -> &AuditLog {
+        &self.audit
     }
 
     pub(crate) const fn limits(&self) -> &BodyLimits {

@@ -9,8 +9,8 @@ mod quantity;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use cryptotoken::TokenConfig;
 use cryptotoken::profile::environment_conflict;
+use cryptotoken::{PinSource, TokenConfig};
 use serde::Deserialize;
 use serde::de::IntoDeserializer;
 
@@ -96,6 +96,9 @@ pub struct ServerConfig {
     pub max_pending_bytes: ByteSize,
     /// How long a request may take in all, from its first byte to its answer. Default 60 s.
     pub request_timeout: Timeout,
+    /// The Unix socket over which `sigillo token unlock` hands a typed PIN to the server, used where a token has `unlock = "manual"`.
+    /// Default `sigillo.sock` beside the configuration.
+    pub control: PathBuf,
     /// How many requests sign at the same time; more wait. Default: four for each processor.
     pub concurrency: Option<usize>,
     /// How many requests may wait for that; more get `overloaded`. Default 256.
@@ -113,6 +116,7 @@ impl Default for ServerConfig {
             max_document_bytes: ByteSize(100 << 20),
             max_pending_bytes: ByteSize(1 << 30),
             request_timeout: Timeout(std::time::Duration::from_secs(60)),
+            control: PathBuf::from("sigillo.sock"),
             concurrency: None,
             queue: 256,
             allow_plaintext: false,
@@ -162,6 +166,13 @@ impl Configuration {
         let overrides = std::env::vars_os().map(|(name, value)| (text_of(name), text_of(value)));
         let overrides = overrides.filter(|(name, _)| name.starts_with(OVERRIDE_PREFIX));
         Self::parse(&text, &path, overrides)
+    }
+
+    /// Where the control socket is; `None` where no token waits for a PIN that is typed.
+    #[must_use]
+    pub fn control(&self) -> Option<PathBuf> {
+        let manual = self.tokens.iter().any(|token| token.pin == PinSource::Manual);
+        manual.then(|| self.base_dir.join(&self.server.control))
     }
 
     fn parse(

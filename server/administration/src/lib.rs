@@ -6,9 +6,11 @@
 
 pub mod actor;
 pub mod audit;
+pub mod backup;
 pub mod certificate;
 pub mod client;
 pub mod configuration;
+pub mod control;
 pub mod credential;
 pub mod error;
 pub mod grant;

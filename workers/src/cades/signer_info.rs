@@ -2,13 +2,10 @@
 
 use const_oid::ObjectIdentifier;
 use const_oid::db::rfc5911::{ID_CONTENT_TYPE, ID_MESSAGE_DIGEST};
-use const_oid::db::rfc5912;
-use cryptotoken_api::{Certificate, DigestAlgorithm};
-use der::Encode;
-use openssl::error::ErrorStack;
-use openssl::pkey::{PKey, Public};
-use openssl::rsa::Padding;
-use openssl::sign::{RsaPssSaltlen, Verifier};
+use cryptotoken_api::verification::{IdentifiedError, verify_identified};
+use cryptotoken_api::{Certificate, DigestAlgorithm, PublicKey};
+use der::{Decode, Encode};
+use spki::AlgorithmIdentifierOwned;
 
 use super::attributes::issuer_and_serial_number;
 use super::received::{is, oid};
@@ -138,16 +135,17 @@ impl<'a> SignerInfo<'a> {
         }
         // RFC 5652, section 5.4: what is signed is the DER SET OF, not the [0] that stands here.
         let signed = tlv(SET, &[attributes.contents]);
-        self.verify_value(certificate.public_key().pkey(), &signed)
+        self.verify_value(certificate.public_key(), &signed)
     }
 
-    fn verify_value(&self, key: &PKey<Public>, signed: &[u8]) -> Result<(), SignerInfoFault> {
-        let scheme = Scheme::read(self.signature_algorithm, || self.digest())?;
-        match scheme.verify(key, signed, self.signature.contents) {
-            Ok(true) => Ok(()),
-            // A value of the wrong length or form is for OpenSSL an error, for us just not a signature.
-            Ok(false) | Err(_) => Err(SignerInfoFault::Value),
-        }
+    fn verify_value(&self, key: &PublicKey, signed: &[u8]) -> Result<(), SignerInfoFault> {
+        let algorithm = AlgorithmIdentifierOwned::from_ber(self.signature_algorithm.whole)
+            .map_err(|_| Malformed("the signature algorithm cannot be read"))?;
+        let digest = Some(self.digest()?);
+        verify_identified(key, &algorithm, digest, signed, self.signature.contents).map_err(|error| match error {
+            IdentifiedError::Algorithm(oid) => SignerInfoFault::Algorithm(oid),
+            IdentifiedError::Mismatch => SignerInfoFault::Value,
+        })
     }
 }
 
@@ -169,75 +167,4 @@ pub(crate) fn values<'a>(
 /// The digest algorithm of this identifier.
 pub(crate) fn digest_algorithm(oid: ObjectIdentifier) -> Result<DigestAlgorithm, SignerInfoFault> {
     DigestAlgorithm::ALL.into_iter().find(|each| each.oid() == oid).ok_or(SignerInfoFault::Algorithm(oid))
-}
-
-/// How a value was made, wider than what we make ourselves.
-enum Scheme {
-    Pkcs1(DigestAlgorithm),
-    Pss { digest: DigestAlgorithm, mask: DigestAlgorithm, salt: i32 },
-    Ecdsa(DigestAlgorithm),
-    Ed25519,
-}
-
-impl Scheme {
-    fn read(
-        algorithm: Element<'_>,
-        digest: impl FnOnce() -> Result<DigestAlgorithm, SignerInfoFault>,
-    ) -> Result<Self, SignerInfoFault> {
-        use DigestAlgorithm::{Sha256, Sha384, Sha512};
-        let mut parts = algorithm.reader()?;
-        let oid = oid(parts.any("a signature algorithm has no identifier")?)?;
-        Ok(match oid {
-            rfc5912::SHA_256_WITH_RSA_ENCRYPTION => Self::Pkcs1(Sha256),
-            rfc5912::SHA_384_WITH_RSA_ENCRYPTION => Self::Pkcs1(Sha384),
-            rfc5912::SHA_512_WITH_RSA_ENCRYPTION => Self::Pkcs1(Sha512),
-            // RFC 5754, section 3.2: the key's identifier stands for the scheme, the digest is the one beside it.
-            rfc5912::RSA_ENCRYPTION => Self::Pkcs1(digest()?),
-            rfc5912::ECDSA_WITH_SHA_256 => Self::Ecdsa(Sha256),
-            rfc5912::ECDSA_WITH_SHA_384 => Self::Ecdsa(Sha384),
-            rfc5912::ECDSA_WITH_SHA_512 => Self::Ecdsa(Sha512),
-            rfc5912::ID_EC_PUBLIC_KEY => Self::Ecdsa(digest()?),
-            const_oid::db::rfc8410::ID_ED_25519 => Self::Ed25519,
-            rfc5912::ID_RSASSA_PSS => Self::pss(parts.required(SEQUENCE, "an RSA-PSS algorithm has no parameters")?)?,
-            other => return Err(SignerInfoFault::Algorithm(other)),
-        })
-    }
-
-    /// `RSASSA-PSS-params` (RFC 4055, section 3.1). The defaults are SHA-1, which is not fit any more.
-    fn pss(parameters: Element<'_>) -> Result<Self, SignerInfoFault> {
-        const MISSING: &str = "the RSA-PSS parameters do not say digest, mask and salt";
-        let mut parts = parameters.reader()?;
-        let identifier = |element: Element<'_>| -> Result<DigestAlgorithm, SignerInfoFault> {
-            digest_algorithm(oid(element.tagged(SEQUENCE, MISSING)?.reader()?.any(MISSING)?)?)
-        };
-        let digest = identifier(Element::only(parts.required(CONTEXT_0, MISSING)?.contents)?)?;
-        let mask = Element::only(parts.required(CONTEXT_1, MISSING)?.contents)?;
-        let mask = identifier(*mask.children()?.get(1).ok_or(Malformed(MISSING))?)?;
-        let salt = match parts.optional(0xa2) {
-            None => 20,
-            Some(salt) => {
-                let salt = Element::only(salt.contents)?.tagged(INTEGER, MISSING)?;
-                if salt.contents.len() > 2 {
-                    return Err(Malformed(MISSING).into());
-                }
-                salt.contents.iter().fold(0, |n, octet| n << 8 | i32::from(*octet))
-            }
-        };
-        Ok(Self::Pss { digest, mask, salt })
-    }
-
-    fn verify(&self, key: &PKey<Public>, signed: &[u8], value: &[u8]) -> Result<bool, ErrorStack> {
-        let mut verifier = match self {
-            Self::Ed25519 => return Verifier::new_without_digest(key)?.verify_oneshot(value, signed),
-            Self::Pkcs1(digest) | Self::Pss { digest, .. } | Self::Ecdsa(digest) => {
-                Verifier::new(digest.message_digest(), key)?
-            }
-        };
-        if let Self::Pss { mask, salt, .. } = self {
-            verifier.set_rsa_padding(Padding::PKCS1_PSS)?;
-            verifier.set_rsa_pss_saltlen(RsaPssSaltlen::custom(*salt))?;
-            verifier.set_rsa_mgf1_md(mask.message_digest())?;
-        }
-        verifier.verify_oneshot(value, signed)
-    }
 }

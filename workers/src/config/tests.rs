@@ -107,8 +107,10 @@ fn a_key_whose_signatures_the_format_does_not_have_is_refused() {
     for (kind, fits) in [("plain", true), ("cades", true), ("pades", false), ("xades", false), ("timestamp", false)] {
         let policy = if kind == "timestamp" { "policy = \"1.2.3\"" } else { "" };
         let text = format!("name = \"a\"\nkind = \"{kind}\"\ncredential = \"c\"\n{policy}");
-        let algorithm = WorkerConfig::parse(&text).unwrap().algorithm(KeySpec::Ed25519);
-        assert_eq!(algorithm.is_ok(), fits, "{kind}");
+        for key in [KeySpec::Ed25519, KeySpec::MlDsa65] {
+            let algorithm = WorkerConfig::parse(&text).unwrap().algorithm(key);
+            assert_eq!(algorithm.is_ok(), fits, "{kind} {key}");
+        }
     }
 }
 
