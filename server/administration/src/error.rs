@@ -118,7 +118,7 @@ impl AdministrationError {
 
 const fn signer_consequence(error: &SignerError) -> Consequence {
     match error {
-        SignerError::NotPermitted { .. } => Consequence::Refused,
+        SignerError::NotPermitted { .. } | SignerError::NotAuthorized { .. } => Consequence::Refused,
         SignerError::Busy { .. }
         | SignerError::Unavailable { .. }
         | SignerError::NotRecorded(_)
