@@ -94,7 +94,8 @@ impl AdministrationError {
                 | StoreError::StateChanged { .. }
                 | StoreError::SeparationOfDuties { .. }
                 | StoreError::CredentialNotActive { .. }
-                | StoreError::UseLimitReached { .. } => Consequence::Refused,
+                | StoreError::UseLimitReached { .. }
+                | StoreError::KeyNotAuthorized { .. } => Consequence::Refused,
                 error if error.may_pass() => Consequence::Unavailable,
                 _ => Consequence::Failed,
             },
