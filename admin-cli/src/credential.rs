@@ -4,6 +4,7 @@ use administration::credential::{self, CredentialView};
 use clap::Subcommand;
 use serde_json::json;
 
+use crate::authorization::summary as authorization;
 use crate::certificate;
 use crate::context::Context;
 use crate::failure::Failure;
@@ -59,6 +60,8 @@ pub(crate) fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
         Verb::Activate { credential } => credential::activate(&node, actor, &credential)?,
         Verb::Disable { credential } => credential::disable(&node, actor, &credential)?,
     };
+    let warnings: Vec<String> = shown.authorizations.iter().filter_map(|key| key.warning.clone()).collect();
+    output.warnings(&warnings);
     output.one(&shown, &properties(&shown))
 }
 
@@ -98,6 +101,7 @@ fn properties(credential: &CredentialView) -> Vec<(&'static str, String)> {
         ("keys", keys.join("; ")),
         ("uses", uses(credential)),
         ("evidence", evidence.unwrap_or_default()),
+        ("authorisation", credential.authorizations.iter().map(authorization).collect::<Vec<_>>().join("; ")),
         ("certificates", credential.chain.len().to_string()),
     ];
     properties.extend(credential.chain.first().map(certificate::properties).unwrap_or_default());

@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use administration::key::{self, Ceremony, KeyView};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand};
-use cryptotoken_api::{KeyAlias, KeyAttributes, KeySpec, Purpose};
+use cryptotoken_api::{CredentialState, KeyAlias, KeyAttributes, KeySpec, Purpose};
 
+use crate::authorization::{self, Authorize};
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::output::short;
@@ -41,8 +42,8 @@ pub(crate) enum Verb {
         #[command(flatten)]
         intake: Intake,
     },
-    /// Authorise a key where the device wants that before its first use.
-    Authorize(Key),
+    /// Authorise a key where the device wants that before it signs (EN 419 221-5).
+    Authorize(Authorize),
     /// Destroy a key for good and retire its credential.
     Destroy {
         #[command(flatten)]
@@ -58,10 +59,10 @@ pub(crate) enum Verb {
 pub(crate) struct Key {
     /// Token in sigillo.toml.
     #[arg(long)]
-    token: String,
+    pub(crate) token: String,
     /// Name of the key: 1 to 64 of the characters A-Z a-z 0-9 . _ -
-    #[arg(long)]
-    alias: KeyAlias,
+    #[arg(long, visible_alias = "key")]
+    pub(crate) alias: KeyAlias,
 }
 
 /// What is said of a key when it becomes a credential.
@@ -107,10 +108,7 @@ pub(crate) fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
             let tested = key::test(&node, actor, &token, &alias)?;
             output.done(&format!("key \"{alias}\" on token \"{token}\" signs, and its signature verifies"), &tested)
         }
-        Verb::Authorize(Key { token, alias }) => {
-            let authorized = key::authorize(&node, &token, &alias)?;
-            output.one(&authorized, &properties(&authorized))
-        }
+        Verb::Authorize(arguments) => authorization::run(&node, actor, output, arguments),
         Verb::Destroy { key: Key { token, alias }, yes } => {
             key::show(&node, &token, &alias)?;
             prompt::confirm(yes, &format!("destroy key \"{alias}\" on token \"{token}\" for good"), alias.as_str())?;
@@ -141,6 +139,13 @@ fn purpose() -> impl TypedValueParser<Value = Purpose> {
 }
 
 fn request_command(key: &KeyView) -> String {
+    if key.state == Some(CredentialState::AwaitingAuthorization) {
+        return format!(
+            "sigillo key authorize --token {} --alias {} --initialize --count N (or --unlimited), with the KAK: --kak-token, \
+             --export-challenge or --kak-key",
+            key.token, key.alias
+        );
+    }
     format!(
         "sigillo csr create --token {0} --key {1} --subject \"C=…, O=…, organizationIdentifier=…, CN=…\" --out {1}.csr",
         key.token, key.alias

@@ -5,6 +5,7 @@ use serde::Serialize;
 use store::{CredentialRecord, KeyEvidence};
 use time::OffsetDateTime;
 
+use crate::authorization::{self, AuthorizationView};
 use crate::certificate::{CertificateView, view as certificate_view};
 use crate::{Actor, AdministrationError, Items, Node};
 
@@ -30,6 +31,9 @@ pub struct CredentialView {
     pub use_limit: Option<u64>,
     /// What is recorded of the key ceremony.
     pub evidence: Option<KeyEvidence>,
+    /// Authorisations of its key, where the device wants them; only of a credential that is shown alone.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub authorizations: Vec<AuthorizationView>,
     /// Certificates, leaf first.
     pub chain: Vec<CertificateView>,
 }
@@ -48,7 +52,9 @@ pub fn list(node: &Node) -> Result<Items<CredentialView>, AdministrationError> {
 /// # Errors
 /// Refused when there is none of this name.
 pub fn show(node: &Node, name: &str) -> Result<CredentialView, AdministrationError> {
-    view(find(node, name)?)
+    let mut shown = view(find(node, name)?)?;
+    shown.authorizations = authorization::of_credential(node, name)?;
+    Ok(shown)
 }
 
 /// Puts an active credential aside.
@@ -67,7 +73,13 @@ pub fn suspend(node: &Node, actor: &Actor, name: &str) -> Result<CredentialView,
 /// Refused in every other state; a certificate past its end stays expired.
 pub fn activate(node: &Node, actor: &Actor, name: &str) -> Result<CredentialView, AdministrationError> {
     let record = find(node, name)?;
-    let target = by_certificate(&record, OffsetDateTime::now_utc());
+    let used_up = |key: &AuthorizationView| !key.authorized;
+    let authorizations = authorization::of_credential(node, name)?;
+    let target = if !authorizations.is_empty() && authorizations.iter().all(used_up) {
+        CredentialState::AwaitingAuthorization
+    } else {
+        by_certificate(&record, OffsetDateTime::now_utc())
+    };
     change(node, actor, "credential activate", name, |state| {
         matches!(state, CredentialState::Suspended | CredentialState::Disabled).then_some(target)
     })
@@ -144,7 +156,8 @@ pub(crate) fn refuse_used(node: &Node, name: &str) -> Result<(), AdministrationE
     Ok(())
 }
 
-fn by_certificate(record: &CredentialRecord, now: OffsetDateTime) -> CredentialState {
+/// The state that the certificate gives.
+pub(crate) fn by_certificate(record: &CredentialRecord, now: OffsetDateTime) -> CredentialState {
     match record.chain.first().and_then(|der| Certificate::from_der(der).ok()) {
         None => CredentialState::AwaitingCertificate,
         Some(leaf) if now > leaf.not_after() => CredentialState::Expired,
@@ -188,6 +201,7 @@ fn view(record: CredentialRecord) -> Result<CredentialView, AdministrationError>
         uses: record.uses,
         use_limit: record.use_limit,
         evidence: record.evidence,
+        authorizations: Vec::new(),
         chain,
     })
 }

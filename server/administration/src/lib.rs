@@ -6,6 +6,7 @@
 
 pub mod actor;
 pub mod audit;
+pub mod authorization;
 pub mod certificate;
 pub mod client;
 pub mod configuration;
