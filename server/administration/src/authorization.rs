@@ -13,8 +13,8 @@ mod view;
 use cryptotoken::Pkcs11Token;
 use cryptotoken::profile::KeyAuthorizationKind;
 use cryptotoken_api::{
-    AuthorizationProtocol, AuthorizationStep, CredentialState, CryptoToken, KeyAlias, KeyAuthorizer, KeyInfo,
-    KeyLocation, PublicKey,
+    AuthorizationProtocol, AuthorizationStep, CredentialState, CryptoToken, KeyAlias, KeyAuthorizer, KeyLocation,
+    PublicKey,
 };
 use openssl::pkey::PKey;
 use serde::Serialize;
@@ -153,7 +153,7 @@ pub fn unblock(
 ) -> Result<AuthorizedKey, AdministrationError> {
     let token = node.token(token_name)?;
     let authorizer = authorizer(token, alias)?;
-    let (_, location, credential) = located(node, token_name, alias)?;
+    let (location, credential) = located(node, token_name, alias)?;
     record(node, actor, &location, json!({ "phase": "begin", "step": "unblock" }))?;
     authorizer.unblock(&location)?;
     let act = act(actor, &location, json!({ "phase": "end", "step": "unblock" }));
@@ -192,11 +192,10 @@ fn located(
     node: &Node,
     token_name: &str,
     alias: &KeyAlias,
-) -> Result<(KeyInfo, KeyLocation, CredentialRecord), AdministrationError> {
+) -> Result<(KeyLocation, CredentialRecord), AdministrationError> {
     let key = key::find(node, token_name, alias)?;
     let credential = key::by_location(node, token_name, alias)?;
-    let location = KeyLocation { token: token_name.to_owned(), alias: alias.clone(), id: key.id.clone() };
-    Ok((key, location, credential))
+    Ok((KeyLocation { token: token_name.to_owned(), alias: alias.clone(), id: key.id }, credential))
 }
 
 fn result(

@@ -171,7 +171,10 @@ pub fn test(node: &Node, actor: &Actor, token_name: &str, alias: &KeyAlias) -> R
     let key = find(node, token_name, alias)?;
     let credential = by_location(node, token_name, alias)?;
     let location = KeyLocation { token: token_name.to_owned(), alias: alias.clone(), id: key.id.clone() };
-    prove(node, actor, &credential.name, &location, readable(&key, alias)?)?;
+    // As it was when the key was taken in: not every token keeps the public half.
+    let public_key = PublicKey::from_spki_der(&credential.public_key)
+        .map_err(|error| AdministrationError::Refused(format!("credential \"{}\": {error}", credential.name)))?;
+    prove(node, actor, &credential.name, &location, &public_key)?;
     Ok(view(token_name, Some(&key), Some(&credential)))
 }
 

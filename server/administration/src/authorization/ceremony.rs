@@ -4,7 +4,7 @@
 use cryptotoken::Pkcs11Token;
 use cryptotoken_api::{
     AuthorizationChallenge, AuthorizationProtocol, AuthorizationStep, CredentialState, CryptoToken, KeyAlias,
-    KeyAuthorizer, KeyInfo, KeyLocation, PublicKey, TokenError,
+    KeyAuthorizer, KeyLocation, PublicKey, TokenError,
 };
 use serde_json::{Value, json};
 use store::{CredentialRecord, Kak, KakSource, KeyAuthorizationRecord, KeyEvidence};
@@ -20,7 +20,6 @@ pub(super) struct Ceremony<'a> {
     actor: &'a Actor,
     authorizer: &'a dyn KeyAuthorizer,
     pub(super) location: KeyLocation,
-    key: KeyInfo,
     pub(super) credential: CredentialRecord,
     device_serial: Option<String>,
     pub(super) kak: PublicKey,
@@ -47,7 +46,7 @@ impl<'a> Ceremony<'a> {
     ) -> Result<Self, AdministrationError> {
         let token = node.token(token_name)?;
         let authorizer = authorizer(token, alias)?;
-        let (key, location, credential) = located(node, token_name, alias)?;
+        let (location, credential) = located(node, token_name, alias)?;
         let known = node.wait(node.store().key_authorization(&location))?;
         refuse_state(&credential, request)?;
         let protocol = match (request.initialization, &known) {
@@ -88,7 +87,6 @@ impl<'a> Ceremony<'a> {
             actor,
             authorizer,
             location,
-            key,
             credential,
             device_serial,
             kak,
@@ -215,7 +213,7 @@ impl<'a> Ceremony<'a> {
             device_serial: self.device_serial.clone(),
             key: self.location.alias.to_string(),
             key_id: self.location.id.to_string(),
-            key_public_sha256: self.key.public_key.as_ref().map(PublicKey::fingerprint).unwrap_or_default(),
+            key_public_sha256: hex::encode(openssl::sha::sha256(&self.credential.public_key)),
             credential: self.credential.name.clone(),
             mechanism: format!("{:#010x}", challenge.mechanism),
             protocol: self.protocol,
@@ -255,7 +253,7 @@ fn way<'a>(
         KakChoice::File { octets, passphrase } => Holder::in_file(octets, passphrase.as_ref())?,
         KakChoice::Configured => match ConfiguredKak::of(node, token)? {
             Some(ConfiguredKak::Token { token, alias }) => Holder::on_token(node, token.name(), &alias)?,
-            Some(configured) => configured.holder()?,
+            Some(configured) => configured.holder(None)?,
             None => {
                 return Err(AdministrationError::Refused(format!(
                     "where is the KAK? Say --kak-token and --kak-alias, or --export-challenge and --import-signature, or --kak-key; or put it \

@@ -123,16 +123,24 @@ impl Holder {
                 credential.purpose
             )));
         }
+        let on_record =
+            credential.as_ref().and_then(|credential| PublicKey::from_spki_der(&credential.public_key).ok());
         let name = credential.map_or_else(|| alias.to_string(), |credential| credential.name);
-        Ok(Self::found(Arc::clone(node.token(token_name)?), alias, name)?)
+        Ok(Self::found(Arc::clone(node.token(token_name)?), alias, name, on_record)?)
     }
 
-    fn found(token: Arc<Pkcs11Token>, alias: &KeyAlias, name: String) -> Result<Self, TokenError> {
+    /// Not every token keeps the public half; `on_record` is then what it is believed to be.
+    fn found(
+        token: Arc<Pkcs11Token>,
+        alias: &KeyAlias,
+        name: String,
+        on_record: Option<PublicKey>,
+    ) -> Result<Self, TokenError> {
         let mut keys = token.keys()?.into_iter().filter(|key| key.label == alias.as_str());
         let (Some(key), None) = (keys.next(), keys.next()) else {
             return Err(TokenError::Refused(format!("token \"{}\" has not exactly one key \"{alias}\"", token.name())));
         };
-        let public_key = key.public_key.ok_or_else(|| {
+        let public_key = key.public_key.or(on_record).ok_or_else(|| {
             TokenError::Refused(format!("the public half of the KAK \"{alias}\" is not on token \"{}\"", token.name()))
         })?;
         AuthorizationProtocol::default().algorithm(&public_key).map_err(TokenError::Refused)?;
@@ -206,10 +214,10 @@ impl ConfiguredKak {
         })
     }
 
-    /// Reads or finds it, now.
-    pub(crate) fn holder(&self) -> Result<Holder, TokenError> {
+    /// Reads or finds it, now, for a key that is bound to this public half.
+    pub(crate) fn holder(&self, bound: Option<&PublicKey>) -> Result<Holder, TokenError> {
         match self {
-            Self::Token { token, alias } => Holder::found(Arc::clone(token), alias, alias.to_string()),
+            Self::Token { token, alias } => Holder::found(Arc::clone(token), alias, alias.to_string(), bound.cloned()),
             Self::File(KakLocation::File { path, passphrase }) => {
                 let passphrase = passphrase.as_ref().map(cryptotoken::PinSource::read).transpose();
                 let passphrase = passphrase.map_err(|error| TokenError::Refused(causes(&error)))?.flatten();

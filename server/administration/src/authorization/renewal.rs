@@ -35,14 +35,18 @@ struct Gate {
     seen: AtomicU64,
     /// Losses of the device up to the last authorisation; one more than there are where nothing is known.
     trusted: AtomicU64,
+    /// Uses of the key under way in this process, and those of them that wait for its authorisation.
+    inside: AtomicU64,
     waiting: AtomicU64,
 }
 
 /// `trusted` where not even the device as it was found is.
 const NEVER: u64 = u64::MAX;
 
-/// How long whoever authorises waits for those whose uses were recorded together with its own.
+/// How long whoever authorises waits at least, for those whose uses were recorded together with its own, and at most, for those whom
+/// the device has not refused yet.
 const COMPANY: Duration = Duration::from_millis(30);
+const LONGEST_COMPANY: Duration = Duration::from_secs(1);
 
 /// How often one use of a key has it authorised. Twice, since the first authorisation may have been too small for all who wait.
 const ATTEMPTS: usize = 2;
@@ -97,6 +101,7 @@ impl Signer for RenewingSigner {
     }
 
     fn sign(&self, to_be_signed: ToBeSigned<'_>, deadline: Instant) -> Result<SignatureValue, SignerError> {
+        let _inside = Counted::enter(&self.gate.inside);
         let mut seen = self.gate.seen.load(Ordering::Acquire);
         if self.kak.is_some() && self.is_doubtful() {
             self.renew(seen, true, deadline)?;
@@ -127,7 +132,7 @@ impl RenewingSigner {
     /// Authorises the key for what remains, unless another thread has since `seen`. In doubt only, a key of which nothing is on record
     /// is let be: its authorisation is somebody else's matter.
     fn renew(&self, seen: u64, in_doubt: bool, deadline: Instant) -> Result<(), SignerError> {
-        let _waiting = Waiting::enter(&self.gate.waiting);
+        let _waiting = Counted::enter(&self.gate.waiting);
         let mut renewals = self.gate.renewals.lock().unwrap_or_else(PoisonError::into_inner);
         if *renewals != seen {
             return Ok(());
@@ -142,13 +147,25 @@ impl RenewingSigner {
             }
             return Err(self.give_up("the device does not let it sign"));
         };
-        std::thread::sleep(COMPANY.min(deadline.saturating_duration_since(Instant::now())));
+        self.gather(deadline);
         let count = self.count(record.credential.as_str())?;
         self.authorize(kak, &record, count, deadline)?;
         *renewals += 1;
         self.gate.seen.store(*renewals, Ordering::Release);
         self.gate.trusted.store(losses, Ordering::Release);
         Ok(())
+    }
+
+    /// Waits until all uses under way wait here, too: no key signs that is not authorised, so each of them is refused soon.
+    fn gather(&self, deadline: Instant) {
+        let until = deadline.min(Instant::now() + LONGEST_COMPANY);
+        loop {
+            std::thread::sleep(COMPANY.min(until.saturating_duration_since(Instant::now())));
+            let all_here = self.gate.inside.load(Ordering::Acquire) == self.gate.waiting.load(Ordering::Acquire);
+            if all_here || Instant::now() >= until {
+                break;
+            }
+        }
     }
 
     /// What remains, with those who wait for it.
@@ -177,8 +194,8 @@ impl RenewingSigner {
         deadline: Instant,
     ) -> Result<(), SignerError> {
         let protocol = record.kak.protocol;
-        let bound = PublicKey::from_spki_der(&record.kak.public_key);
-        let holder = match kak.holder() {
+        let bound = PublicKey::from_spki_der(&record.kak.public_key).ok();
+        let holder = match kak.holder(bound.as_ref()) {
             Ok(holder) => holder,
             Err(
                 error @ (TokenError::Unavailable { .. } | TokenError::PinRejected { .. } | TokenError::Device { .. }),
@@ -187,7 +204,7 @@ impl RenewingSigner {
             }
             Err(error) => return Err(self.give_up(&error.to_string())),
         };
-        if !bound.is_ok_and(|bound| bound.same_key(&holder.public_key)) {
+        if !bound.is_some_and(|bound| bound.same_key(&holder.public_key)) {
             return Err(self.give_up("the KAK of sigillo.toml is not the one that it is bound to"));
         }
         if holder.source == KakSource::File && record.kak.source != KakSource::File {
@@ -274,16 +291,16 @@ impl RenewingSigner {
     }
 }
 
-struct Waiting<'a>(&'a AtomicU64);
+struct Counted<'a>(&'a AtomicU64);
 
-impl<'a> Waiting<'a> {
+impl<'a> Counted<'a> {
     fn enter(count: &'a AtomicU64) -> Self {
         count.fetch_add(1, Ordering::AcqRel);
         Self(count)
     }
 }
 
-impl Drop for Waiting<'_> {
+impl Drop for Counted<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::AcqRel);
     }
