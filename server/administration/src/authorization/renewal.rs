@@ -16,7 +16,9 @@ use cryptotoken_api::{
     ToBeSigned, TokenError,
 };
 use serde_json::json;
-use store::{AdministrativeAct, AuditEvent, AuditLog, KakSource, KeyAuthorizationRecord, Store, StoreError};
+use store::{
+    AdministrativeAct, AuditEvent, AuditLog, Authorized, KakSource, KeyAuthorizationRecord, Store, StoreError,
+};
 use tokio::runtime::Handle;
 
 use crate::authorization::kak::ConfiguredKak;
@@ -147,8 +149,9 @@ impl RenewingSigner {
             }
             return Err(self.give_up("the device does not let it sign"));
         };
-        self.gather(deadline);
-        let count = self.count(record.credential.as_str())?;
+        // Whoever connects again is among those who wait in a moment.
+        self.token.probe().map_err(|error| self.unavailable(&error))?;
+        let count = self.count(record.credential.as_str(), deadline)?;
         self.authorize(kak, &record, count, deadline)?;
         *renewals += 1;
         self.gate.seen.store(*renewals, Ordering::Release);
@@ -156,33 +159,36 @@ impl RenewingSigner {
         Ok(())
     }
 
-    /// Waits until all uses under way wait here, too: no key signs that is not authorised, so each of them is refused soon.
-    fn gather(&self, deadline: Instant) {
+    /// What remains, with those who wait for it, once all uses on record wait here: no key signs that is not authorised, so each of them
+    /// is refused soon. Those who are late are left out.
+    fn count(&self, credential: &str, deadline: Instant) -> Result<Option<u64>, SignerError> {
         let until = deadline.min(Instant::now() + LONGEST_COMPANY);
+        let mut before = self.authorized(credential)?;
         loop {
             std::thread::sleep(COMPANY.min(until.saturating_duration_since(Instant::now())));
-            let all_here = self.gate.inside.load(Ordering::Acquire) == self.gate.waiting.load(Ordering::Acquire);
-            if all_here || Instant::now() >= until {
-                break;
+            let inside = self.gate.inside.load(Ordering::Acquire);
+            // Before the database is asked: whoever waits is on record there.
+            let waiting = self.gate.waiting.load(Ordering::Acquire);
+            let now = self.authorized(credential)?;
+            if (inside == waiting && now.uses == before.uses) || Instant::now() >= until {
+                let remaining = now.remaining().zip(now.count);
+                return Ok(remaining.map(|(remaining, count)| remaining.saturating_add(waiting).min(count)));
             }
+            before = now;
         }
     }
 
-    /// What remains, with those who wait for it.
-    fn count(&self, credential: &str) -> Result<Option<u64>, SignerError> {
-        let waiting = self.gate.waiting.load(Ordering::Acquire);
+    fn authorized(&self, credential: &str) -> Result<Authorized, SignerError> {
         let records = self.runtime.block_on(self.store.key_authorizations(Some(credential))).map_err(not_recorded)?;
         let several = records.len() > 1;
         let here = |record: &KeyAuthorizationRecord| {
             record.location.token == self.location.token && record.location.id == self.location.id
         };
-        let authorized = records.into_iter().find(here).and_then(|record| record.authorized);
-        let Some(authorized) = authorized else { return Err(self.give_up("it was never authorised")) };
-        match (authorized.count, authorized.remaining()) {
+        match records.into_iter().find(here).and_then(|record| record.authorized) {
+            None => Err(self.give_up("it was never authorised")),
             // A use that only another place of the key could count was not counted here.
-            (Some(_), Some(0)) if several => Err(self.not_authorized()),
-            (Some(count), Some(remaining)) => Ok(Some((remaining + waiting).min(count))),
-            _ => Ok(None),
+            Some(authorized) if several && authorized.remaining() == Some(0) => Err(self.not_authorized()),
+            Some(authorized) => Ok(authorized),
         }
     }
 
