@@ -1,6 +1,12 @@
 //! Tokens of a running service: PINs that are rejected, locks, keys that come while it runs or need authorisation, and where a PIN never is.
 #[path = "tokens/authorization.rs"]
 mod authorization;
+#[path = "tokens/backup.rs"]
+mod backup;
+#[path = "tokens/later_keys.rs"]
+mod later_keys;
+#[path = "tokens/manual_unlock.rs"]
+mod manual_unlock;
 #[path = "tokens/operators.rs"]
 mod operators;
 #[path = "tokens/pin_secrecy.rs"]

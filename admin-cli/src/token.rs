@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use administration::control;
 use administration::token::{self, CheckItem, TokenCheck};
 use clap::Subcommand;
 use cryptotoken_api::TokenStatus;
@@ -71,7 +72,16 @@ pub(crate) fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
             let needed = pin_file.is_some() || token::needs_pin(&node, &token)?;
             let what = token::pin_name(&node, &token)?;
             let pin = needed.then(|| prompt::secret(pin_file.as_deref(), &what, "--pin-file")).transpose()?;
-            token::unlock(&node, &context.actor, &token, pin.as_ref())?
+            match (&pin, node.configuration().control()) {
+                (Some(pin), Some(socket)) => match control::unlock(&socket, &token, pin)? {
+                    Some(status) => status,
+                    None => {
+                        eprintln!("warning: no server listens at {}: the PIN is tried and not kept", socket.display());
+                        token::unlock(&node, &context.actor, &token, Some(pin))?
+                    }
+                },
+                (pin, _) => token::unlock(&node, &context.actor, &token, pin.as_ref())?,
+            }
         }
         Verb::Lock { token } => token::lock(&node, &context.actor, &token)?,
     };
@@ -122,7 +132,8 @@ fn properties(status: &TokenStatus) -> Vec<(&'static str, String)> {
         ("device", status.device.clone().unwrap_or_default()),
         ("qualified device", if status.qscd { "yes" } else { "no" }.to_owned()),
         ("device confirmed", confirmed(status.device_confirmed).to_owned()),
-        ("sessions", format!("{used} of {most} in use")),
+        ("sessions", format!("{used} of {most} in use by this process")),
+        ("hung calls", status.hung_calls.to_string()),
     ]
 }
 

@@ -32,6 +32,9 @@ pub struct TokenConfig {
     /// Where keys that must be authorised find their KAK after a restart of the device. Absent: a person authorises them.
     #[serde(default)]
     pub key_authorization: Option<KeyAuthorizationConfig>,
+    /// Whether a credential with a key on this token stays out of `active` until a backup of the key is on record. Default false.
+    #[serde(default)]
+    pub require_backup: bool,
     /// Fields of the profile by dotted path, such as `"session.idle_ping" = "600s"`; never `assurance.*`.
     #[serde(default, rename = "override")]
     pub overrides: toml::Table,

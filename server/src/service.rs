@@ -12,18 +12,20 @@ use crate::dispatch::Dispatcher;
 use crate::error::ApiError;
 use crate::frontend::body::BodyLimits;
 use crate::request_id::RequestId;
+use crate::trust::Trust;
 
 /// Shared by all handlers of a process.
 pub(crate) struct Service {
     node: Arc<Node>,
     dispatcher: Dispatcher,
     limits: BodyLimits,
+    audit: AuditLog,
 }
 
 impl Service {
-    pub(crate) fn new(node: Arc<Node>, audit: AuditLog) -> Self {
+    pub(crate) fn new(node: Arc<Node>, audit: AuditLog, trust: Trust) -> Self {
         let limits = BodyLimits::new(&node.configuration().server);
-        Self { dispatcher: Dispatcher::new(Arc::clone(&node), audit), limits, node }
+        Self { dispatcher: Dispatcher::new(Arc::clone(&node), audit.clone(), trust), limits, audit, node }
     }
 
     pub(crate) fn node(&self) -> &Node {
@@ -36,6 +38,10 @@ impl Service {
 
     pub(crate) const fn dispatcher(&self) -> &Dispatcher {
         &self.dispatcher
+    }
+
+    pub(crate) const fn audit(&self) -> &AuditLog {
+        &self.audit
     }
 
     pub(crate) const fn limits(&self) -> &BodyLimits {

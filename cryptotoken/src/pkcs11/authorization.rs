@@ -14,6 +14,8 @@ use cryptotoken_api::{
     PublicKey, TokenError,
 };
 
+use openssl::rsa::Rsa;
+
 use crate::pkcs11::Pkcs11Token;
 use crate::pkcs11::objects::find_one;
 use crate::pkcs11::session_pool::Failure;
@@ -177,7 +179,8 @@ impl Pkcs11Token {
         if number == 0 {
             return Err(self.unknown_number(field));
         }
-        let rsa = kak.pkey().rsa().map_err(|error| TokenError::Refused(format!("the KAK cannot be read: {error}")))?;
+        let rsa = Rsa::public_key_from_der(kak.spki_der());
+        let rsa = rsa.map_err(|error| TokenError::Refused(format!("the KAK cannot be read: {error}")))?;
         let mut modulus = rsa.n().to_vec();
         if profile.leading_zero {
             modulus.insert(0, 0);

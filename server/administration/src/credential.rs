@@ -2,12 +2,13 @@
 
 use cryptotoken_api::{Certificate, CredentialState, KeyLocation, KeySpec, Purpose};
 use serde::Serialize;
-use store::{CredentialRecord, KeyEvidence};
+use serde_json::json;
+use store::{CredentialRecord, KeyBackup, KeyEvidence};
 use time::OffsetDateTime;
 
 use crate::authorization::{self, AuthorizationView};
 use crate::certificate::{CertificateView, view as certificate_view};
-use crate::{Actor, AdministrationError, Items, Node};
+use crate::{Actor, AdministrationError, Items, Node, backup};
 
 /// A credential as the command line shows it.
 #[derive(Debug, Serialize)]
@@ -34,6 +35,10 @@ pub struct CredentialView {
     /// Authorisations of its key, where the device wants them; only of a credential that is shown alone.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub authorizations: Vec<AuthorizationView>,
+    /// Copies of the key on record.
+    pub backups: Vec<KeyBackup>,
+    /// That a backup is missing which a token requires, and what to do.
+    pub backup_missing: Option<String>,
     /// Certificates, leaf first.
     pub chain: Vec<CertificateView>,
 }
@@ -44,7 +49,15 @@ pub struct CredentialView {
 /// [`AdministrationError::Store`].
 pub fn list(node: &Node) -> Result<Items<CredentialView>, AdministrationError> {
     let records = node.wait(node.store().credentials())?;
-    records.into_iter().map(view).collect::<Result<_, _>>().map(|items| Items { items })
+    let backups = node.wait(node.store().key_backups(None))?;
+    let of = |name: &str| backups.iter().filter(|backup| backup.credential == name).cloned().collect();
+    records
+        .into_iter()
+        .map(|record| {
+            let backups = of(&record.name);
+            view(node, record, backups)
+        })
+        .collect()
 }
 
 /// One credential.
@@ -52,7 +65,7 @@ pub fn list(node: &Node) -> Result<Items<CredentialView>, AdministrationError> {
 /// # Errors
 /// Refused when there is none of this name.
 pub fn show(node: &Node, name: &str) -> Result<CredentialView, AdministrationError> {
-    let mut shown = view(find(node, name)?)?;
+    let mut shown = view(node, find(node, name)?, node.wait(node.store().key_backups(Some(name)))?)?;
     shown.authorizations = authorization::of_credential(node, name)?;
     Ok(shown)
 }
@@ -70,7 +83,7 @@ pub fn suspend(node: &Node, actor: &Actor, name: &str) -> Result<CredentialView,
 /// Takes a suspended or disabled credential back.
 ///
 /// # Errors
-/// Refused in every other state; a certificate past its end stays expired.
+/// Refused in every other state, and while a backup is missing that its token requires; a certificate past its end stays expired.
 pub fn activate(node: &Node, actor: &Actor, name: &str) -> Result<CredentialView, AdministrationError> {
     let record = find(node, name)?;
     let used_up = |key: &AuthorizationView| !key.authorized;
@@ -80,6 +93,10 @@ pub fn activate(node: &Node, actor: &Actor, name: &str) -> Result<CredentialView
     } else {
         by_certificate(&record, OffsetDateTime::now_utc())
     };
+    if backup::gate(node, &record, target)? != target {
+        let missing = backup::missing_now(node, &record)?.unwrap_or_default();
+        return Err(AdministrationError::Refused(format!("credential \"{name}\" is not activated: {missing}")));
+    }
     change(node, actor, "credential activate", name, |state| {
         matches!(state, CredentialState::Suspended | CredentialState::Disabled).then_some(target)
     })
@@ -134,11 +151,23 @@ pub fn follow_time(node: &Node) -> Result<(), AdministrationError> {
         let due = by_certificate(&record, now);
         let moves = matches!(record.state, CredentialState::Scheduled | CredentialState::Active);
         if moves && due != record.state {
+            let due = backup::gate(node, &record, due)?;
             let act = Actor::service().act("credential follow-time", &record.name);
             node.wait(node.store().set_credential_state(&record.name, record.state, due, act))?;
             tracing::info!(credential.name = record.name, "credential \"{}\" is {due} now", record.name);
         }
     }
+    Ok(())
+}
+
+/// Takes a credential out of use whose certificate was revoked by its issuer. Only a new certificate brings it back.
+///
+/// # Errors
+/// [`AdministrationError::Store`]; also when the credential was not active any more.
+pub fn revoked(node: &Node, name: &str, revoked_at: OffsetDateTime) -> Result<(), AdministrationError> {
+    let act = Actor::service().act("credential revoked", name).with(json!({ "revokedAt": revoked_at.to_string() }));
+    node.wait(node.store().set_credential_state(name, CredentialState::Active, CredentialState::Revoked, act))?;
+    tracing::error!(credential.name = name, "the certificate of credential \"{name}\" was revoked on {revoked_at}");
     Ok(())
 }
 
@@ -188,7 +217,10 @@ fn find(node: &Node, name: &str) -> Result<CredentialRecord, AdministrationError
     })
 }
 
-fn view(record: CredentialRecord) -> Result<CredentialView, AdministrationError> {
+fn view(node: &Node, record: CredentialRecord, backups: Vec<KeyBackup>) -> Result<CredentialView, AdministrationError> {
+    let missing = backup::missing(node, &record, &backups);
+    let waits = record.state == CredentialState::Suspended;
+    let then = if waits { format!(", then: sigillo credential activate {}", record.name) } else { String::new() };
     let chain =
         record.chain.iter().map(|der| certificate_view(&Certificate::from_der(der)?)).collect::<Result<_, _>>()?;
     Ok(CredentialView {
@@ -202,6 +234,8 @@ fn view(record: CredentialRecord) -> Result<CredentialView, AdministrationError>
         use_limit: record.use_limit,
         evidence: record.evidence,
         authorizations: Vec::new(),
+        backups,
+        backup_missing: missing.map(|missing| missing + &then),
         chain,
     })
 }

@@ -7,9 +7,11 @@
 pub mod actor;
 pub mod audit;
 pub mod authorization;
+pub mod backup;
 pub mod certificate;
 pub mod client;
 pub mod configuration;
+pub mod control;
 pub mod credential;
 pub mod error;
 pub mod grant;

@@ -13,6 +13,7 @@ pub mod error;
 pub mod grants;
 mod instances;
 pub mod key_authorizations;
+pub mod key_backups;
 mod moment;
 mod token_locks;
 pub mod workers;
@@ -29,6 +30,7 @@ pub use credentials::{CredentialRecord, KeyEvidence, NewCredential};
 pub use error::StoreError;
 pub use grants::{ClientGrant, Grant, Role};
 pub use key_authorizations::{Authorized, Kak, KakSource, KeyAuthorizationRecord};
+pub use key_backups::KeyBackup;
 pub use workers::{NewWorker, WorkerRecord};
 
 use database::{Database, Transaction};

@@ -6,13 +6,14 @@ use cryptotoken_api::{
     AuthorizationChallenge, AuthorizationProtocol, AuthorizationStep, CredentialState, CryptoToken, KeyAlias,
     KeyAuthorizer, KeyLocation, PublicKey, TokenError,
 };
+use openssl::pkey::PKey;
 use serde_json::{Value, json};
 use store::{CredentialRecord, Kak, KakSource, KeyAuthorizationRecord, KeyEvidence};
 use time::OffsetDateTime;
 
 use super::kak::{ConfiguredKak, ExportedChallenge, Holder, KakChoice, OfflineExchange};
 use super::{AuthorizationRequest, Initialization, act, authorizer, located, next_step, qualified, record, view};
-use crate::{Actor, AdministrationError, Node, credential};
+use crate::{Actor, AdministrationError, Node, backup, credential};
 
 /// Everything about one key while it is initialised, authorised or bound to another KAK.
 pub(super) struct Ceremony<'a> {
@@ -171,7 +172,8 @@ impl<'a> Ceremony<'a> {
             }
         };
         let uses_before = record.authorized.map_or(0, |authorized| authorized.uses);
-        let state = credential::by_certificate(&self.credential, OffsetDateTime::now_utc());
+        let due = credential::by_certificate(&self.credential, OffsetDateTime::now_utc());
+        let state = backup::gate(self.node, &self.credential, due)?;
         let detail =
             json!({ "phase": "end", "step": "authorize", "count": counted(count), "kakSource": self.source.name() });
         let act = act(self.actor, &self.location, detail);
@@ -203,7 +205,8 @@ impl<'a> Ceremony<'a> {
 
     fn export(&self, step: AuthorizationStep<'_>, challenge: &AuthorizationChallenge) -> ExportedChallenge {
         let pem = |key: &PublicKey| {
-            let pem = key.pkey().public_key_to_pem().unwrap_or_default();
+            let pem =
+                PKey::public_key_from_der(key.spki_der()).and_then(|key| key.public_key_to_pem()).unwrap_or_default();
             String::from_utf8_lossy(&pem).into_owned()
         };
         ExportedChallenge {

@@ -122,6 +122,14 @@ impl Signer for RenewingSigner {
             answer => answer,
         }
     }
+
+    fn overdue(&self) -> Option<Duration> {
+        self.inner.overdue()
+    }
+
+    fn settle(&self) -> Result<(), SignerError> {
+        self.inner.settle()
+    }
 }
 
 impl RenewingSigner {
