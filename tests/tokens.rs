@@ -1,4 +1,6 @@
-//! Tokens of a running service: PINs that are rejected, locks, keys that come while it runs, and where a PIN never is.
+//! Tokens of a running service: PINs that are rejected, locks, keys that come while it runs or need authorisation, and where a PIN never is.
+#[path = "tokens/authorization.rs"]
+mod authorization;
 #[path = "tokens/backup.rs"]
 mod backup;
 #[path = "tokens/conformance.rs"]

@@ -31,6 +31,7 @@ pub struct TestService {
 pub struct TestServiceBuilder {
     server: String,
     library: Option<PathBuf>,
+    profile: Option<String>,
     token: String,
     sections: String,
     pin: Option<String>,
@@ -56,6 +57,13 @@ impl TestServiceBuilder {
     #[must_use]
     pub fn library(mut self, library: &Path) -> Self {
         self.library = Some(library.to_owned());
+        self
+    }
+
+    /// Another profile of the token than SoftHSM's.
+    #[must_use]
+    pub fn profile(mut self, profile: &str) -> Self {
+        self.profile = Some(profile.to_owned());
         self
     }
 
@@ -93,9 +101,10 @@ impl TestServiceBuilder {
         let library = self.library.unwrap_or_else(|| token.library().to_owned());
         let configuration = format!(
             "[server]\nlisten = \"127.0.0.1:0\"\n{}\n[database]\nurl = \"sqlite://sigillo.db\"\n\
-             [[token]]\nname = \"{TOKEN}\"\nprofile = \"softhsm\"\nlibrary = \"{}\"\n\
+             [[token]]\nname = \"{TOKEN}\"\nprofile = \"{}\"\nlibrary = \"{}\"\n\
              slot = {{ label = \"{}\" }}\npin = {{ file = \"pin\" }}\n{}\n{}\n",
             self.server,
+            self.profile.as_deref().unwrap_or("softhsm"),
             library.display(),
             token::LABEL,
             self.token,
