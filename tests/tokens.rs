@@ -1,4 +1,6 @@
 //! Tokens of a running service: PINs that are rejected, locks, keys that come while it runs, and where a PIN never is.
+#[path = "tokens/ml_dsa.rs"]
+mod ml_dsa;
 #[path = "tokens/operators.rs"]
 mod operators;
 #[path = "tokens/pin_secrecy.rs"]

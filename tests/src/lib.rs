@@ -4,6 +4,7 @@
 //! folder, on a free port of loopback. Nothing here is skipped when a program is missing: it fails and says how to install it.
 
 pub mod http;
+pub mod kryoptic;
 pub mod pki;
 pub mod programs;
 pub mod raw;

@@ -7,6 +7,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::http::Client;
+use crate::kryoptic;
 use crate::pki::{Profile, TestPki};
 use crate::programs::{our_program, output, run};
 use crate::server::Server;
@@ -30,6 +31,7 @@ pub struct TestService {
 pub struct TestServiceBuilder {
     server: String,
     library: Option<PathBuf>,
+    kryoptic: bool,
     token: String,
     pin: Option<String>,
     environment: Vec<(String, String)>,
@@ -47,6 +49,13 @@ impl TestServiceBuilder {
     #[must_use]
     pub fn library(mut self, library: &Path) -> Self {
         self.library = Some(library.to_owned());
+        self
+    }
+
+    /// Kryoptic for a token; SoftHSM's stands beside it unused.
+    #[must_use]
+    pub fn kryoptic(mut self) -> Self {
+        self.kryoptic = true;
         self
     }
 
@@ -81,20 +90,31 @@ impl TestServiceBuilder {
         let token = TestToken::create(folder.path());
         let pki = TestPki::create(folder.path());
         std::fs::write(folder.path().join("pin"), self.pin.as_deref().unwrap_or(token::PIN)).expect("a PIN file");
-        let library = self.library.unwrap_or_else(|| token.library().to_owned());
+        let (profile, slot, own) = match self.kryoptic {
+            true => ("kryoptic", format!("id = {}", kryoptic::SLOT), kryoptic::library()),
+            false => ("softhsm", format!("label = \"{}\"", token::LABEL), token.library().to_owned()),
+        };
         let configuration = format!(
             "[server]\nlisten = \"127.0.0.1:0\"\n{}\n[database]\nurl = \"sqlite://sigillo.db\"\n\
-             [[token]]\nname = \"{TOKEN}\"\nprofile = \"softhsm\"\nlibrary = \"{}\"\n\
-             slot = {{ label = \"{}\" }}\npin = {{ file = \"pin\" }}\n{}\n",
+             [[token]]\nname = \"{TOKEN}\"\nprofile = \"{profile}\"\nlibrary = \"{}\"\n\
+             slot = {{ {slot} }}\npin = {{ file = \"pin\" }}\n{}\n",
             self.server,
-            library.display(),
-            token::LABEL,
+            self.library.unwrap_or(own).display(),
             self.token
         );
         std::fs::write(folder.path().join("sigillo.toml"), configuration).expect("sigillo.toml");
         let softhsm = ("SOFTHSM2_CONF".to_owned(), token.configuration().display().to_string());
-        let environment = [vec![softhsm], self.environment].concat();
-        TestService { server: None, pki, token, environment, folder }
+        let mut environment = [vec![softhsm], self.environment].concat();
+        if self.kryoptic {
+            let conf = kryoptic::configure(folder.path()).display().to_string();
+            environment.push((kryoptic::VARIABLE.to_owned(), conf));
+        }
+        let service = TestService { server: None, pki, token, environment, folder };
+        if self.kryoptic {
+            std::fs::write(service.folder().join("so-pin"), "so-pin-test").expect("a PIN file");
+            service.sigillo(&["token", "init", TOKEN, "--so-pin-file", "so-pin", "--pin-file", "pin"]);
+        }
+        service
     }
 
     /// Sets everything up and starts the server.
@@ -207,13 +227,31 @@ impl TestService {
     /// # Panics
     /// When that fails.
     pub fn certify(&self, alias: &str, profile: &Profile) {
+        let chain = self.pki.certify(&self.request(alias), profile);
+        self.import(alias, &chain);
+    }
+
+    /// Has a key sign its certification request.
+    ///
+    /// # Panics
+    /// When that fails.
+    #[must_use]
+    pub fn request(&self, alias: &str) -> PathBuf {
         let request = self.folder().join(format!("{alias}.csr"));
         let subject = format!("C=EE, O=Acme AS, organizationIdentifier=NTREE-12345678, CN=Seal {alias}");
         let path = request.display().to_string();
         // By force, as a key may be certified again.
         let create = ["csr", "create", "--force", "--token", TOKEN, "--key", alias];
         self.sigillo(&[&create[..], &["--subject", &subject, "--out", &path]].concat());
-        let chain = self.pki.certify(&request, profile).display().to_string();
+        request
+    }
+
+    /// Imports the certificate of a key.
+    ///
+    /// # Panics
+    /// When that fails.
+    pub fn import(&self, alias: &str, chain: &Path) {
+        let chain = chain.display().to_string();
         self.sigillo(&["certificate", "import", "--token", TOKEN, "--key", alias, "--chain", &chain]);
     }
 
