@@ -1,4 +1,8 @@
-//! Tokens of a running service: PINs that are rejected, locks, keys that come while it runs, and where a PIN never is.
+//! Tokens of a running service: PINs that are rejected, locks, keys that come while it runs, where a PIN never is, and ML-DSA.
+#[path = "tokens/backup.rs"]
+mod backup;
+#[path = "tokens/later_keys.rs"]
+mod later_keys;
 #[path = "tokens/ml_dsa.rs"]
 mod ml_dsa;
 #[path = "tokens/operators.rs"]

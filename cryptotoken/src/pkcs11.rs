@@ -1,4 +1,4 @@
-//! A crypto token over PKCS#11 (OASIS PKCS#11 2.40 and 3.0), any vendor's: what differs is in the profile.
+//! A crypto token over PKCS#11 (OASIS PKCS#11 2.40 to 3.2), any vendor's: what differs is in the profile.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use crate::pkcs11::error::name;
 use crate::pkcs11::link::{Link, Unready};
 use crate::pkcs11::recovery::Remedy;
 use crate::pkcs11::session_pool::Failure;
-use crate::pkcs11::sign::Pkcs11Signer;
+use crate::pkcs11::sign::{Calling, Pkcs11Signer};
 use crate::profile::{CertStore, KeygenMode, Support, TokenProfile};
 
 mod conduct;
@@ -243,7 +243,15 @@ impl CryptoToken for Pkcs11Token {
             algorithm: format!("{algorithm} ({spec})"),
         })?;
         let (link, profile) = (Arc::clone(&self.link), Arc::clone(&self.profile));
-        Ok(Box::new(Pkcs11Signer { link, profile, location: location.clone(), spec, algorithm, plan }))
+        Ok(Box::new(Pkcs11Signer {
+            link,
+            profile,
+            location: location.clone(),
+            spec,
+            algorithm,
+            plan,
+            calling: Calling::default(),
+        }))
     }
 
     fn keys(&self) -> Result<Vec<KeyInfo>, TokenError> {

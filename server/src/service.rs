@@ -18,12 +18,13 @@ pub(crate) struct Service {
     node: Arc<Node>,
     dispatcher: Dispatcher,
     limits: BodyLimits,
+    audit: AuditLog,
 }
 
 impl Service {
     pub(crate) fn new(node: Arc<Node>, audit: AuditLog) -> Self {
         let limits = BodyLimits::new(&node.configuration().server);
-        Self { dispatcher: Dispatcher::new(Arc::clone(&node), audit), limits, node }
+        Self { dispatcher: Dispatcher::new(Arc::clone(&node), audit.clone()), limits, audit, node }
     }
 
     pub(crate) fn node(&self) -> &Node {
@@ -36,6 +37,10 @@ impl Service {
 
     pub(crate) const fn dispatcher(&self) -> &Dispatcher {
         &self.dispatcher
+    }
+
+    pub(crate) const fn audit(&self) -> &AuditLog {
+        &self.audit
     }
 
     pub(crate) const fn limits(&self) -> &BodyLimits {

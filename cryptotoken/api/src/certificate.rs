@@ -33,10 +33,12 @@ pub enum CertificateError {
     #[error("there is no certificate in the file")]
     Empty,
     /// None of them carries the key.
-    #[error("none of the certificates carries the key {fingerprint}")]
+    #[error("none of the certificates carries the key {fingerprint}; they are those of {}", found.join("; "))]
     NoLeaf {
         /// SHA-256 over the public key looked for.
         fingerprint: String,
+        /// Subjects of the certificates.
+        found: Vec<String>,
     },
     /// A certificate is no part of the path from the leaf upwards.
     #[error("the certificate of \"{subject}\" is not part of the chain")]
@@ -242,10 +244,12 @@ impl CertificateChain {
                 rest.push(certificate);
             }
         }
-        let leaf = rest
-            .iter()
-            .position(|certificate| certificate.public_key().same_key(key))
-            .ok_or_else(|| CertificateError::NoLeaf { fingerprint: key.fingerprint() })?;
+        let leaf = rest.iter().position(|certificate| certificate.public_key().same_key(key)).ok_or_else(|| {
+            CertificateError::NoLeaf {
+                fingerprint: key.fingerprint(),
+                found: rest.iter().map(|certificate| format!("\"{}\"", certificate.subject())).collect(),
+            }
+        })?;
         let mut ordered = vec![rest.swap_remove(leaf)];
         while let Some(last) = ordered.last() {
             let next = rest.iter().position(|candidate| last.is_issued_by(candidate));

@@ -1,7 +1,7 @@
 //! Keys: what `sigillo key` does. The credential of a key is named as its alias.
 
 use cryptotoken::lifecycle;
-use cryptotoken::profile::KeyAuthorizationKind;
+use cryptotoken::profile::{KeyAuthorizationKind, Support};
 use cryptotoken_api::{
     CredentialState, CryptoToken, KeyAlias, KeyAttributes, KeyInfo, KeyLocation, KeySpec, PublicKey, Purpose,
     SignatureAlgorithm, TokenError,
@@ -13,6 +13,7 @@ use store::{
 };
 use time::OffsetDateTime;
 
+use crate::backup::{self, KeyCopies};
 use crate::{Actor, AdministrationError, Items, Node};
 
 /// A key as the command line shows it.
@@ -39,6 +40,20 @@ pub struct KeyView {
     pub state: Option<CredentialState>,
     /// What the token says of the private half.
     pub attributes: Option<KeyAttributes>,
+    /// What is worth a look.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
+}
+
+/// A key that was destroyed.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DestroyedKey {
+    /// As it was.
+    #[serde(flatten)]
+    pub key: KeyView,
+    /// What remains of it elsewhere.
+    pub remaining: KeyCopies,
 }
 
 /// What is known of a key ceremony, for `--evidence`.
@@ -138,7 +153,10 @@ fn take_in(
     // Before the key has a credential, and on record as every use of a key. One that fails stays `on token only`.
     prove(node, actor, alias.as_str(), &location, public_key)?;
     node.wait(node.store().insert_credential(&new, act))?;
-    Ok(view(token_name, Some(key), node.wait(node.store().credential(alias.as_str()))?.as_ref()))
+    let credential = node.wait(node.store().credential(alias.as_str()))?;
+    let missing = credential.as_ref().map(|credential| backup::missing_now(node, credential)).transpose()?;
+    let warnings = missing.flatten().into_iter().chain(unseen(node, token_name)?).collect();
+    Ok(KeyView { warnings, ..view(token_name, Some(key), credential.as_ref()) })
 }
 
 /// Signs random data with a key and verifies the signature in software.
@@ -207,17 +225,24 @@ pub fn show(node: &Node, token_name: &str, alias: &KeyAlias) -> Result<KeyView, 
     found.next().ok_or_else(|| no_such_key(token_name, alias))
 }
 
-/// Destroys a key for good and retires its credential.
+/// Destroys a key for good and retires its credential. Copies of it elsewhere stay, and are named.
 ///
 /// # Errors
 /// Refused while a worker uses the credential.
-pub fn destroy(node: &Node, actor: &Actor, token_name: &str, alias: &KeyAlias) -> Result<KeyView, AdministrationError> {
+pub fn destroy(
+    node: &Node,
+    actor: &Actor,
+    token_name: &str,
+    alias: &KeyAlias,
+) -> Result<DestroyedKey, AdministrationError> {
     let view = show(node, token_name, alias)?;
     if let Some(credential) = &view.credential {
         crate::credential::refuse_used(node, credential)?;
     }
+    let remaining = backup::remaining(node, token_name, alias)?;
     let announced = actor.act("key destroy", alias.as_str()).with(json!({
-        "phase": "begin", "token": token_name, "id": view.id, "publicKeySha256": view.public_key_sha256
+        "phase": "begin", "token": token_name, "id": view.id, "publicKeySha256": view.public_key_sha256,
+        "remaining": remaining,
     }));
     node.wait(node.store().record(&[AuditEvent::Administration(announced)]))?;
     if view.place != IN_STORE_ONLY {
@@ -232,7 +257,19 @@ pub fn destroy(node: &Node, actor: &Actor, token_name: &str, alias: &KeyAlias) -
         }
         _ => node.wait(node.store().record(&[AuditEvent::Administration(done)]))?,
     }
-    Ok(view)
+    Ok(DestroyedKey { key: view, remaining })
+}
+
+/// That a server which runs already does not see a new key on this token, and what to do.
+pub(crate) fn unseen(node: &Node, token_name: &str) -> Result<Option<String>, AdministrationError> {
+    let token = node.token(token_name)?;
+    Ok((token.profile().session.sees_later_keys == Support::No).then(|| {
+        format!(
+            "by profile {} the library of token \"{token_name}\" does not see keys that are made by other processes after it was loaded: \
+             restart the service before a worker uses this one",
+            token.config().profile
+        )
+    }))
 }
 
 /// The recorded signer of a credential's key, for what administrators sign.
@@ -367,5 +404,6 @@ fn view(token_name: &str, key: Option<&KeyInfo>, credential: Option<&CredentialR
         purpose: credential.map(|credential| credential.purpose),
         state: credential.map(|credential| credential.state),
         attributes: key.map(|key| key.attributes),
+        warnings: Vec::new(),
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use cryptotoken_api::{CredentialState, TokenStatus};
 use serde::Serialize;
 
-use crate::{AdministrationError, Items, Node, token};
+use crate::{AdministrationError, Items, Node, credential, token};
 
 /// The node at one glance.
 #[derive(Debug, Serialize)]
@@ -15,6 +15,8 @@ pub struct Status {
     pub tokens: Items<TokenStatus>,
     /// How many credentials are in each state; states without any are left out.
     pub credentials: BTreeMap<&'static str, usize>,
+    /// Credentials whose key lacks the backup that a token requires.
+    pub backups_missing: Vec<String>,
     /// How many workers there are.
     pub workers: usize,
     /// How many clients may call.
@@ -29,13 +31,16 @@ pub struct Status {
 /// [`AdministrationError::Store`]; a token that is away is told by its state.
 pub fn status(node: &Node) -> Result<Status, AdministrationError> {
     let mut credentials = BTreeMap::new();
-    for credential in node.wait(node.store().credentials())? {
+    let mut backups_missing = Vec::new();
+    for credential in credential::list(node)?.items {
         *credentials.entry(CredentialState::name(credential.state)).or_default() += 1;
+        backups_missing.extend(credential.backup_missing.map(|_| credential.name));
     }
     let clients = node.wait(node.store().clients())?;
     Ok(Status {
         tokens: token::list(node),
         credentials,
+        backups_missing,
         workers: node.wait(node.store().workers())?.len(),
         clients: clients.iter().filter(|client| client.revoked_at.is_none()).count(),
         open_intents: node.wait(node.store().open_intents())?,

@@ -12,6 +12,7 @@ mod database;
 pub mod error;
 pub mod grants;
 mod instances;
+pub mod key_backups;
 mod moment;
 mod token_locks;
 pub mod workers;
@@ -27,6 +28,7 @@ pub use clients::{ClientRecord, NewClient};
 pub use credentials::{CredentialRecord, KeyEvidence, NewCredential};
 pub use error::StoreError;
 pub use grants::{ClientGrant, Grant, Role};
+pub use key_backups::KeyBackup;
 pub use workers::{NewWorker, WorkerRecord};
 
 use database::{Database, Transaction};
