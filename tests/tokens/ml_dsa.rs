@@ -155,3 +155,25 @@ fn a_token_without_ml_dsa_says_which_mechanism_it_lacks() {
     assert!(!refused.status.success());
     assert!(complaint.contains("CKM_ML_DSA_KEY_PAIR_GEN"), "{complaint}");
 }
+
+#[test]
+fn the_public_half_is_read_from_a_token_that_gives_no_public_key_info() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("simulator.toml");
+    let settings = format!(
+        "module = '{}'\n[templates]\nunreadable = ['CKA_PUBLIC_KEY_INFO']\n",
+        tests::kryoptic::library().display()
+    );
+    token_simulator::configure(&file, &settings).unwrap();
+    let service = TestService::builder()
+        .kryoptic()
+        .library(&token_simulator::library().unwrap())
+        .environment(token_simulator::VARIABLE, &file.display().to_string())
+        .create();
+    for set in SETS {
+        service.key_only(set, set, "blind");
+    }
+    let keys = service.sigillo(&["key", "list", "--token", "hsm"]);
+    let specs: Vec<&Value> = keys["items"].as_array().unwrap().iter().map(|key| &key["spec"]).collect();
+    assert_eq!(specs, SETS);
+}
