@@ -3,6 +3,8 @@
 mod backup;
 #[path = "tokens/later_keys.rs"]
 mod later_keys;
+#[path = "tokens/manual_unlock.rs"]
+mod manual_unlock;
 #[path = "tokens/ml_dsa.rs"]
 mod ml_dsa;
 #[path = "tokens/operators.rs"]

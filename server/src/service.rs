@@ -12,6 +12,7 @@ use crate::dispatch::Dispatcher;
 use crate::error::ApiError;
 use crate::frontend::body::BodyLimits;
 use crate::request_id::RequestId;
+use crate::trust::Trust;
 
 /// Shared by all handlers of a process.
 pub(crate) struct Service {
@@ -22,9 +23,9 @@ pub(crate) struct Service {
 }
 
 impl Service {
-    pub(crate) fn new(node: Arc<Node>, audit: AuditLog) -> Self {
+    pub(crate) fn new(node: Arc<Node>, audit: AuditLog, trust: Trust) -> Self {
         let limits = BodyLimits::new(&node.configuration().server);
-        Self { dispatcher: Dispatcher::new(Arc::clone(&node), audit.clone()), limits, audit, node }
+        Self { dispatcher: Dispatcher::new(Arc::clone(&node), audit.clone(), trust), limits, audit, node }
     }
 
     pub(crate) fn node(&self) -> &Node {

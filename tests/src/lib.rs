@@ -5,6 +5,7 @@
 
 pub mod http;
 pub mod kryoptic;
+pub mod live_pki;
 pub mod pki;
 pub mod programs;
 pub mod raw;
@@ -15,6 +16,7 @@ pub mod token;
 pub mod verifiers;
 
 pub use http::{Answer, Client};
+pub use live_pki::LivePki;
 pub use pki::TestPki;
 pub use raw::{Broken, RawConnection};
 pub use remote_device::RemoteDevice;

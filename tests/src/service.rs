@@ -8,6 +8,7 @@ use tempfile::TempDir;
 
 use crate::http::Client;
 use crate::kryoptic;
+use crate::live_pki::LivePki;
 use crate::pki::{Profile, TestPki};
 use crate::programs::{our_program, output, run};
 use crate::server::Server;
@@ -33,11 +34,19 @@ pub struct TestServiceBuilder {
     library: Option<PathBuf>,
     kryoptic: bool,
     token: String,
+    sections: String,
     pin: Option<String>,
     environment: Vec<(String, String)>,
 }
 
 impl TestServiceBuilder {
+    /// More sections of `sigillo.toml`.
+    #[must_use]
+    pub fn sections(mut self, lines: &str) -> Self {
+        self.sections.push_str(lines);
+        self
+    }
+
     /// More lines for `[server]`.
     #[must_use]
     pub fn server(mut self, lines: &str) -> Self {
@@ -97,10 +106,11 @@ impl TestServiceBuilder {
         let configuration = format!(
             "[server]\nlisten = \"127.0.0.1:0\"\n{}\n[database]\nurl = \"sqlite://sigillo.db\"\n\
              [[token]]\nname = \"{TOKEN}\"\nprofile = \"{profile}\"\nlibrary = \"{}\"\n\
-             slot = {{ {slot} }}\npin = {{ file = \"pin\" }}\n{}\n",
+             slot = {{ {slot} }}\npin = {{ file = \"pin\" }}\n{}\n{}\n",
             self.server,
             self.library.unwrap_or(own).display(),
-            self.token
+            self.token,
+            self.sections
         );
         std::fs::write(folder.path().join("sigillo.toml"), configuration).expect("sigillo.toml");
         let softhsm = ("SOFTHSM2_CONF".to_owned(), token.configuration().display().to_string());
@@ -229,6 +239,14 @@ impl TestService {
     pub fn certify(&self, alias: &str, profile: &Profile) {
         let chain = self.pki.certify(&self.request(alias), profile);
         self.import(alias, &chain);
+    }
+
+    /// Generates a key that a live authority certifies. Returns the chain.
+    pub fn live_key(&self, alias: &str, spec: &str, live: &LivePki) -> PathBuf {
+        self.key_only(alias, spec, "document");
+        let chain = live.certify(&self.request(alias));
+        self.import(alias, &chain);
+        chain
     }
 
     /// Has a key sign its certification request.

@@ -58,17 +58,30 @@ pub struct AuditedSigner {
     inner: Box<dyn Signer>,
     context: SigningContext,
     outcomes: Mutex<Vec<Receipt>>,
+    asked: AtomicBool,
     may_have_signed: AtomicBool,
 }
 
 impl AuditedSigner {
     pub(crate) const fn new(log: AuditLog, inner: Box<dyn Signer>, context: SigningContext) -> Self {
-        Self { log, inner, context, outcomes: Mutex::new(Vec::new()), may_have_signed: AtomicBool::new(false) }
+        Self {
+            log,
+            inner,
+            context,
+            outcomes: Mutex::new(Vec::new()),
+            asked: AtomicBool::new(false),
+            may_have_signed: AtomicBool::new(false),
+        }
     }
 
     /// Receipts of the outcomes so far that nobody has waited for.
     pub fn take_outcomes(&self) -> Vec<Receipt> {
         std::mem::take(&mut self.outcomes.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Whether there was an attempt at the key, whatever came of it.
+    pub fn was_asked(&self) -> bool {
+        self.asked.load(Ordering::Acquire)
     }
 
     /// Whether the outcome of an attempt is a signature, or unknown.
@@ -154,6 +167,10 @@ impl Signer for AuditedSigner {
     fn overdue(&self) -> Option<Duration> {
         self.inner.overdue()
     }
+
+    fn settle(&self) -> Result<(), SignerError> {
+        Self::settle(self).map_err(|error| SignerError::NotRecorded(Box::new(error)))
+    }
 }
 
 impl AuditedSigner {
@@ -188,6 +205,7 @@ impl Drop for OpenIntent<'_> {
             request_id: self.signer.context.request_id,
             reason: "the signer broke off".to_owned(),
         });
+        self.signer.asked.store(true, Ordering::Release);
         if !matches!(outcome, AuditEvent::SigningFailed { .. }) {
             self.signer.may_have_signed.store(true, Ordering::Release);
         }
