@@ -8,3 +8,5 @@ mod levels;
 mod others;
 #[path = "augmentation/service.rs"]
 mod service;
+#[path = "augmentation/xades.rs"]
+mod xades;

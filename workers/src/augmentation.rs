@@ -86,6 +86,9 @@ pub enum AugmentationFault {
     /// Not a signature of the format.
     #[error("what was sent is no signature that can be augmented: {0}")]
     Malformed(&'static str),
+    /// Not XML that every verifier reads alike.
+    #[error("what was sent is no signature that can be augmented: {0}")]
+    Xml(#[from] crate::xades::XmlError),
     /// Detached, and the document did not come along.
     #[error("the signature is detached; send the document with it, as the part \"document\" of a form")]
     NoDocument,

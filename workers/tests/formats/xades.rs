@@ -312,9 +312,28 @@ fn ed25519_is_refused_before_the_key_is_used() {
 }
 
 #[test]
-fn packagings_of_other_versions_are_refused() {
-    let text = "name = \"a\"\nkind = \"xades\"\ncredential = \"c\"\npackaging = \"enveloping\"";
-    assert!(matches!(WorkerConfig::parse(text), Err(ConfigError::Value { key: "packaging", .. })));
+fn keys_that_contradict_each_other_or_could_not_be_written_are_refused() {
+    for (key, text) in [
+        ("packaging", "packaging = \"encapsulated\""),
+        ("document_uri", "document_uri = \"a.xml\""),
+        ("document_uri", "packaging = \"detached\"\ndocument_uri = \"#a\""),
+        ("document_uri", "packaging = \"detached\"\ndocument_uri = \"a\\\"b\""),
+        ("signer_roles", "signer_roles = [\" \"]"),
+        ("production_place", "production_place = {}"),
+        ("commitment", "commitment = \"proof\""),
+        ("signature_policy", "signature_policy = { id = \"urn:oid:1.2\", hash = \"AAAA\" }"),
+    ] {
+        let text = format!("name = \"w\"\nkind = \"xades\"\ncredential = \"c\"\n{text}");
+        match WorkerConfig::parse(&text) {
+            Err(ConfigError::Value { key: found, .. }) => assert_eq!(found, key, "{text}"),
+            other => panic!("{text}: {other:?}"),
+        }
+    }
+    let text = "name = \"w\"\nkind = \"xades\"\ncredential = \"c\"\npackaging = \"detached\"\ndocument_uri = \"a.xml\"\n\
+        signer_roles = [\"Clerk\"]\nproduction_place = { city = \"Tallinn\" }\ncommitment = \"proof-of-origin\"";
+    let config = WorkerConfig::parse(text).unwrap();
+    let kept = serde_json::to_string(&config.to_json().unwrap()).unwrap();
+    assert_eq!(WorkerConfig::parse(&kept).unwrap(), config);
 }
 
 #[test]

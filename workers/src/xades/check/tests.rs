@@ -7,7 +7,7 @@ use crate::error::Discrepancy;
 use crate::level::SignaturePackaging;
 use crate::software_key::SoftwareKey;
 use crate::worker::{DocumentContent, SignedDocument, SignerDocument, SigningParameters};
-use crate::xades::XadesConfig;
+use crate::xades::{Statements, XadesConfig};
 
 const DOCUMENT: &str = "<a xmlns='urn:a'>\r\n<b c='d'>text</b><!-- comment --></a>\n";
 
@@ -20,7 +20,11 @@ struct Sealed {
 impl Sealed {
     fn new() -> Self {
         let key = SoftwareKey::generate();
-        let format = XadesConfig { packaging: SignaturePackaging::Enveloped };
+        let format = XadesConfig {
+            packaging: SignaturePackaging::Enveloped,
+            document_uri: None,
+            statements: Statements::default(),
+        };
         let document = signer_document(DOCUMENT);
         let prepared = format.prepare(&document, &SigningParameters::default(), &key.context()).unwrap();
         let value = key.sign(prepared.to_be_signed());
@@ -38,7 +42,7 @@ impl Sealed {
             level: None,
             degraded: None,
         };
-        super::check(&signed, &signer_document(input), &self.key.context())
+        super::check(SignaturePackaging::Enveloped, &signed, &signer_document(input), &self.key.context())
     }
 }
 
