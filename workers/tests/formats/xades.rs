@@ -6,7 +6,7 @@ use std::process::Command;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use cryptotoken_api::KeySpec;
-use workers::{ConfigError, Fault, WorkerConfig, WorkerError};
+use workers::{ConfigError, Fault, SigningParameters, WorkerConfig, WorkerError};
 
 use crate::software_key::{SoftwareKey, run};
 
@@ -404,4 +404,38 @@ fn eu_dss_and_signxml_accept_signatures_of_every_algorithm_and_eu_dss_names_the_
     assert_eq!(output.matches("\tvalid\tXAdES-BASELINE-B").count(), 24, "{output}");
     let output = verdicts("signxml", &signxml);
     assert_eq!(output.matches("\tvalid\t").count(), 6, "{output}");
+}
+
+#[test]
+#[ignore = "a measurement for release builds: time beside xmllint and memory for 100 MB"]
+fn a_large_document_takes_the_time_of_its_canonicalization() {
+    let key = SoftwareKey::generate(KeySpec::EcP256);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("large.xml");
+    let entry = "  <c:Line xmlns:c=\"urn:c\" number=\"4711\" c:unit='pc'>Paper &amp; ink, 1.250,00 \u{20AC}</c:Line>\n";
+    let text = format!("<Invoice xmlns=\"urn:invoice\">\n{}</Invoice>\n", entry.repeat(100_000_000 / entry.len()));
+    std::fs::write(&path, &text).unwrap();
+    let started = std::time::Instant::now();
+    let canonical = Command::new("xmllint").args(["--huge", "--c14n"]).arg(&path).output().unwrap();
+    let (theirs, length) = (started.elapsed(), canonical.stdout.len());
+    assert!(canonical.status.success() && length > 100_000_000);
+    drop((text, canonical));
+    let document = bytes::Bytes::from(std::fs::read(&path).unwrap());
+    // proc(5): the peak of this process from here on.
+    std::fs::write("/proc/self/clear_refs", "5").unwrap();
+    let started = std::time::Instant::now();
+    let signed = key
+        .sign_with("kind = \"xades\"", workers::DocumentContent::Memory(document.clone()), SigningParameters::default())
+        .unwrap();
+    let ours = started.elapsed();
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    let peak: usize = peak.split_whitespace().next().unwrap().parse().unwrap();
+    let times = peak * 1024 / document.len();
+    crate::software_key::report(&format!(
+        "{} octets: {ours:?}, xmllint {theirs:?}; peak {peak} kB, {times} times the document",
+        document.len()
+    ));
+    assert!(signed.length() > document.len());
+    assert!(ours < theirs.mul_f64(1.5) && peak * 1024 <= document.len() * 3);
 }
