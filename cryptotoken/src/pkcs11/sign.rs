@@ -9,6 +9,7 @@ use cryptotoken_api::{
     KeyLocation, KeySpec, SignatureAlgorithm, SignatureScheme, SignatureValue, Signer, SignerError, ToBeSigned,
 };
 
+use crate::pkcs11::authorization;
 use crate::pkcs11::connection::Connection;
 use crate::pkcs11::error::name;
 use crate::pkcs11::link::Link;
@@ -138,6 +139,10 @@ impl Pkcs11Signer {
                 reason: format!("token \"{token}\" has {count} keys with the identifier {}", self.location.id),
             },
             Failure::Malformed(reason) => SignerError::TokenFailed { token, reason },
+            Failure::Pkcs11(error) if self.profile.key_authorization.unauthorized_errors.contains(&name(&error)) => {
+                let next = authorization::next_step(&self.profile.key_authorization, &self.location);
+                SignerError::NotAuthorized { token, key: self.location.alias.to_string(), next }
+            }
             Failure::Pkcs11(Error::Pkcs11(
                 RvError::MechanismInvalid
                 | RvError::MechanismParamInvalid
@@ -146,7 +151,11 @@ impl Pkcs11Signer {
                 _,
             )) => SignerError::UnsupportedAlgorithm { token, algorithm: self.algorithm.to_string() },
             Failure::Pkcs11(Error::Pkcs11(RvError::KeyFunctionNotPermitted, _)) => SignerError::NotPermitted {
-                reason: format!("token \"{token}\" does not permit signing with {}", self.location.alias),
+                reason: format!(
+                    "token \"{token}\" does not permit signing with {}{}",
+                    self.location.alias,
+                    authorization::hint(&self.profile.key_authorization)
+                ),
             },
             Failure::Pkcs11(error) => {
                 let reason = name(&error);
