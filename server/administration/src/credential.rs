@@ -1,6 +1,6 @@
 //! Credentials: what `sigillo credential` does, and what time does to them.
 
-use cryptotoken_api::{Certificate, CredentialState, KeyLocation, KeySpec, Purpose};
+use cryptotoken_api::{Certificate, CredentialState, KeyLocation, KeySpec, Purpose, rfc3339};
 use serde::Serialize;
 use serde_json::json;
 use store::{CredentialRecord, KeyBackup, KeyEvidence};
@@ -165,7 +165,8 @@ pub fn follow_time(node: &Node) -> Result<(), AdministrationError> {
 /// # Errors
 /// [`AdministrationError::Store`]; also when the credential was not active any more.
 pub fn revoked(node: &Node, name: &str, revoked_at: OffsetDateTime) -> Result<(), AdministrationError> {
-    let act = Actor::service().act("credential revoked", name).with(json!({ "revokedAt": revoked_at.to_string() }));
+    let revoked_at = rfc3339(revoked_at);
+    let act = Actor::service().act("credential revoked", name).with(json!({ "revokedAt": revoked_at }));
     node.wait(node.store().set_credential_state(name, CredentialState::Active, CredentialState::Revoked, act))?;
     tracing::error!(credential.name = name, "the certificate of credential \"{name}\" was revoked on {revoked_at}");
     Ok(())
