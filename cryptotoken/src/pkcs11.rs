@@ -1,4 +1,4 @@
-//! A crypto token over PKCS#11 (OASIS PKCS#11 2.40 and 3.0), any vendor's: what differs is in the profile.
+//! A crypto token over PKCS#11 (OASIS PKCS#11 2.40 to 3.2), any vendor's: what differs is in the profile.
 
 use std::path::Path;
 use std::sync::Arc;

@@ -54,7 +54,11 @@ impl Signer for Pkcs11Signer {
         loop {
             let connection =
                 self.link.connection(deadline).map_err(|unready| unready.into_signer_error(self.token()))?;
-            let failure = match self.attempt(&connection, &input, deadline) {
+            let result = self.attempt(&connection, &input, deadline);
+            // Whoever waited was told that the call hangs, so nothing is tried for them any more.
+            let hung = self.overdue().is_some();
+            self.calling.set(None);
+            let failure = match result {
                 // What came too late is withheld: the caller has answered already.
                 Ok(_) if Instant::now() > deadline => {
                     return Err(SignerError::DeadlineExceeded { token: self.token().to_owned() });
@@ -69,7 +73,12 @@ impl Signer for Pkcs11Signer {
             match remedy {
                 // Where the key may have been used, a second attempt needs a record of its own, so it is the caller's to make. Else once
                 // for each remedy: a lost login, for one, first shows as a stale handle.
-                Some(remedy) if !may_have_signed(&failure) && !remedies.contains(&remedy) => remedies.push(remedy),
+                Some(remedy) if !hung && !may_have_signed(&failure) && !remedies.contains(&remedy) => {
+                    remedies.push(remedy);
+                }
+                _ if hung && may_have_signed(&failure) => {
+                    return Err(SignerError::DeadlineExceeded { token: self.token().to_owned() });
+                }
                 _ => return Err(self.report(failure)),
             }
         }
@@ -104,7 +113,7 @@ impl Pkcs11Signer {
     }
 
     fn attempt(&self, connection: &Connection, input: &[u8], deadline: Instant) -> Result<Vec<u8>, Failure> {
-        let result = connection.pool.with(deadline, |session| {
+        connection.pool.with(deadline, |session| {
             self.calling.set(Some(Instant::now()));
             let key = connection.private_key(session, &self.location.id)?;
             // Waiting for the session may have used up the time.
@@ -112,9 +121,7 @@ impl Pkcs11Signer {
                 return Err(Failure::Busy);
             }
             Ok(session.sign(&self.plan.mechanism(), key, input)?)
-        });
-        self.calling.set(None);
-        result
+        })
     }
 
     fn report(&self, failure: Failure) -> SignerError {

@@ -47,6 +47,9 @@ pub struct Module {
     pub configured_by: BTreeSet<String>,
     /// What else must be installed or running, said where the library cannot be loaded.
     pub requires: Vec<String>,
+    /// A text that `C_Initialize` is given in `pReserved`; empty: a null pointer, as PKCS#11 wants it. NSS reads there, as its
+    /// `LibraryParameters`, where its database is.
+    pub init_args: String,
 }
 
 /// Slots.
