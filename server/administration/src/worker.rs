@@ -212,6 +212,7 @@ fn view(record: &WorkerRecord, credential: Option<&CredentialRecord>) -> Result<
 }
 
 fn refuse_inactive(credential: &CredentialRecord) -> Result<(), AdministrationError> {
+    crate::authorization::refuse_awaiting(credential)?;
     let (name, state) = (&credential.name, credential.state);
     let next = match state {
         CredentialState::Active => return Ok(()),
