@@ -15,6 +15,7 @@ mod dispatch;
 mod error;
 pub mod fetch;
 mod frontend;
+mod local_tsa;
 pub mod openapi;
 mod request_id;
 pub mod revocation_client;

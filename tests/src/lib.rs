@@ -5,6 +5,7 @@
 
 pub mod device;
 pub mod http;
+pub mod kryoptic;
 pub mod live_pki;
 pub mod pki;
 pub mod programs;

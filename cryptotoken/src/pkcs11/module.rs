@@ -4,12 +4,13 @@ use std::collections::HashMap;
 use std::ffi::{CStr, CString};
 use std::path::{Path, PathBuf};
 use std::ptr::NonNull;
-use std::sync::{Arc, LazyLock, Mutex, PoisonError, Weak};
+use std::sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError, Weak};
 use std::time::Instant;
 
 use cryptoki::context::{CInitializeArgs, CInitializeFlags, Pkcs11};
 use cryptoki::error::{Error, RvError};
 
+use crate::pkcs11::authorization::Cp5;
 use crate::pkcs11::connection::Connection;
 use crate::pkcs11::error::name;
 use crate::pkcs11::gate::{Gate, NotRestarted};
@@ -32,6 +33,7 @@ pub(crate) struct Module {
     init_args: CString,
     gate: Gate,
     connections: Mutex<Vec<Weak<Connection>>>,
+    cp5: OnceLock<Result<Arc<Cp5>, String>>,
 }
 
 impl Module {
@@ -43,6 +45,14 @@ impl Module {
     /// Its door.
     pub(crate) const fn gate(&self) -> &Gate {
         &self.gate
+    }
+
+    /// The functions of CP5 in this very library, for those who hold a [`Visit`](crate::pkcs11::gate::Visit).
+    ///
+    /// # Errors
+    /// A sentence that names the library, where it does not have them.
+    pub(crate) fn cp5(&self) -> Result<Arc<Cp5>, String> {
+        self.cp5.get_or_init(|| Cp5::find(&self.path).map(Arc::new)).clone()
     }
 
     /// Remembers who would suffer from a restart.
@@ -139,7 +149,8 @@ pub(crate) fn load(configured: Option<&Path>, profile: &profile::Module) -> Resu
         let looked = configured_by(profile);
         ModuleError::Unavailable(format!("C_Initialize of {} failed: {}{looked}", path.display(), name(&error)))
     })?;
-    let module = Arc::new(Module { path, pkcs11, init_args, gate: Gate::default(), connections: Mutex::default() });
+    let (gate, connections, cp5) = (Gate::default(), Mutex::default(), OnceLock::new());
+    let module = Arc::new(Module { path, pkcs11, init_args, gate, connections, cp5 });
     *entry = Some(Arc::clone(&module));
     Ok((module, true))
 }
