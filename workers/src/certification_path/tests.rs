@@ -95,7 +95,7 @@ fn a_path_leads_over_what_is_at_hand_and_what_is_fetched_to_an_anchor() {
     assert_eq!(build(&leaf, &[&leaf], &[]).unwrap(), whole[..1]);
 
     let mut asked = Vec::new();
-    let fetched = CertificationPath::build(&leaf, &[anchor.clone()], &[], now(), |certificate| {
+    let fetched = CertificationPath::build(&leaf, std::slice::from_ref(&anchor), &[], now(), |certificate| {
         asked.push(certificate.clone());
         Ok(issuing.clone())
     });
@@ -162,7 +162,8 @@ fn time_counts_at_every_certificate_below_the_anchor() {
     let leaf = certify(&seal, &root, None, 10, None);
     let at = |days: i64| {
         let time = now() + time::Duration::days(days);
-        CertificationPath::build(&leaf, &[anchor.clone()], &[], time, nowhere).map_err(|error| error.to_string())
+        CertificationPath::build(&leaf, std::slice::from_ref(&anchor), &[], time, nowhere)
+            .map_err(|error| error.to_string())
     };
     at(0).unwrap();
     at(8).unwrap();
