@@ -10,6 +10,8 @@ mod certificates;
 mod clock;
 #[path = "timestamp/hostile.rs"]
 mod hostile;
+#[path = "timestamp/in_process.rs"]
+mod in_process;
 #[path = "timestamp/refusals.rs"]
 mod refusals;
 #[path = "timestamp/serials.rs"]

@@ -6,6 +6,8 @@ mod authority;
 mod clients;
 #[path = "trust/fetch.rs"]
 mod fetch;
+#[path = "trust/hostile.rs"]
+mod hostile;
 #[path = "trust/revocation.rs"]
 mod revocation;
 #[path = "trust/sealing.rs"]

@@ -24,6 +24,7 @@ pub(crate) fn run(context: &Context) -> Result<(), Failure> {
             ("tokens", status.tokens.items.len().to_string()),
         ],
     )?;
+    output.warnings(&status.warnings);
     if output == OutputFormat::Table && !status.tokens.items.is_empty() {
         output.text("\n")?;
         output.list(&status.tokens, &token::COLUMNS, token::row)?;

@@ -7,7 +7,7 @@ use actix_web::middleware::from_fn;
 use actix_web::{App, HttpServer, web};
 use administration::configuration::ServerConfig;
 use administration::control::ControlSocket;
-use administration::{AdministrationError, Configuration, Node, credential};
+use administration::{AdministrationError, Configuration, Node, authorization, credential};
 use anyhow::Context;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use store::AuditEvent;
@@ -110,19 +110,34 @@ async fn serve(node: &Node, service: web::Data<Service>, metrics: PrometheusHand
 
 /// What other processes and time change: locks of tokens, rejected PINs that may be tried again, certificates that begin or end.
 /// Each by itself, because a device that does not answer must not keep the others from being looked after.
-fn housekeeping(node: &Arc<Node>, metrics: &PrometheusHandle) -> [tokio::task::JoinHandle<()>; 4] {
-    let [locks, tokens, time] = [(); 3].map(|()| Arc::clone(node));
+fn housekeeping(node: &Arc<Node>, metrics: &PrometheusHandle) -> [tokio::task::JoinHandle<()>; 5] {
+    let [locks, tokens, time, keys] = [(); 4].map(|()| Arc::clone(node));
     // Without it what was measured is kept until somebody asks for it.
     let metrics = metrics.clone();
     [
         every_second(node, move || locks.follow_locks()),
         every_second(node, move || tokens.revive_tokens()),
         every_second(node, move || credential::follow_time(&time)),
+        every_second(node, move || measure_authorizations(&keys)),
         every_second(node, move || {
             metrics.run_upkeep();
             Ok(())
         }),
     ]
+}
+
+/// How often keys may still be used that were authorised for a number of uses, so that a person comes before there are none left.
+fn measure_authorizations(node: &Node) -> Result<(), AdministrationError> {
+    for (credential, token, left) in authorization::remaining(node)? {
+        let gauge =
+            metrics::gauge!("sigillo_key_authorization_remaining", "credential" => credential, "token" => token);
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "a gauge is a float, and nobody acts on the last digits of a count above 2^53"
+        )]
+        gauge.set(left as f64);
+    }
+    Ok(())
 }
 
 fn every_second(

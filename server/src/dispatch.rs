@@ -9,7 +9,9 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use administration::Node;
-use cryptotoken_api::{CertificateChain, Credential, CredentialState, CryptoToken, DigestAlgorithm, Signer};
+use cryptotoken_api::{
+    CertificateChain, Credential, CredentialState, CryptoToken, DigestAlgorithm, Signer, SignerError,
+};
 use store::audit::RequestOutcome;
 use store::{AuditEvent, AuditLog, AuditedSigner, CredentialRecord, KeyUse, Receipt, SigningContext, WorkerRecord};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -374,6 +376,7 @@ impl Shared {
                 config.credential()
             ))
         })?;
+        refuse_unauthorized(&record)?;
         let credential = active_credential(&record)?;
         let algorithm = config
             .algorithm(record.spec)
@@ -432,6 +435,8 @@ impl Shared {
             .map_err(|error| ApiError::Misconfigured(format!("credential \"{}\": {error}", prepared.record.name)))?;
         let inner: Box<dyn Signer> =
             token.signer(location, prepared.record.spec, prepared.algorithm).map_err(WorkerError::from)?;
+        let inner = administration::authorization::renewing(&self.node, token, location, inner)
+            .map_err(|error| ApiError::Misconfigured(format!("credential \"{}\": {error}", prepared.record.name)))?;
         let context = SigningContext {
             request_id: request_id.uuid(),
             key_use: KeyUse::Request,
@@ -469,6 +474,17 @@ pub(crate) fn worker_config(grant: &Grant) -> Result<WorkerConfig, ApiError> {
 pub(crate) fn definition(record: &WorkerRecord) -> Result<WorkerConfig, ApiError> {
     WorkerConfig::parse(&record.definition)
         .map_err(|error| ApiError::Misconfigured(format!("worker \"{}\": {error}", record.name)))
+}
+
+/// Says of a credential that waits for the authorisation of its key what is to be done.
+fn refuse_unauthorized(record: &CredentialRecord) -> Result<(), ApiError> {
+    match record.locations.first() {
+        Some(location) if record.state == CredentialState::AwaitingAuthorization => {
+            let reason = administration::authorization::awaiting(record, location);
+            Err(WorkerError::from(SignerError::NotPermitted { reason }).into())
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The credential of a record that has a certificate.

@@ -231,7 +231,7 @@ const fn signer_problem(error: &SignerError) -> (StatusCode, &'static str) {
             (StatusCode::SERVICE_UNAVAILABLE, "token-unavailable")
         }
         SignerError::NotRecorded(_) => (StatusCode::SERVICE_UNAVAILABLE, "database-unavailable"),
-        SignerError::NotPermitted { .. } | SignerError::KeyNotFound { .. } => {
+        SignerError::NotPermitted { .. } | SignerError::NotAuthorized { .. } | SignerError::KeyNotFound { .. } => {
             (StatusCode::CONFLICT, "credential-not-active")
         }
         SignerError::UnsupportedAlgorithm { .. } => (StatusCode::INTERNAL_SERVER_ERROR, "misconfigured"),

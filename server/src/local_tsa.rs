@@ -86,12 +86,12 @@ impl TimestampSource for LocalTsa<'_> {
             let (authority, reason) = (authority.clone(), error.causes());
             match error {
                 ApiError::Worker(WorkerError::Withheld(_)) => TimestampError::Invalid { authority, reason },
+                // As a client over HTTP is told: what it is no use to ask again for, is a refusal.
+                error if error.failure_info().is_some() => TimestampError::Refused { authority, reason },
                 // What is known of its own certificate, and is not to be believed, is no outage.
                 ApiError::Worker(WorkerError::ValidationData(fault)) if !fault.is_outage() => {
                     TimestampError::Invalid { authority, reason }
                 }
-                // As a client over HTTP is told: what it is no use to ask again for, is a refusal.
-                error if error.failure_info().is_some() => TimestampError::Refused { authority, reason },
                 _ => TimestampError::Unavailable { authority, reason },
             }
         });

@@ -2,7 +2,8 @@
 
 use serde_json::Value;
 use tests::live_pki::{Crl, Ocsp, Timestamp};
-use tests::{Answer, Client, LivePki, TestService};
+use tests::verifiers::ask;
+use tests::{Answer, Client, LivePki, Question, TestService, Verdict};
 
 /// A service, its authority, and a client of its worker `cms`.
 struct Fixture {
@@ -196,4 +197,59 @@ fn an_outage_degrades_where_that_is_allowed_and_nothing_else_does() {
     fixture.live.timestamp(Timestamp::Proper);
     fixture.live.crl(Crl::Stale);
     told(&fixture.sign_later(), 503, "revocation-unavailable");
+}
+
+#[test]
+fn eu_dss_finds_everything_inside_also_where_a_worker_of_this_service_makes_the_timestamps() {
+    let fixture = Fixture::new("level = \"B-LTA\"\nTIMESTAMP\n");
+    let (live, service) = (&fixture.live, &fixture.service);
+    service.key_only("tsu", "ec-p256", "timestamp");
+    let usage = ["extendedKeyUsage = critical, timeStamping", "keyUsage = critical, digitalSignature"];
+    service.import("tsu", &live.certify_with(&service.request("tsu"), &usage));
+    service.worker(
+        "tsa",
+        "timestamp",
+        "tsu",
+        &format!("policy = \"1.2.3.4\"\nclock = \"trusted\"\n{}", live.trust_anchors()),
+    );
+    let mut questions = Vec::new();
+    for (level, name, source) in [
+        ("B-LT", "others", format!("url = \"{}\"", live.timestamp_url())),
+        ("B-LTA", "others-archived", format!("url = \"{}\"", live.timestamp_url())),
+        ("B-LT", "own", "worker = \"tsa\"".to_owned()),
+        ("B-LTA", "own-archived", "worker = \"tsa\"".to_owned()),
+    ] {
+        let definition = format!("level = \"{level}\"\ntimestamp = {{ {source} }}\n{}", live.trust_anchors());
+        service.worker(name, "cades", "seal", &definition);
+        let key = service.api_key(name, &[name]);
+        let answer = service.client().key(&key).sign(name, b"document");
+        assert_eq!(answer.level.as_deref(), Some(level), "{}", String::from_utf8_lossy(&answer.body));
+        if name.starts_with("own") {
+            // The seal's key once, the authority's for each timestamp: all on record under this request.
+            let intents = fixture.recorded(&answer).iter().filter(|event| *event == "signing-intended").count();
+            assert_eq!(intents, if level == "B-LTA" { 3 } else { 2 });
+        }
+        let file = service.folder().join(format!("{name}.p7m"));
+        std::fs::write(&file, answer.success()).unwrap();
+        let expected = format!("CAdES-BASELINE-{}", level.trim_start_matches("B-"));
+        questions.push(Question::new("cades", &file).with("--root", live.root()).with("--expect", expected));
+    }
+    for (verdict, question) in ask("dss", &questions).into_iter().zip(&questions) {
+        assert_eq!(verdict, Verdict::Valid, "{question:?}");
+    }
+    // A revoked authority makes no more timestamps, and that is no outage.
+    live.revoke(&live.root().with_file_name("tsu.pem"), "-1 minute");
+    let definition = format!("level = \"B-T\"\ntimestamp = {{ worker = \"tsa\" }}\n{}", live.trust_anchors());
+    service.worker("own", "cades", "seal", &definition);
+    service.worker(
+        "tsa",
+        "timestamp",
+        "tsu",
+        &format!("policy = \"1.2.3.4\"\nclock = \"trusted\"\nstatus_max_age = \"1s\"\n{}", live.trust_anchors()),
+    );
+    let key = service.api_key("later", &["own"]);
+    std::thread::sleep(std::time::Duration::from_millis(1100));
+    let answer = service.client().key(&key).sign("own", b"document");
+    let detail = told(&answer, 503, "timestamp-unavailable");
+    assert!(detail.contains("worker \"tsa\" refused"), "{detail}");
 }

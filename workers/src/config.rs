@@ -210,11 +210,9 @@ impl WorkerConfig {
     // Readers of PDF and verifiers of XML and of timestamps that know Ed25519 or ML-DSA are few; a seal that nobody can verify is
     // worse than none.
     fn check_format_knows(&self, scheme: SignatureScheme) -> Result<(), ConfigError> {
+        use WorkerKind::{Pades, Timestamp, Xades};
         match (self.kind, scheme) {
-            (
-                WorkerKind::Pades | WorkerKind::Xades | WorkerKind::Timestamp,
-                SignatureScheme::Eddsa | SignatureScheme::MlDsa,
-            ) => Err(ConfigError::Value {
+            (Pades | Xades | Timestamp, SignatureScheme::Eddsa | SignatureScheme::MlDsa) => Err(ConfigError::Value {
                 key: "signature_scheme",
                 reason: format!(
                     "a {} worker signs with rsa-pkcs1, rsa-pss or ecdsa; name a credential with an RSA or EC key",

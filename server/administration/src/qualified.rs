@@ -8,7 +8,7 @@ use store::{CredentialRecord, KeyEvidence};
 use workers::WorkerConfig;
 
 use crate::error::causes;
-use crate::{AdministrationError, Node};
+use crate::{AdministrationError, Node, authorization};
 
 /// What this credential lacks for EU qualified electronic seals, in words; empty when nothing.
 #[must_use]
@@ -31,6 +31,7 @@ pub fn missing_for_eseal(node: &Node, credential: &CredentialRecord) -> Vec<Stri
                 missing.extend(device(&token.status(), credential.evidence.as_ref()));
                 let assigned_keys = token.profile().assurance.assigned_keys;
                 missing.extend(assigned(assigned_keys, &location.token, credential.evidence.as_ref()));
+                missing.extend(authorization::missing_for_eseal(node, token, location));
             }
             Err(error) => missing.push(causes(&error)),
         }
@@ -162,6 +163,7 @@ mod tests {
             profile: "trident".into(),
             approved_by: "A. Officer".into(),
             assigned_key: None,
+            kak_source: None,
             recorded_at: OffsetDateTime::UNIX_EPOCH,
         }
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use cryptotoken_api::{CredentialState, TokenStatus};
 use serde::Serialize;
 
-use crate::{AdministrationError, Items, Node, credential, token};
+use crate::{AdministrationError, Items, Node, authorization, credential, token};
 
 /// The node at one glance.
 #[derive(Debug, Serialize)]
@@ -23,6 +23,8 @@ pub struct Status {
     pub clients: usize,
     /// Uses of a key whose outcome is not on record: being made now, or left by a process that died.
     pub open_intents: u64,
+    /// What is worth a look: authorisations of keys that are used up or soon will be.
+    pub warnings: Vec<String>,
 }
 
 /// Looks at tokens and database.
@@ -44,5 +46,6 @@ pub fn status(node: &Node) -> Result<Status, AdministrationError> {
         workers: node.wait(node.store().workers())?.len(),
         clients: clients.iter().filter(|client| client.revoked_at.is_none()).count(),
         open_intents: node.wait(node.store().open_intents())?,
+        warnings: authorization::warnings(node)?,
     })
 }

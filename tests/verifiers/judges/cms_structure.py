@@ -3,6 +3,10 @@
 from asn1crypto import cms
 
 
+# RFC 9881, section 2.
+_ML_DSA = {f"2.16.840.1.101.3.4.3.{number}" for number in (17, 18, 19)}
+
+
 def signed_data(der: bytes):
     """The SignedData, or None when these bytes are none: then the tool itself shall say so."""
     try:
@@ -35,6 +39,15 @@ def uses_pss(der: bytes) -> bool:
     if parsed is None:
         return False
     return any(signer["signature_algorithm"]["algorithm"].native == "rsassa_pss" for signer in parsed["signer_infos"])
+
+
+def uses_ml_dsa(der: bytes) -> bool:
+    try:
+        # Not by signed_data, since asn1crypto by itself cannot parse the certificate's key.
+        signers = cms.ContentInfo.load(der)["content"]["signer_infos"]
+        return any(signer["signature_algorithm"]["algorithm"].dotted in _ML_DSA for signer in signers)
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return False
 
 
 def is_encapsulated(der: bytes) -> bool:

@@ -5,7 +5,7 @@ import sys
 from dataclasses import dataclass
 
 FORMATS = ("cades", "pades", "xades", "plain", "timestamp")
-ALGORITHMS = ("rsa-pkcs1", "rsa-pss", "ecdsa", "eddsa")
+ALGORITHMS = ("rsa-pkcs1", "rsa-pss", "ecdsa", "eddsa", "ml-dsa")
 DIGESTS = ("SHA-256", "SHA-384", "SHA-512")
 
 
@@ -98,7 +98,7 @@ def _questions(tool, arguments):
         for name in ("algorithm", "leaf", "detached"):
             if getattr(options, name) is None:
                 _fail(tool, f"--format plain needs --{name}")
-        if options.algorithm != "eddsa" and options.digest is None:
+        if options.algorithm not in ("eddsa", "ml-dsa") and options.digest is None:
             _fail(tool, f"--algorithm {options.algorithm} needs --digest")
     elif not options.root:
         _fail(tool, f"--format {options.format} needs --root")

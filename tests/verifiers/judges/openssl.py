@@ -42,8 +42,10 @@ def _pades(question, folder):
 
 
 def _cms(question, folder, der, detached):
-    if cms_structure.uses_eddsa(der) and _cannot_do_eddsa_in_cms():
+    if cms_structure.uses_eddsa(der) and _is_before((3, 2)):
         return Answer.not_applicable("this OpenSSL has no EdDSA in CMS")
+    if cms_structure.uses_ml_dsa(der) and _is_before((3, 5)):
+        return Answer.not_applicable("this OpenSSL has no ML-DSA")
     (folder / "cms").write_bytes(der)
     _join(question.roots, folder / "roots")
     # -binary: else text is canonicalised. -purpose any: else only e-mail certificates pass. No store of the machine.
@@ -61,13 +63,15 @@ def _cms(question, folder, der, detached):
     return Answer.invalid(_reason(verification.stdout))
 
 
-def _cannot_do_eddsa_in_cms() -> bool:
+def _is_before(wanted) -> bool:
     version = run("openssl", "version").stdout.split()[1]
     major, minor = (int(part) for part in version.split(".")[:2])
-    return (major, minor) < (3, 2)
+    return (major, minor) < wanted
 
 
 def _plain(question, folder):
+    if question.algorithm == "ml-dsa" and _is_before((3, 5)):
+        return Answer.not_applicable("this OpenSSL has no ML-DSA")
     key, signature = folder / "key", folder / "signature"
     exported = run("openssl", "x509", "-in", question.leaf, "-noout", "-pubkey", "-out", str(key))
     if exported.returncode != 0:
@@ -76,8 +80,9 @@ def _plain(question, folder):
     if value is None:
         return Answer.invalid("not a fixed-width ECDSA signature")
     signature.write_bytes(value)
-    files = ["-sigfile" if question.algorithm == "eddsa" else "-signature", str(signature)]
-    if question.algorithm == "eddsa":
+    whole = question.algorithm in ("eddsa", "ml-dsa")
+    files = ["-sigfile" if whole else "-signature", str(signature)]
+    if whole:
         verification = run("openssl", "pkeyutl", "-verify", "-pubin", "-inkey", str(key), "-rawin", "-in", question.detached, *files)
     else:
         digest = "-" + question.digest.replace("-", "").lower()

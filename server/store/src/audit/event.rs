@@ -138,6 +138,8 @@ pub enum KeyUse {
     SelfTest,
     /// To prove possession in a certification request (PKCS#10).
     CertificationRequest,
+    /// To authorise another key: the key used is a key authorisation key (EN 419 221-5).
+    KeyAuthorization,
 }
 
 /// How a request ended.
