@@ -78,6 +78,12 @@ pub enum StoreError {
         /// State it has.
         actual: CredentialState,
     },
+    /// Somebody else changed where the key is meanwhile. Look again, then decide again.
+    #[error("the locations of credential \"{credential}\" were changed meanwhile; look at it and try again")]
+    LocationsChanged {
+        /// Name of the credential.
+        credential: String,
+    },
     /// No client is both signer and administrator.
     #[error("client \"{client}\" would be both signer and administrator; use two clients")]
     SeparationOfDuties {

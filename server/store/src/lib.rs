@@ -13,6 +13,7 @@ pub mod error;
 pub mod grants;
 mod instances;
 mod moment;
+pub mod replicas;
 mod token_locks;
 pub mod workers;
 
@@ -27,6 +28,7 @@ pub use clients::{ClientRecord, NewClient};
 pub use credentials::{CredentialRecord, KeyEvidence, NewCredential};
 pub use error::StoreError;
 pub use grants::{ClientGrant, Grant, Role};
+pub use replicas::{KeyPlaces, KeyReplica};
 pub use workers::{NewWorker, WorkerRecord};
 
 use database::{Database, Transaction};

@@ -8,4 +8,5 @@ mod crash;
 mod fixture;
 mod nouns;
 mod opening;
+mod replicas;
 mod writer;
