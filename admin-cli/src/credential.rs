@@ -9,6 +9,7 @@ use crate::context::Context;
 use crate::failure::Failure;
 use crate::output::moment;
 use crate::prompt;
+use crate::replica;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
@@ -34,6 +35,9 @@ pub(crate) enum Verb {
         /// Its name.
         credential: String,
     },
+    /// Copies of the key on other tokens, for continuity of the service.
+    #[command(subcommand)]
+    Replica(replica::Verb),
     /// Forget a credential whose key is destroyed; its audit records stay.
     Remove {
         /// Its name.
@@ -48,6 +52,7 @@ pub(crate) fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
     let (node, actor, output) = (context.node()?, &context.actor, context.output);
     let shown = match verb {
         Verb::List => return output.list(&credential::list(&node)?, &COLUMNS, row),
+        Verb::Replica(verb) => return replica::run(&node, actor, output, verb),
         Verb::Remove { credential: name, yes } => {
             credential::show(&node, &name)?;
             prompt::confirm(yes, &format!("forget credential \"{name}\""), &name)?;
@@ -75,7 +80,8 @@ fn row(credential: &CredentialView) -> Vec<String> {
     ]
 }
 
-fn properties(credential: &CredentialView) -> Vec<(&'static str, String)> {
+/// What a table shows of one credential.
+pub(crate) fn properties(credential: &CredentialView) -> Vec<(&'static str, String)> {
     let keys: Vec<String> = credential
         .locations
         .iter()
@@ -100,6 +106,7 @@ fn properties(credential: &CredentialView) -> Vec<(&'static str, String)> {
         ("evidence", evidence.unwrap_or_default()),
         ("certificates", credential.chain.len().to_string()),
     ];
+    properties.extend(replica::properties(credential));
     properties.extend(credential.chain.first().map(certificate::properties).unwrap_or_default());
     properties
 }

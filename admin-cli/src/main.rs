@@ -14,6 +14,7 @@ mod init;
 mod key;
 mod output;
 mod prompt;
+mod replica;
 mod sign;
 mod status;
 mod token;

@@ -6,6 +6,7 @@ use store::{CredentialRecord, KeyEvidence};
 use time::OffsetDateTime;
 
 use crate::certificate::{CertificateView, view as certificate_view};
+use crate::replica::{self, ReplicaView};
 use crate::{Actor, AdministrationError, Items, Node};
 
 /// A credential as the command line shows it.
@@ -24,6 +25,9 @@ pub struct CredentialView {
     pub spec: KeySpec,
     /// Where its key is.
     pub locations: Vec<KeyLocation>,
+    /// Where the key has copies: all of its places, with what is on record of each; empty where there is one.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub replicas: Vec<ReplicaView>,
     /// How often the key was used.
     pub uses: u64,
     /// How often it may be used.
@@ -40,15 +44,20 @@ pub struct CredentialView {
 /// [`AdministrationError::Store`].
 pub fn list(node: &Node) -> Result<Items<CredentialView>, AdministrationError> {
     let records = node.wait(node.store().credentials())?;
-    records.into_iter().map(view).collect::<Result<_, _>>().map(|items| Items { items })
+    records.into_iter().map(|record| view(node, record, false)).collect::<Result<_, _>>().map(|items| Items { items })
 }
 
-/// One credential.
+/// One credential. Where its key is on several tokens, they are looked at.
 ///
 /// # Errors
 /// Refused when there is none of this name.
 pub fn show(node: &Node, name: &str) -> Result<CredentialView, AdministrationError> {
-    view(find(node, name)?)
+    view(node, find(node, name)?, true)
+}
+
+/// One credential, without a look at its tokens, which may hang.
+pub(crate) fn unseen(node: &Node, name: &str) -> Result<CredentialView, AdministrationError> {
+    view(node, find(node, name)?, false)
 }
 
 /// Puts an active credential aside.
@@ -166,19 +175,21 @@ fn change(
         AdministrationError::Refused(format!("credential \"{name}\" is {}; {verb} does not apply", record.state))
     })?;
     node.wait(node.store().set_credential_state(name, record.state, target, actor.act(action, name)))?;
-    show(node, name)
+    unseen(node, name)
 }
 
-fn find(node: &Node, name: &str) -> Result<CredentialRecord, AdministrationError> {
+/// The credential of this name.
+pub(crate) fn find(node: &Node, name: &str) -> Result<CredentialRecord, AdministrationError> {
     node.wait(node.store().credential(name))?.ok_or_else(|| {
         AdministrationError::Refused(format!("there is no credential \"{name}\"; run: sigillo credential list"))
     })
 }
 
-fn view(record: CredentialRecord) -> Result<CredentialView, AdministrationError> {
+fn view(node: &Node, record: CredentialRecord, look: bool) -> Result<CredentialView, AdministrationError> {
     let chain =
         record.chain.iter().map(|der| certificate_view(&Certificate::from_der(der)?)).collect::<Result<_, _>>()?;
     Ok(CredentialView {
+        replicas: replica::views(node, &record, look),
         name: record.name,
         owner: record.owner,
         purpose: record.purpose,

@@ -90,18 +90,28 @@ pub fn adopt(
 ) -> Result<KeyView, AdministrationError> {
     refuse_taken(node, alias)?;
     let key = find(node, token_name, alias)?;
+    refuse_wrong_attributes(&key, token_name, alias)?;
+    take_in(node, actor, "key adopt", token_name, alias, &key, purpose, ceremony)
+}
+
+/// Refuses a key of which the device says that it may leave it, or do more than sign.
+pub(crate) fn refuse_wrong_attributes(
+    key: &KeyInfo,
+    token_name: &str,
+    alias: &KeyAlias,
+) -> Result<(), AdministrationError> {
     let wrong: Vec<String> = lifecycle::check_attributes(&key.attributes)
         .iter()
         .filter(|problem| problem.is_wrong())
         .map(ToString::to_string)
         .collect();
-    if !wrong.is_empty() {
-        return Err(AdministrationError::Refused(format!(
-            "key \"{alias}\" on token \"{token_name}\" may not be used: {}; generate another one",
-            wrong.join(", ")
-        )));
+    if wrong.is_empty() {
+        return Ok(());
     }
-    take_in(node, actor, "key adopt", token_name, alias, &key, purpose, ceremony)
+    Err(AdministrationError::Refused(format!(
+        "key \"{alias}\" on token \"{token_name}\" may not be used: {}; generate another one",
+        wrong.join(", ")
+    )))
 }
 
 #[expect(clippy::too_many_arguments, reason = "the shared end of generate and adopt, called from these two only")]
@@ -210,10 +220,11 @@ pub fn show(node: &Node, token_name: &str, alias: &KeyAlias) -> Result<KeyView, 
 /// Destroys a key for good and retires its credential.
 ///
 /// # Errors
-/// Refused while a worker uses the credential.
+/// Refused while a worker uses the credential, or the credential has the key on another token too.
 pub fn destroy(node: &Node, actor: &Actor, token_name: &str, alias: &KeyAlias) -> Result<KeyView, AdministrationError> {
     let view = show(node, token_name, alias)?;
     if let Some(credential) = &view.credential {
+        crate::replica::refuse_one_of_several(node, credential, token_name, alias.as_str())?;
         crate::credential::refuse_used(node, credential)?;
     }
     let announced = actor.act("key destroy", alias.as_str()).with(json!({
@@ -241,13 +252,15 @@ pub(crate) fn signer(
     location: &KeyLocation,
     algorithm: SignatureAlgorithm,
     spec: KeySpec,
-    context: SigningContext,
+    mut context: SigningContext,
 ) -> Result<AuditedSigner, AdministrationError> {
+    context.location = Some(location.clone());
     let inner = node.token(&location.token)?.signer(location, spec, algorithm)?;
     Ok(node.audit()?.signer(inner, context))
 }
 
-fn prove(
+/// Signs once with a key, on record, and verifies the signature in software.
+pub(crate) fn prove(
     node: &Node,
     actor: &Actor,
     credential: &str,
@@ -284,7 +297,8 @@ pub(crate) fn by_location(
     })
 }
 
-fn find(node: &Node, token_name: &str, alias: &KeyAlias) -> Result<KeyInfo, AdministrationError> {
+/// The key of this alias on a token.
+pub(crate) fn find(node: &Node, token_name: &str, alias: &KeyAlias) -> Result<KeyInfo, AdministrationError> {
     let mut keys = node.token(token_name)?.keys()?.into_iter().filter(|key| key.label == alias.as_str());
     match (keys.next(), keys.next()) {
         (Some(key), None) => Ok(key),
@@ -301,7 +315,8 @@ fn no_such_key(token_name: &str, alias: &KeyAlias) -> AdministrationError {
     ))
 }
 
-fn readable<'a>(key: &'a KeyInfo, alias: &KeyAlias) -> Result<&'a PublicKey, AdministrationError> {
+/// The public half of a key.
+pub(crate) fn readable<'a>(key: &'a KeyInfo, alias: &KeyAlias) -> Result<&'a PublicKey, AdministrationError> {
     key.public_key.as_ref().ok_or_else(|| {
         AdministrationError::Refused(format!(
             "the public half of key \"{alias}\" is not on the token or of a kind that is not supported"
@@ -318,7 +333,12 @@ fn refuse_taken(node: &Node, alias: &KeyAlias) -> Result<(), AdministrationError
     }
 }
 
-fn evidence(node: &Node, token_name: &str, ceremony: &Ceremony<'_>) -> Result<KeyEvidence, AdministrationError> {
+/// What is recorded of a ceremony, with what the token says of itself.
+pub(crate) fn evidence(
+    node: &Node,
+    token_name: &str,
+    ceremony: &Ceremony<'_>,
+) -> Result<KeyEvidence, AdministrationError> {
     let status = node.token(token_name)?.status();
     let unknown = |what| {
         AdministrationError::Token(TokenError::Refused(format!(

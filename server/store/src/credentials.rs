@@ -299,7 +299,13 @@ impl CredentialRow {
             chain,
             uses: self.uses.try_into().map_err(&number)?,
             use_limit: self.use_limit.map(u64::try_from).transpose().map_err(&number)?,
-            replicas: self.replicas.as_deref().map(serde_json::from_str).transpose().map_err(&json)?.unwrap_or_default(),
+            replicas: self
+                .replicas
+                .as_deref()
+                .map(serde_json::from_str)
+                .transpose()
+                .map_err(&json)?
+                .unwrap_or_default(),
             created_at: moment::from_millis(self.created_at).map_err(&time)?,
             updated_at: moment::from_millis(self.updated_at).map_err(&time)?,
             owner: self.owner,

@@ -63,7 +63,9 @@ pub enum StoreError {
         name: String,
     },
     /// The key has a credential already, which says what it may sign.
-    #[error("this key is that of credential \"{credential}\" already")]
+    #[error(
+        "this key is that of credential \"{credential}\" already; for a copy on another token run: sigillo credential replica add {credential}"
+    )]
     KeyInUse {
         /// Name of the credential that has it.
         credential: String,

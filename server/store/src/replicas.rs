@@ -90,8 +90,7 @@ impl Store {
         let json = StoreError::unreadable(NOUN, name);
         let expected = serde_json::to_string(&before.locations).map_err(&json)?;
         let locations = serde_json::to_string(locations).map_err(&json)?;
-        let replicas =
-            if replicas.is_empty() { None } else { Some(serde_json::to_string(replicas).map_err(&json)?) };
+        let replicas = if replicas.is_empty() { None } else { Some(serde_json::to_string(replicas).map_err(&json)?) };
         let mut transaction = self.database.begin().await?;
         let changed = on!(Transaction, &mut transaction, t => query(SET_LOCATIONS)
             .bind(name)
@@ -105,8 +104,7 @@ impl Store {
         if changed == 1 {
             return self.commit(transaction, act).await;
         }
-        let exists =
-            on!(Transaction, &mut transaction, t => query(EXISTS).bind(name).fetch_optional(&mut **t).await)?;
+        let exists = on!(Transaction, &mut transaction, t => query(EXISTS).bind(name).fetch_optional(&mut **t).await)?;
         if exists.is_some() {
             Err(StoreError::LocationsChanged { credential: name.to_owned() })
         } else {
