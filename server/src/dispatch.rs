@@ -9,9 +9,9 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use administration::Node;
-use cryptotoken_api::{CertificateChain, Credential, CredentialState, CryptoToken, DigestAlgorithm, Signer};
+use cryptotoken_api::{CertificateChain, Credential, CredentialState, DigestAlgorithm};
 use store::audit::RequestOutcome;
-use store::{AuditEvent, AuditLog, AuditedSigner, CredentialRecord, KeyUse, Receipt, SigningContext};
+use store::{AuditEvent, AuditLog, CredentialRecord, KeyUse, Receipt, SigningContext};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use workers::{
     DocumentContent, SignedDocument, SigningEnvironment, SigningRequest, SystemClock, Worker, WorkerConfig, WorkerError,
@@ -19,6 +19,8 @@ use workers::{
 
 use crate::authorization::Grant;
 use crate::error::{ApiError, legible};
+use crate::replicas::health::ReplicaHealth;
+use crate::replicas::{Lender, ReplicatedSigner};
 use crate::request_id::RequestId;
 
 /// The door. Cheap to clone.
@@ -28,6 +30,7 @@ pub(crate) struct Dispatcher(Arc<Shared>);
 struct Shared {
     node: Arc<Node>,
     audit: AuditLog,
+    replicas: Arc<ReplicaHealth>,
     permits: Arc<Semaphore>,
     concurrency: u32,
     waiting: AtomicUsize,
@@ -48,7 +51,7 @@ pub(crate) struct Completed {
 }
 
 impl Dispatcher {
-    pub(crate) fn new(node: Arc<Node>, audit: AuditLog) -> Self {
+    pub(crate) fn new(node: Arc<Node>, audit: AuditLog, replicas: Arc<ReplicaHealth>) -> Self {
         let server = &node.configuration().server;
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
         let concurrency = server.concurrency.unwrap_or(processors * 4).clamp(1, Semaphore::MAX_PERMITS.min(4096));
@@ -59,6 +62,7 @@ impl Dispatcher {
             queue: server.queue,
             timeout: server.request_timeout.0,
             audit,
+            replicas,
             node,
         }))
     }
@@ -226,11 +230,11 @@ impl Shared {
         }));
         let result = result.unwrap_or_else(|_| Err(ApiError::Internal("the worker panicked".into())));
         let result = if ending.claim() { result } else { result.and(Err(ApiError::Late)) };
-        let outcomes: Vec<Receipt> = signers.iter().flat_map(AuditedSigner::take_outcomes).collect();
+        let outcomes: Vec<Receipt> = signers.iter().flat_map(ReplicatedSigner::take_outcomes).collect();
         let event = match &result {
             // A refusal before any use of the key is no failure of a signature.
             Err(error) if outcomes.is_empty() => refusal(grant.client(), &grant.worker().name, request_id, error),
-            other => completion(grant, request_id, other, signers.iter().any(AuditedSigner::may_have_signed)),
+            other => completion(grant, request_id, other, signers.iter().any(ReplicatedSigner::may_have_signed)),
         };
         // Nothing is sent before every outcome and the end of the request are durable.
         let last = self.audit.submit(vec![event]);
@@ -260,7 +264,8 @@ impl Shared {
         }
         // Before the token is asked: what the certificate forbids is no matter of the device.
         workers::policy::check(config.kind(), &credential, time::OffsetDateTime::now_utc())?;
-        Ok(PreparedRequest { worker: workers::kind::build(config), credential, record, algorithm })
+        let qualified = config.qualified().is_some();
+        Ok(PreparedRequest { worker: workers::kind::build(config), credential, record, algorithm, qualified })
     }
 
     fn lend(
@@ -269,17 +274,7 @@ impl Shared {
         grant: &Grant,
         request_id: RequestId,
         request: &SigningRequest,
-    ) -> Result<AuditedSigner, ApiError> {
-        let location =
-            prepared.record.locations.first().ok_or_else(|| {
-                ApiError::Misconfigured(format!("credential \"{}\" has no key", prepared.record.name))
-            })?;
-        let token = self
-            .node
-            .token(&location.token)
-            .map_err(|error| ApiError::Misconfigured(format!("credential \"{}\": {error}", prepared.record.name)))?;
-        let inner: Box<dyn Signer> =
-            token.signer(location, prepared.record.spec, prepared.algorithm).map_err(WorkerError::from)?;
+    ) -> Result<ReplicatedSigner, ApiError> {
         let context = SigningContext {
             request_id: request_id.uuid(),
             key_use: KeyUse::Request,
@@ -289,8 +284,10 @@ impl Shared {
             credential: prepared.record.name.clone(),
             certificate_sha256: Some(prepared.credential.chain.leaf().fingerprint()),
             document_sha256: document_sha256(&request.document.content),
+            location: None,
         };
-        Ok(self.audit.signer(inner, context))
+        let lender = Lender { node: &self.node, audit: &self.audit, health: &self.replicas };
+        lender.lend(&prepared.record, prepared.algorithm, prepared.qualified, &context)
     }
 }
 
@@ -299,6 +296,7 @@ struct PreparedRequest {
     credential: Credential,
     record: CredentialRecord,
     algorithm: cryptotoken_api::SignatureAlgorithm,
+    qualified: bool,
 }
 
 /// The definition behind a grant.

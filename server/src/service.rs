@@ -11,19 +11,22 @@ use crate::authorization::Grant;
 use crate::dispatch::Dispatcher;
 use crate::error::ApiError;
 use crate::frontend::body::BodyLimits;
+use crate::replicas::health::ReplicaHealth;
 use crate::request_id::RequestId;
 
 /// Shared by all handlers of a process.
 pub(crate) struct Service {
     node: Arc<Node>,
     dispatcher: Dispatcher,
+    replicas: Arc<ReplicaHealth>,
     limits: BodyLimits,
 }
 
 impl Service {
-    pub(crate) fn new(node: Arc<Node>, audit: AuditLog) -> Self {
+    pub(crate) fn new(node: Arc<Node>, audit: AuditLog, replicas: Arc<ReplicaHealth>) -> Self {
         let limits = BodyLimits::new(&node.configuration().server);
-        Self { dispatcher: Dispatcher::new(Arc::clone(&node), audit), limits, node }
+        let dispatcher = Dispatcher::new(Arc::clone(&node), audit, Arc::clone(&replicas));
+        Self { dispatcher, replicas, limits, node }
     }
 
     pub(crate) fn node(&self) -> &Node {
@@ -36,6 +39,10 @@ impl Service {
 
     pub(crate) const fn dispatcher(&self) -> &Dispatcher {
         &self.dispatcher
+    }
+
+    pub(crate) fn replicas(&self) -> &ReplicaHealth {
+        &self.replicas
     }
 
     pub(crate) const fn limits(&self) -> &BodyLimits {

@@ -1,22 +1,25 @@
 //! Liveness, readiness and metrics, for machines that watch the service.
 
 use actix_web::{HttpResponse, web};
-use cryptotoken_api::{CryptoToken, TokenState, TokenStatus};
+use cryptotoken_api::{CryptoToken, TokenStatus};
 use metrics_exporter_prometheus::PrometheusHandle;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::replicas::health::CredentialReadiness;
 use crate::service::Service;
 
 /// Readiness in parts.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Readiness {
-    /// Whether database and every token are ready.
+    /// Whether the database is ready, and so are all tokens but those whose every credential has another replica that is.
     ready: bool,
     /// `ready`, or what stands in the way.
     database: String,
     /// One each.
     tokens: Vec<TokenReadiness>,
+    /// Credentials whose key is on several tokens.
+    credentials: Vec<CredentialReadiness>,
 }
 
 /// Readiness of one token.
@@ -44,7 +47,7 @@ pub(crate) async fn live() -> HttpResponse {
 /// Whether requests can be signed: database and tokens, one by one.
 #[utoipa::path(get, path = "/health/ready", operation_id = "ready", tag = "health", security(()),
     responses(
-        (status = 200, description = "Database and all tokens are ready", body = Readiness),
+        (status = 200, description = "Database and tokens are ready, or other replicas are where a token is away", body = Readiness),
         (status = 503, description = "Something is away; the answer says what", body = Readiness)))]
 pub(crate) async fn ready(service: web::Data<Service>) -> HttpResponse {
     let database = match service.store().ping().await {
@@ -55,7 +58,8 @@ pub(crate) async fn ready(service: web::Data<Service>) -> HttpResponse {
         }
     };
     let statuses: Vec<TokenStatus> = service.node().tokens().map(|token| token.status()).collect();
-    let ready = database == "ready" && statuses.iter().all(|status| status.state == TokenState::Ready);
+    let (credentials, tokens_ready) = service.replicas().readiness(&statuses);
+    let ready = database == "ready" && tokens_ready;
     let tokens = statuses
         .into_iter()
         .map(|status| TokenReadiness {
@@ -66,7 +70,7 @@ pub(crate) async fn ready(service: web::Data<Service>) -> HttpResponse {
         })
         .collect();
     let mut response = if ready { HttpResponse::Ok() } else { HttpResponse::ServiceUnavailable() };
-    response.json(Readiness { ready, database, tokens })
+    response.json(Readiness { ready, database, tokens, credentials })
 }
 
 /// Counters and times, in the text format of Prometheus.
