@@ -2,6 +2,8 @@
 
 #[path = "api/changes.rs"]
 mod changes;
+#[path = "api/degraded.rs"]
+mod degraded;
 #[path = "api/faulty_token.rs"]
 mod faulty_token;
 #[path = "api/native.rs"]

@@ -1,4 +1,8 @@
 //! Tokens of a running service: PINs that are rejected, locks, keys that come while it runs, and where a PIN never is.
+#[path = "tokens/backup.rs"]
+mod backup;
+#[path = "tokens/later_keys.rs"]
+mod later_keys;
 #[path = "tokens/operators.rs"]
 mod operators;
 #[path = "tokens/pin_secrecy.rs"]

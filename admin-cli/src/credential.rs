@@ -1,5 +1,6 @@
 //! `sigillo credential`.
 
+use administration::backup::KeyBackup;
 use administration::credential::{self, CredentialView};
 use clap::Subcommand;
 use serde_json::json;
@@ -80,7 +81,7 @@ fn row(credential: &CredentialView) -> Vec<String> {
     ]
 }
 
-/// What a table shows of one credential.
+/// A credential in a table.
 pub(crate) fn properties(credential: &CredentialView) -> Vec<(&'static str, String)> {
     let keys: Vec<String> = credential
         .locations
@@ -104,11 +105,18 @@ pub(crate) fn properties(credential: &CredentialView) -> Vec<(&'static str, Stri
         ("keys", keys.join("; ")),
         ("uses", uses(credential)),
         ("evidence", evidence.unwrap_or_default()),
+        ("backups", credential.backups.iter().map(backup).collect::<Vec<_>>().join("; ")),
+        ("backup missing", credential.backup_missing.clone().unwrap_or_default()),
         ("certificates", credential.chain.len().to_string()),
     ];
     properties.extend(replica::properties(credential));
     properties.extend(credential.chain.first().map(certificate::properties).unwrap_or_default());
     properties
+}
+
+/// A copy of a key in a table or sentence.
+pub(crate) fn backup(backup: &KeyBackup) -> String {
+    format!("{} ({}, by {})", backup.place, backup.date, backup.by)
 }
 
 fn uses(credential: &CredentialView) -> String {

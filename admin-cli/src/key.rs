@@ -2,12 +2,15 @@
 
 use std::path::PathBuf;
 
+use administration::backup::{self, KeyCopies};
 use administration::key::{self, Ceremony, KeyView};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand};
-use cryptotoken_api::{KeyAlias, KeyAttributes, KeySpec, Purpose};
+use cryptotoken_api::{CredentialState, KeyAlias, KeyAttributes, KeySpec, Purpose};
+use time::Date;
 
 use crate::context::Context;
+use crate::credential;
 use crate::failure::Failure;
 use crate::output::short;
 use crate::prompt;
@@ -43,7 +46,25 @@ pub(crate) enum Verb {
     },
     /// Authorise a key where the device wants that before its first use.
     Authorize(Key),
-    /// Destroy a key for good and retire its credential.
+    /// Put on record that there is a copy of a key, as require_backup of a token asks before its credential becomes active.
+    BackupConfirm {
+        /// Token in sigillo.toml.
+        #[arg(long)]
+        token: String,
+        /// Alias of the key.
+        #[arg(long, alias = "alias")]
+        key: KeyAlias,
+        /// Where the copy is kept.
+        #[arg(long)]
+        place: String,
+        /// The day it was made, YYYY-MM-DD.
+        #[arg(long, value_parser = date)]
+        date: Date,
+        /// Who made it.
+        #[arg(long, value_name = "NAME")]
+        by: String,
+    },
+    /// Destroy a key for good and retire its credential; copies elsewhere are named and stay.
     Destroy {
         #[command(flatten)]
         key: Key,
@@ -95,6 +116,7 @@ pub(crate) fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
             let record = intake.evidence.record()?;
             let ceremony = intake.evidence.ceremony(record.as_deref());
             let made = key::generate(&node, actor, &token, &alias, spec, intake.purpose, ceremony.as_ref())?;
+            output.warnings(&made.warnings);
             output.one(&made, &properties(&made))?;
             output.next(&request_command(&made))
         }
@@ -102,6 +124,7 @@ pub(crate) fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
             let record = intake.evidence.record()?;
             let ceremony = intake.evidence.ceremony(record.as_deref());
             let adopted = key::adopt(&node, actor, &token, &alias, intake.purpose, ceremony.as_ref())?;
+            output.warnings(&adopted.warnings);
             output.one(&adopted, &properties(&adopted))?;
             output.next(&request_command(&adopted))
         }
@@ -118,11 +141,21 @@ pub(crate) fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
             let authorized = key::authorize(&node, &token, &alias)?;
             output.one(&authorized, &properties(&authorized))
         }
+        Verb::BackupConfirm { token, key, place, date, by } => {
+            let shown = backup::confirm(&node, actor, &token, &key, &place, date, &by)?;
+            output.one(&shown, &credential::properties(&shown))?;
+            match shown.state {
+                CredentialState::Suspended => output.next(&format!("sigillo credential activate {}", shown.name)),
+                _ => Ok(()),
+            }
+        }
         Verb::Destroy { key: Key { token, alias }, yes } => {
             key::show(&node, &token, &alias)?;
-            prompt::confirm(yes, &format!("destroy key \"{alias}\" on token \"{token}\" for good"), alias.as_str())?;
+            let copies = copies(&backup::remaining(&node, &token, &alias)?);
+            let what = format!("destroy key \"{alias}\" on token \"{token}\" for good; {copies}");
+            prompt::confirm(yes, &what, alias.as_str())?;
             let destroyed = key::destroy(&node, actor, &token, &alias)?;
-            output.done(&format!("key \"{alias}\" on token \"{token}\" is destroyed"), &destroyed)
+            output.done(&format!("key \"{alias}\" on token \"{token}\" is destroyed; {copies}"), &destroyed)
         }
     }
 }
@@ -147,6 +180,18 @@ fn spec() -> impl TypedValueParser<Value = KeySpec> {
 fn purpose() -> impl TypedValueParser<Value = Purpose> {
     let all = [Purpose::Document, Purpose::Blind, Purpose::Timestamp];
     PossibleValuesParser::new(all.map(Purpose::name)).try_map(|name| name.parse::<Purpose>())
+}
+
+fn date(text: &str) -> Result<Date, String> {
+    let format = time::macros::format_description!("[year]-[month]-[day]");
+    Date::parse(text, format).map_err(|_| "write it as in 2026-01-31".to_owned())
+}
+
+// What is left of a key, as part of a sentence.
+fn copies(copies: &KeyCopies) -> String {
+    let replicas = copies.replicas.iter().map(|replica| format!("{} on token {}", replica.alias, replica.token));
+    let all: Vec<String> = copies.backups.iter().map(credential::backup).chain(replicas).collect();
+    if all.is_empty() { "no copy of it is on record".to_owned() } else { format!("copies remain: {}", all.join("; ")) }
 }
 
 fn request_command(key: &KeyView) -> String {

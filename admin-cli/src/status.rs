@@ -20,6 +20,7 @@ pub(crate) fn run(context: &Context) -> Result<(), Failure> {
         &status,
         &[
             ("credentials", credentials),
+            ("backups missing", missing(&status.backups_missing)),
             ("workers", status.workers.to_string()),
             ("clients", status.clients.to_string()),
             ("open intents", status.open_intents.to_string()),
@@ -32,4 +33,12 @@ pub(crate) fn run(context: &Context) -> Result<(), Failure> {
         output.list(&status.tokens, &token::COLUMNS, token::row)?;
     }
     Ok(())
+}
+
+// Said only where some are.
+fn missing(credentials: &[String]) -> String {
+    match credentials.first() {
+        Some(first) => format!("{}; see: sigillo credential show {first}", credentials.join(", ")),
+        None => String::new(),
+    }
 }

@@ -122,7 +122,8 @@ fn properties(status: &TokenStatus) -> Vec<(&'static str, String)> {
         ("device", status.device.clone().unwrap_or_default()),
         ("qualified device", if status.qscd { "yes" } else { "no" }.to_owned()),
         ("device confirmed", confirmed(status.device_confirmed).to_owned()),
-        ("sessions", format!("{used} of {most} in use")),
+        ("sessions", format!("{used} of {most} in use by this process")),
+        ("hung calls", status.hung_calls.to_string()),
     ]
 }
 

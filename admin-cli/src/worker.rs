@@ -93,7 +93,7 @@ fn row(worker: &WorkerView) -> Vec<String> {
     vec![
         worker.name.clone(),
         worker.version.to_string(),
-        worker.kind.to_string(),
+        worker.kind.map(|kind| kind.to_string()).unwrap_or_default(),
         worker.credential.clone(),
         worker.algorithm.clone(),
         worker.warnings.join("; "),

@@ -25,6 +25,9 @@ pub struct TokenConfig {
     /// Sessions used at the same time, at most. Absent: the profile's `session.max`.
     #[serde(default)]
     pub sessions: Option<usize>,
+    /// Whether a credential with a key on this token stays out of `active` until a backup of the key is on record. Default false.
+    #[serde(default)]
+    pub require_backup: bool,
     /// Fields of the profile by dotted path, such as `"session.idle_ping" = "600s"`; never `assurance.*`.
     #[serde(default, rename = "override")]
     pub overrides: toml::Table,

@@ -18,7 +18,7 @@ use crate::pkcs11::error::name;
 use crate::pkcs11::link::{Link, Unready};
 use crate::pkcs11::recovery::Remedy;
 use crate::pkcs11::session_pool::Failure;
-use crate::pkcs11::sign::Pkcs11Signer;
+use crate::pkcs11::sign::{Calling, Pkcs11Signer};
 use crate::profile::{CertStore, KeygenMode, Support, TokenProfile};
 
 mod conduct;
@@ -30,6 +30,7 @@ mod link;
 mod loans;
 mod manage;
 mod mechanism;
+mod ml_dsa;
 mod module;
 mod objects;
 mod public_key;
@@ -242,7 +243,15 @@ impl CryptoToken for Pkcs11Token {
             algorithm: format!("{algorithm} ({spec})"),
         })?;
         let (link, profile) = (Arc::clone(&self.link), Arc::clone(&self.profile));
-        Ok(Box::new(Pkcs11Signer { link, profile, location: location.clone(), spec, algorithm, plan }))
+        Ok(Box::new(Pkcs11Signer {
+            link,
+            profile,
+            location: location.clone(),
+            spec,
+            algorithm,
+            plan,
+            calling: Calling::default(),
+        }))
     }
 
     fn keys(&self) -> Result<Vec<KeyInfo>, TokenError> {
@@ -258,11 +267,16 @@ impl CryptoToken for Pkcs11Token {
             )));
         }
         let connection = self.connection()?;
-        let mechanism =
-            manage::keygen_mechanism(&self.profile.keygen, spec).map(|mechanism| mechanism.mechanism_type());
-        let offered = |wanted| connection.mechanisms.as_ref().is_none_or(|list| list.contains(&wanted));
-        if self.profile.keygen.support(spec) == Support::No || !mechanism.is_some_and(offered) {
-            return Err(TokenError::Refused(format!("token \"{}\" makes no keys of kind {spec}", self.name())));
+        let mechanism = manage::keygen_mechanism(&self.profile.keygen, spec).map(|kind| kind.mechanism_type());
+        let offered = |wanted| connection.mechanisms.as_ref().is_none_or(|list| list.contains(wanted));
+        let lacking = match mechanism {
+            Some(mechanism) if !offered(&mechanism) => Some(format!("it does not offer {mechanism}")),
+            Some(_) if self.profile.keygen.support(spec) != Support::No => None,
+            _ => Some("its profile rules them out".to_owned()),
+        };
+        if let Some(reason) = lacking {
+            let token = self.name();
+            return Err(TokenError::Refused(format!("token \"{token}\" makes no keys of kind {spec}: {reason}")));
         }
         let generated = self.change("C_GenerateKeyPair", |session| {
             if manage::is_taken(session, alias, id)? {

@@ -17,7 +17,7 @@ pub use device::{
 pub use environment::environment_conflict;
 pub use keys::{
     Cert, CertStore, EcKeygen, EcdsaEncoding, EddsaKeygen, EddsaParams, EddsaSigning, Hashing, IdRule, Keygen,
-    KeygenMode, Naming, RsaKeygen, Sign, TemplateAttribute,
+    KeygenMode, MlDsaKeygen, MlDsaSigning, Naming, RsaKeygen, Sign, TemplateAttribute,
 };
 
 /// A vendor's facts, with the overrides of one token applied.

@@ -4,12 +4,12 @@
 //! gets its outcome.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use administration::Node;
-use cryptotoken_api::{CertificateChain, Credential, CredentialState, DigestAlgorithm};
+use cryptotoken_api::{CertificateChain, Credential, CredentialState, DigestAlgorithm, Signer};
 use store::audit::RequestOutcome;
 use store::{AuditEvent, AuditLog, CredentialRecord, KeyUse, Receipt, SigningContext};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -18,7 +18,7 @@ use workers::{
 };
 
 use crate::authorization::Grant;
-use crate::error::{ApiError, legible};
+use crate::error::{ApiError, Lateness, legible};
 use crate::replicas::health::ReplicaHealth;
 use crate::replicas::{Lender, ReplicatedSigner};
 use crate::request_id::RequestId;
@@ -40,6 +40,9 @@ struct Shared {
 
 /// Characters that the name of a worker has at most.
 const WORKER_NAME: usize = 64;
+
+/// How often a request under way is looked after: after how long it is known at the latest that a call hangs.
+const WATCH: Duration = Duration::from_millis(200);
 
 /// What a front end gets back.
 #[derive(Debug)]
@@ -88,6 +91,7 @@ impl Dispatcher {
             }
         };
         let shared = Arc::clone(&self.0);
+        let timeout = shared.timeout;
         // A task of its own: dropping this future, as a caller's hanging up does, does not stop it.
         let task = self.0.node.runtime().spawn(async move {
             let _permit = permit;
@@ -99,15 +103,19 @@ impl Dispatcher {
                     shared.process(&grant, request_id, credential, &requests, deadline, &ending)
                 }
             });
-            match tokio::time::timeout_at(deadline.into(), &mut work).await {
-                Ok(ended) => ended,
-                Err(_) if ending.claim() => {
-                    // A call that hangs in a vendor's library, perhaps for ever, costs its thread and not its place.
-                    metrics::counter!("sigillo_requests_late_total").increment(1);
-                    Ok(Err(ApiError::Late))
+            loop {
+                let look = deadline.min(Instant::now() + WATCH);
+                if let Ok(ended) = tokio::time::timeout_at(look.into(), &mut work).await {
+                    return ended;
                 }
-                // It ended in the last moment, and only waits for its records.
-                Err(_) => work.await,
+                let Some(late) = ending.lateness(deadline, timeout) else { continue };
+                if ending.claim(Some(late)).is_err() {
+                    // It ended in the last moment, and only waits for its records.
+                    return work.await;
+                }
+                // A call that hangs in a vendor's library, perhaps for ever, costs its thread and not its place.
+                metrics::counter!("sigillo_requests_late_total").increment(1);
+                return Ok(Err(ApiError::Late(late)));
             }
         });
         let ended = task.await.and_then(|ended| ended);
@@ -174,11 +182,31 @@ impl Drop for Waiting<'_> {
 
 /// Who ends a request: its worker or the clock. The first one decides, so that the record says what the caller gets.
 #[derive(Default)]
-struct Ending(AtomicBool);
+struct Ending {
+    /// Once there: by the clock, or by the worker.
+    decided: OnceLock<Option<Lateness>>,
+    /// The signer in use.
+    signer: Mutex<Option<Arc<ReplicatedSigner>>>,
+}
 
 impl Ending {
-    fn claim(&self) -> bool {
-        !self.0.swap(true, Ordering::AcqRel)
+    /// Ends the request; where that was done already, why it is late, if it was the clock that did it.
+    fn claim(&self, late: Option<Lateness>) -> Result<(), Option<Lateness>> {
+        self.decided.set(late).map_err(|_| self.decided.get().copied().flatten())
+    }
+
+    /// Looks after this signer from now on.
+    fn watch(&self, signer: &Arc<ReplicatedSigner>) {
+        *self.signer.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(signer));
+    }
+
+    /// Whether time is up, and which.
+    fn lateness(&self, deadline: Instant, timeout: Duration) -> Option<Lateness> {
+        if Instant::now() >= deadline {
+            return Some(Lateness::Request(timeout));
+        }
+        let signer = self.signer.lock().unwrap_or_else(PoisonError::into_inner);
+        signer.as_ref()?.overdue().map(Lateness::Call)
     }
 }
 
@@ -211,16 +239,18 @@ impl Shared {
         deadline: Instant,
         ending: &Ending,
     ) -> Result<Completed, ApiError> {
-        let mut signers = Vec::with_capacity(requests.len());
+        let mut signers: Vec<Arc<ReplicatedSigner>> = Vec::with_capacity(requests.len());
         // A fault of ours in reading a document ends this request, and not without its record.
         let result = catch_unwind(AssertUnwindSafe(|| {
             let prepared = self.prepare(grant, credential)?;
             let mut documents = Vec::with_capacity(requests.len());
             for request in requests {
-                signers.push(self.lend(&prepared, grant, request_id, request)?);
+                let signer = Arc::new(self.lend(&prepared, grant, request_id, request)?);
+                ending.watch(&signer);
+                signers.push(Arc::clone(&signer));
                 let environment = SigningEnvironment {
                     credential: &prepared.credential,
-                    signer: signers.last().ok_or_else(|| ApiError::Internal("no signer was lent".into()))?,
+                    signer: signer.as_ref(),
                     clock: &SystemClock,
                     deadline,
                 };
@@ -229,12 +259,15 @@ impl Shared {
             Ok(Completed { documents, credential: prepared.credential })
         }));
         let result = result.unwrap_or_else(|_| Err(ApiError::Internal("the worker panicked".into())));
-        let result = if ending.claim() { result } else { result.and(Err(ApiError::Late)) };
-        let outcomes: Vec<Receipt> = signers.iter().flat_map(ReplicatedSigner::take_outcomes).collect();
+        let result = match ending.claim(None) {
+            Err(Some(late)) => result.and(Err(ApiError::Late(late))),
+            _ => result,
+        };
+        let outcomes: Vec<Receipt> = signers.iter().flat_map(|signer| signer.take_outcomes()).collect();
         let event = match &result {
             // A refusal before any use of the key is no failure of a signature.
             Err(error) if outcomes.is_empty() => refusal(grant.client(), &grant.worker().name, request_id, error),
-            other => completion(grant, request_id, other, signers.iter().any(ReplicatedSigner::may_have_signed)),
+            other => completion(grant, request_id, other, signers.iter().any(|signer| signer.may_have_signed())),
         };
         // Nothing is sent before every outcome and the end of the request are durable.
         let last = self.audit.submit(vec![event]);

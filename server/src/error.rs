@@ -3,6 +3,8 @@
 //! Faults of the caller are explained to the caller. Faults of the operator or the service go to the log under the request
 //! id, and the caller gets the id.
 
+use std::time::Duration;
+
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use actix_web::{HttpResponse, ResponseError};
@@ -51,8 +53,8 @@ pub(crate) enum ApiError {
     #[error("the service is busy; try again later")]
     Overloaded,
     /// The request was not finished in time; what is still made of it is withheld.
-    #[error("the request was not finished in time and nothing of it is released; try again later")]
-    Late,
+    #[error("{0}, and nothing of the request is released; try again later")]
+    Late(Lateness),
     /// The worker refused or failed.
     #[error(transparent)]
     Worker(#[from] WorkerError),
@@ -68,6 +70,17 @@ pub(crate) enum ApiError {
     /// A bug.
     #[error("{0}")]
     Internal(String),
+}
+
+/// Which time was up, by its key in the configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Lateness {
+    /// That of the whole request.
+    #[error("the request was not finished within {0:?} (server.request_timeout)")]
+    Request(Duration),
+    /// That of one call into the library of a token.
+    #[error("the crypto token did not answer within {0:?} (recovery.call_timeout of its profile)")]
+    Call(Duration),
 }
 
 /// A problem document (RFC 9457).
@@ -102,7 +115,7 @@ impl ApiError {
             Self::Slow(_) => (StatusCode::REQUEST_TIMEOUT, "too-slow"),
             Self::Overloaded => (StatusCode::SERVICE_UNAVAILABLE, "overloaded"),
             // What takes that long is the device.
-            Self::Late => (StatusCode::SERVICE_UNAVAILABLE, "token-unavailable"),
+            Self::Late(_) => (StatusCode::SERVICE_UNAVAILABLE, "token-unavailable"),
             Self::NotQualified { .. } => (StatusCode::CONFLICT, "credential-not-active"),
             Self::Store(_) => (StatusCode::SERVICE_UNAVAILABLE, "database-unavailable"),
             Self::Misconfigured(_) => (StatusCode::INTERNAL_SERVER_ERROR, "misconfigured"),
@@ -122,7 +135,7 @@ impl ApiError {
     /// What the caller may read. Details of operator and service faults stay in the log.
     pub(crate) fn detail(&self) -> String {
         match self.problem() {
-            _ if matches!(self, Self::Late) => self.to_string(),
+            _ if matches!(self, Self::Late(_)) => self.to_string(),
             (StatusCode::INTERNAL_SERVER_ERROR, "misconfigured") => {
                 "the service is not set up for this request; tell its operator the request id".into()
             }
@@ -131,6 +144,10 @@ impl ApiError {
                     .into()
             }
             (StatusCode::INTERNAL_SERVER_ERROR, _) => "the service failed; tell its operator the request id".into(),
+            // The device answered, and too late.
+            _ if matches!(self, Self::Worker(WorkerError::Signer(SignerError::DeadlineExceeded { .. }))) => {
+                "the crypto token did not answer within the time of the request (server.request_timeout); try again later".into()
+            }
             (StatusCode::SERVICE_UNAVAILABLE, "token-unavailable") => {
                 "the crypto token is not available; try again later".into()
             }

@@ -5,7 +5,7 @@
 //! error of the request is the same on every token and goes back at once.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use administration::{Node, qualified};
 use cryptotoken_api::{
@@ -181,6 +181,14 @@ impl<S: Signer> Signer for ReplicatedSigner<S> {
         Err(failure.unwrap_or_else(|| SignerError::NotPermitted {
             reason: format!("credential \"{}\" has no key", self.credential),
         }))
+    }
+
+    /// As the signer that is asked now; what hangs counts against its replica although it never ends.
+    fn overdue(&self) -> Option<Duration> {
+        let overdue = |replica: &Replica<S>| Some((replica.token.clone(), replica.signer.overdue()?));
+        let (token, patience) = self.replicas.iter().find_map(overdue)?;
+        self.health.hung(&self.credential, &token);
+        Some(patience)
     }
 }
 

@@ -20,13 +20,14 @@ pub(crate) struct Service {
     dispatcher: Dispatcher,
     replicas: Arc<ReplicaHealth>,
     limits: BodyLimits,
+    audit: AuditLog,
 }
 
 impl Service {
     pub(crate) fn new(node: Arc<Node>, audit: AuditLog, replicas: Arc<ReplicaHealth>) -> Self {
         let limits = BodyLimits::new(&node.configuration().server);
-        let dispatcher = Dispatcher::new(Arc::clone(&node), audit, Arc::clone(&replicas));
-        Self { dispatcher, replicas, limits, node }
+        let dispatcher = Dispatcher::new(Arc::clone(&node), audit.clone(), Arc::clone(&replicas));
+        Self { dispatcher, replicas, limits, audit, node }
     }
 
     pub(crate) fn node(&self) -> &Node {
@@ -43,6 +44,10 @@ impl Service {
 
     pub(crate) fn replicas(&self) -> &ReplicaHealth {
         &self.replicas
+    }
+
+    pub(crate) const fn audit(&self) -> &AuditLog {
+        &self.audit
     }
 
     pub(crate) const fn limits(&self) -> &BodyLimits {

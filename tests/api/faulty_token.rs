@@ -18,11 +18,17 @@ struct Faulty {
 
 /// A service before whose token the module of `fixtures/token` stands, with a worker `cms` and one for digests, `raw`.
 fn faulty(server: &str) -> Faulty {
+    faulty_with(server, "")
+}
+
+/// The same with fields of the profile.
+fn faulty_with(server: &str, profile: &str) -> Faulty {
     let folder = tempfile::tempdir().unwrap();
     let module = folder.path().join("faulty.so");
     run(Command::new("cc").args(["-shared", "-fPIC", "-o"]).arg(&module).arg(fixture("token/faulty.c")).arg("-ldl"));
     let mut service = TestService::builder()
         .server(server)
+        .token(&format!("[token.override]\n{profile}"))
         .library(&module)
         .environment("FAULTY_TOKEN_LIBRARY", &token::softhsm().display().to_string())
         .environment("FAULTY_TOKEN_FOLDER", &folder.path().display().to_string())
@@ -90,6 +96,78 @@ fn a_token_that_hangs_costs_its_callers_their_time_and_nobody_else_a_place() {
         }
         assert_eq!(faulty.events(&id), (expected.map(str::to_owned).to_vec(), "withheld".into()));
     }
+}
+
+/// What a caller gets whose call hangs, and after how long.
+fn hangs(faulty: &Faulty) -> (String, Duration) {
+    faulty.switch("hang");
+    let started = Instant::now();
+    let answer = faulty.client.sign("cms", b"late");
+    assert_eq!((answer.status, answer.problem().as_str()), (503, "token-unavailable"), "{}", answer.json());
+    assert!(answer.retry_after.is_some());
+    (answer.json()["detail"].as_str().unwrap().to_owned(), started.elapsed())
+}
+
+#[test]
+fn a_call_that_hangs_longer_than_the_profile_allows_is_answered_then_and_not_at_the_end_of_the_request() {
+    let faulty = faulty_with("request_timeout = \"40s\"", "\"recovery.call_timeout\" = \"1s\"");
+    let (detail, time) = hangs(&faulty);
+    assert!(detail.contains("within 1s (recovery.call_timeout"), "{detail}");
+    assert!((Duration::from_secs(1)..Duration::from_secs(5)).contains(&time), "{time:?}");
+
+    // Counted, until it comes back.
+    let hung = |faulty: &Faulty| {
+        let metrics = String::from_utf8(faulty.client.get("/metrics").body).unwrap();
+        let line = metrics.lines().find(|line| line.starts_with("sigillo_token_hung_calls{token=\"hsm\"}"));
+        let line = line.unwrap_or_else(|| panic!("{metrics}")).to_owned();
+        let of_health = faulty.client.get("/health/ready").json()["tokens"][0]["hungCalls"].clone();
+        assert!(line.ends_with(&format!(" {of_health}")), "{line} and {of_health}");
+        of_health
+    };
+    assert_eq!(hung(&faulty), json!(1));
+    std::fs::remove_file(faulty.folder.path().join("hang")).unwrap();
+    assert_eq!(faulty.client.sign("cms", b"in time").status, 200);
+    faulty.switch("release");
+    let until = Instant::now() + Duration::from_secs(5);
+    while hung(&faulty) != json!(0) {
+        assert!(Instant::now() < until, "it is back");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+#[test]
+fn a_call_that_hangs_as_long_as_the_profile_allows_is_answered_at_the_end_of_the_request() {
+    let faulty = faulty_with("request_timeout = \"2s\"", "\"recovery.call_timeout\" = \"40s\"");
+    let (detail, time) = hangs(&faulty);
+    assert!(detail.contains("within 2s (server.request_timeout)"), "{detail}");
+    assert!((Duration::from_secs(2)..Duration::from_secs(6)).contains(&time), "{time:?}");
+}
+
+#[test]
+fn waiting_for_a_session_is_no_hanging_call() {
+    let folder = tempfile::tempdir().unwrap();
+    let simulated = folder.path().join("simulator.toml");
+    let configure = |more: &str| {
+        token_simulator::configure(&simulated, &format!("module = {:?}\n{more}", token::softhsm())).unwrap();
+    };
+    configure("");
+    let mut service = TestService::builder()
+        .library(&token_simulator::library().unwrap())
+        .environment(token_simulator::VARIABLE, &simulated.display().to_string())
+        .token("sessions = 1\n[token.override]\n\"recovery.call_timeout\" = \"1s\"")
+        .create();
+    service.key("seal", "ec-p256", "document");
+    service.worker("cms", "cades", "seal", "");
+    let key = service.api_key("caller", &["cms"]);
+    service.start();
+    let client = service.client().key(&key);
+    configure("[[fault]]\nfunction = \"C_Sign\"\ndelay_ms = 600");
+    let started = Instant::now();
+    std::thread::scope(|scope| {
+        let calls: Vec<_> = (0..4).map(|_| scope.spawn(|| client.sign("cms", b"document").status)).collect();
+        assert_eq!(calls.into_iter().map(|call| call.join().unwrap()).collect::<Vec<_>>(), [200; 4]);
+    });
+    assert!(started.elapsed() > Duration::from_secs(2), "they waited for each other: {:?}", started.elapsed());
 }
 
 #[test]

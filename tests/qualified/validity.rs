@@ -58,7 +58,9 @@ fn dates_count_also_when_the_state_in_the_database_says_otherwise() {
         refused_without_intent(&service, &client.sign("cms", b"too early"))
     });
     let told: Vec<String> = told.collect();
-    assert!(told.iter().any(|told| told.contains("not valid before")), "{told:?}");
+    let is_rfc3339 = |date: &str| date.len() == 20 && date.as_bytes()[10] == b'T' && date.ends_with('Z');
+    let dated = |told: &String| told.split_once("not valid before ").is_some_and(|(_, date)| is_rfc3339(date));
+    assert!(told.iter().any(dated), "{told:?}");
 }
 
 #[test]
@@ -71,6 +73,8 @@ fn a_certificate_that_has_expired_already_is_not_imported() {
     let chain = service.pki().certify(request.as_ref(), &profile).display().to_string();
     let refused = service.try_sigillo(&["certificate", "import", "--token", "hsm", "--key", "seal", "--chain", &chain]);
     assert_eq!(refused.status.code(), Some(3));
-    assert!(String::from_utf8_lossy(&refused.stderr).contains("expired"));
+    let told = String::from_utf8_lossy(&refused.stderr).into_owned();
+    let (_, date) = told.split_once("the certificate expired on ").unwrap_or_else(|| panic!("{told}"));
+    assert!(date.as_bytes()[10] == b'T' && date.as_bytes()[19] == b'Z', "as in RFC 3339: {told}");
     assert_eq!(state(&service), "awaiting-certificate");
 }

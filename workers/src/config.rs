@@ -223,16 +223,18 @@ impl WorkerConfig {
         }
     }
 
-    // Readers of PDF and verifiers of XML that know Ed25519 are few; a seal that nobody can verify is worse than none.
+    // Readers of PDF and verifiers of XML that know Ed25519 or ML-DSA are few; a seal that nobody can verify is worse than none.
     fn check_format_knows(&self, scheme: SignatureScheme) -> Result<(), ConfigError> {
         match (self.kind, scheme) {
-            (WorkerKind::Pades | WorkerKind::Xades, SignatureScheme::Eddsa) => Err(ConfigError::Value {
-                key: "signature_scheme",
-                reason: format!(
-                    "a {} worker signs with rsa-pkcs1, rsa-pss or ecdsa; name a credential with an RSA or EC key",
-                    self.kind
-                ),
-            }),
+            (WorkerKind::Pades | WorkerKind::Xades, SignatureScheme::Eddsa | SignatureScheme::MlDsa) => {
+                Err(ConfigError::Value {
+                    key: "signature_scheme",
+                    reason: format!(
+                        "a {} worker signs with rsa-pkcs1, rsa-pss or ecdsa; name a credential with an RSA or EC key",
+                        self.kind
+                    ),
+                })
+            }
             _ => Ok(()),
         }
     }
@@ -407,8 +409,10 @@ mod tests {
     fn a_key_whose_signatures_the_format_does_not_have_is_refused() {
         for (kind, fits) in [("plain", true), ("cades", true), ("pades", false), ("xades", false)] {
             let text = format!("name = \"a\"\nkind = \"{kind}\"\ncredential = \"c\"");
-            let algorithm = WorkerConfig::parse(&text).unwrap().algorithm(KeySpec::Ed25519);
-            assert_eq!(algorithm.is_ok(), fits, "{kind}");
+            for key in [KeySpec::Ed25519, KeySpec::MlDsa65] {
+                let algorithm = WorkerConfig::parse(&text).unwrap().algorithm(key);
+                assert_eq!(algorithm.is_ok(), fits, "{kind} {key}");
+            }
         }
     }
 

@@ -1,7 +1,7 @@
 //! Why a worker produced no signed document, grouped by who must act.
 
 use cryptotoken_api::verification::VerificationError;
-use cryptotoken_api::{CredentialState, Purpose, SignerError};
+use cryptotoken_api::{CredentialState, Purpose, SignerError, rfc3339};
 use time::OffsetDateTime;
 
 use crate::kind::WorkerKind;
@@ -62,7 +62,7 @@ pub enum WorkerError {
         state: CredentialState,
     },
     /// The certificate is past its end; renew it.
-    #[error("the certificate of credential \"{name}\" expired on {not_after}")]
+    #[error("the certificate of credential \"{name}\" expired on {}", rfc3339(*not_after))]
     CertificateExpired {
         /// Name of the credential.
         name: String,
@@ -70,7 +70,7 @@ pub enum WorkerError {
         not_after: OffsetDateTime,
     },
     /// The certificate is not valid yet; wait or correct the clock.
-    #[error("the certificate of credential \"{name}\" is not valid before {not_before}")]
+    #[error("the certificate of credential \"{name}\" is not valid before {}", rfc3339(*not_before))]
     CertificateNotYetValid {
         /// Name of the credential.
         name: String,

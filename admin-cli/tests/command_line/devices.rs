@@ -110,3 +110,21 @@ fn a_key_that_needs_authorisation_elsewhere_is_told_where() {
     let elsewhere = installation.sigillo("key authorize --token hsm --alias seal").complaint(3);
     assert!(elsewhere.contains("utimaco-cp5") && elsewhere.contains("vendor's tools"), "{elsewhere}");
 }
+
+#[test]
+fn a_token_that_is_not_found_names_the_configuration_of_its_library() {
+    let installation = Installation::initialized();
+    std::fs::create_dir(installation.path("elsewhere")).expect("a folder");
+    installation.write("other.conf", &format!("directories.tokendir = {}\n", installation.path("elsewhere").display()));
+    let other = installation.path("other.conf").display().to_string();
+    let run = |value: &str| {
+        let arguments = ["token", "show", "hsm", "--output", "json"];
+        installation.sigillo_with(&arguments, &[("SOFTHSM2_CONF", value)]).json()
+    };
+    let shown = run(&other);
+    assert_eq!(shown["state"], "uninitialized");
+    let reason = shown["reason"].as_str().expect("a reason");
+    assert!(reason.contains(&format!("SOFTHSM2_CONF={other}")) && reason.contains("token init"), "{reason}");
+    let reason = run("/nowhere/softhsm2.conf")["reason"].clone();
+    assert!(reason.to_string().contains("SOFTHSM2_CONF=/nowhere/softhsm2.conf (no such file)"), "{reason}");
+}

@@ -198,3 +198,11 @@ fn a_certificate_of_the_future_does_not_stop_a_credential_that_is_active() {
     assert!(said.contains("valid from 2049-01-01") && said.contains("import it when it is valid"), "{said}");
     assert_eq!(installation.sigillo("credential show seal --output json").json()["state"], "active");
 }
+
+#[test]
+fn a_file_without_the_certificate_of_the_key_is_refused_with_whose_certificates_it_has() {
+    let installation = Installation::certified();
+    installation.sigillo("key generate --token hsm --alias other --spec ec-p256").ok();
+    let said = installation.sigillo("certificate import --token hsm --key other --chain seal-chain.pem").complaint(3);
+    assert!(said.contains("carries the key") && said.contains("CN=CA") && said.contains("CN=Acme e-Seal"), "{said}");
+}

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use spki::AlgorithmIdentifierOwned;
 
 use crate::key::KeySpec;
+use crate::ml_dsa;
 
 /// A digest algorithm of the SHA-2 family (FIPS 180-4), spelt `SHA-256`, `SHA-384`, `SHA-512` outside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -117,9 +118,14 @@ pub enum SignatureScheme {
     Ecdsa,
     /// Ed25519 (RFC 8032); the token sees the data itself.
     Eddsa,
+    /// ML-DSA (FIPS 204), pure, with an empty context; the token sees the data itself.
+    MlDsa,
 }
 
 impl SignatureScheme {
+    /// Every supported scheme.
+    pub const ALL: [Self; 5] = [Self::RsaPkcs1, Self::RsaPss, Self::Ecdsa, Self::Eddsa, Self::MlDsa];
+
     /// The name used in definitions and records.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -128,7 +134,14 @@ impl SignatureScheme {
             Self::RsaPss => "rsa-pss",
             Self::Ecdsa => "ecdsa",
             Self::Eddsa => "eddsa",
+            Self::MlDsa => "ml-dsa",
         }
+    }
+
+    /// Whether the data itself is signed, so that a digest of it does not do.
+    #[must_use]
+    pub const fn signs_data(self) -> bool {
+        matches!(self, Self::Eddsa | Self::MlDsa)
     }
 }
 
@@ -138,11 +151,14 @@ impl fmt::Display for SignatureScheme {
     }
 }
 
-/// A scheme with its digest, checked to fit together. Ed25519 has SHA-512 inside (RFC 8419, section 3.1).
+/// A scheme with its digest, checked to fit together. Ed25519 has SHA-512 inside (RFC 8419, section 3.1); ML-DSA hashes in its own
+/// way, and SHA-512 is what goes with every parameter set in CMS (RFC 9882, section 3.3) and in records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct SignatureAlgorithm {
     scheme: SignatureScheme,
     digest: DigestAlgorithm,
+    /// The kind of key, where it is a part of the algorithm's identifier.
+    ml_dsa: Option<KeySpec>,
 }
 
 /// Scheme, digest and key do not go together. The operator must change the worker's definition.
@@ -159,7 +175,7 @@ pub struct UnsuitableAlgorithm {
 
 impl SignatureAlgorithm {
     /// The algorithm for a key, with the defaults of the service where the definition is silent: RSA is PKCS#1 with SHA-256,
-    /// P-256 SHA-256, P-384 SHA-384, P-521 and Ed25519 SHA-512.
+    /// P-256 SHA-256, P-384 SHA-384, P-521, Ed25519 and ML-DSA SHA-512.
     ///
     /// # Errors
     /// [`UnsuitableAlgorithm`] when the key cannot be used that way.
@@ -176,12 +192,18 @@ impl SignatureAlgorithm {
             KeySpec::EcP384 => (SignatureScheme::Ecdsa, DigestAlgorithm::Sha384),
             KeySpec::EcP521 => (SignatureScheme::Ecdsa, DigestAlgorithm::Sha512),
             KeySpec::Ed25519 => (SignatureScheme::Eddsa, DigestAlgorithm::Sha512),
+            KeySpec::MlDsa44 | KeySpec::MlDsa65 | KeySpec::MlDsa87 => (SignatureScheme::MlDsa, DigestAlgorithm::Sha512),
         };
-        let algorithm = Self { scheme: scheme.unwrap_or(default_scheme), digest: digest.unwrap_or(default_digest) };
+        let algorithm = Self {
+            scheme: scheme.unwrap_or(default_scheme),
+            digest: digest.unwrap_or(default_digest),
+            ml_dsa: key.is_ml_dsa().then_some(key),
+        };
         let fits = match algorithm.scheme {
             SignatureScheme::RsaPkcs1 | SignatureScheme::RsaPss => key.is_rsa(),
             SignatureScheme::Ecdsa => key.is_ec(),
             SignatureScheme::Eddsa => key == KeySpec::Ed25519 && algorithm.digest == DigestAlgorithm::Sha512,
+            SignatureScheme::MlDsa => key.is_ml_dsa() && algorithm.digest == DigestAlgorithm::Sha512,
         };
         if fits {
             Ok(algorithm)
@@ -196,13 +218,13 @@ impl SignatureAlgorithm {
         self.scheme
     }
 
-    /// The digest over the data to be signed; for Ed25519 the one that goes with it in CMS and in records.
+    /// The digest over the data to be signed; for Ed25519 and ML-DSA the one that goes with it in CMS and in records.
     #[must_use]
     pub const fn digest(self) -> DigestAlgorithm {
         self.digest
     }
 
-    /// The algorithm identifier for certificates, requests and CMS, parameters included (RFC 5754, RFC 4056, RFC 8419).
+    /// The algorithm identifier for certificates, requests and CMS, parameters included (RFC 5754, RFC 4056, RFC 8419, RFC 9881).
     ///
     /// # Errors
     /// Only when the DER encoder fails, which would be a bug.
@@ -228,6 +250,10 @@ impl SignatureAlgorithm {
                 None,
             ),
             (SignatureScheme::Eddsa, _) => (const_oid::db::rfc8410::ID_ED_25519, None),
+            (SignatureScheme::MlDsa, _) => {
+                let oid = self.ml_dsa.and_then(ml_dsa::oid);
+                (oid.ok_or(der::ErrorKind::OidUnknown { oid: const_oid::db::fips204::ID_ML_DSA_44 })?, None)
+            }
         };
         Ok(AlgorithmIdentifierOwned { oid, parameters })
     }
@@ -235,9 +261,10 @@ impl SignatureAlgorithm {
 
 impl fmt::Display for SignatureAlgorithm {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.scheme {
-            SignatureScheme::Eddsa => f.write_str("ed25519"),
-            scheme => write!(f, "{scheme} {}", self.digest),
+        match (self.scheme, self.ml_dsa) {
+            (SignatureScheme::Eddsa, _) => f.write_str("ed25519"),
+            (SignatureScheme::MlDsa, Some(key)) => f.write_str(key.name()),
+            (scheme, _) => write!(f, "{scheme} {}", self.digest),
         }
     }
 }

@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use const_oid::AssociatedOid;
-use der::{Decode, Encode};
+use der::{Decode, Encode, Header, Reader, SliceReader};
 use openssl::error::ErrorStack;
 use openssl::x509::X509;
 use time::OffsetDateTime;
@@ -13,7 +13,8 @@ use x509_cert::ext::pkix::{BasicConstraints, ExtendedKeyUsage, KeyUsage, Subject
 
 use crate::algorithm::DigestAlgorithm;
 use crate::distinguished_name;
-use crate::key::{PublicKey, UnusableKey};
+use crate::key::{PublicKey, UnusableKey, VerificationKey};
+use crate::ml_dsa::MlDsaKey;
 use crate::qualified::{QC_STATEMENTS, QualifiedStatements};
 
 /// Why a certificate or a chain cannot be used. Whoever supplied it must supply another one.
@@ -32,10 +33,12 @@ pub enum CertificateError {
     #[error("there is no certificate in the file")]
     Empty,
     /// None of them carries the key.
-    #[error("none of the certificates carries the key {fingerprint}")]
+    #[error("none of the certificates carries the key {fingerprint}; they are those of {}", found.join("; "))]
     NoLeaf {
         /// SHA-256 over the public key looked for.
         fingerprint: String,
+        /// Subjects of the certificates.
+        found: Vec<String>,
     },
     /// A certificate is no part of the path from the leaf upwards.
     #[error("the certificate of \"{subject}\" is not part of the chain")]
@@ -169,9 +172,23 @@ impl Certificate {
         let issued = || {
             let (subject, authority) = (X509::from_der(self.der())?, X509::from_der(issuer.der())?);
             let named = subject.issuer_name().try_cmp(authority.subject_name())? == Ordering::Equal;
-            Ok::<_, ErrorStack>(named && subject.verify(issuer.public_key().pkey())?)
+            let signed = match issuer.public_key().verification_key() {
+                VerificationKey::OpenSsl(key) => subject.verify(key)?,
+                VerificationKey::MlDsa(key) => self.is_signed_by(key).unwrap_or(false),
+            };
+            Ok::<_, ErrorStack>(named && signed)
         };
         issued().unwrap_or(false)
+    }
+
+    /// RFC 9881, section 3: over the octets of `tbsCertificate` as they came.
+    fn is_signed_by(&self, key: &MlDsaKey) -> der::Result<bool> {
+        let mut reader = SliceReader::new(self.der())?;
+        Header::decode(&mut reader)?;
+        let signed = reader.tlv_bytes()?;
+        let algorithm = self.0.certificate.signature_algorithm();
+        let named = key.signs_as(algorithm) && self.fields().signature() == algorithm;
+        Ok(named && key.verifies(signed, self.0.certificate.signature().as_bytes().unwrap_or_default()))
     }
 
     fn raw_extension(&self, oid: der::asn1::ObjectIdentifier) -> Option<&[u8]> {
@@ -227,10 +244,12 @@ impl CertificateChain {
                 rest.push(certificate);
             }
         }
-        let leaf = rest
-            .iter()
-            .position(|certificate| certificate.public_key().same_key(key))
-            .ok_or_else(|| CertificateError::NoLeaf { fingerprint: key.fingerprint() })?;
+        let leaf = rest.iter().position(|certificate| certificate.public_key().same_key(key)).ok_or_else(|| {
+            CertificateError::NoLeaf {
+                fingerprint: key.fingerprint(),
+                found: rest.iter().map(|certificate| format!("\"{}\"", certificate.subject())).collect(),
+            }
+        })?;
         let mut ordered = vec![rest.swap_remove(leaf)];
         while let Some(last) = ordered.last() {
             let next = rest.iter().position(|candidate| last.is_issued_by(candidate));

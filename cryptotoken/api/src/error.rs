@@ -26,12 +26,14 @@ pub enum SignerError {
         reason: String,
     },
     /// The key is not on the token. The operator must restore it or correct the credential.
-    #[error("token \"{token}\" has no key {key}")]
+    #[error("token \"{token}\" has no key {key}{hint}")]
     KeyNotFound {
         /// Name of the token.
         token: String,
         /// Alias and identifier.
         key: String,
+        /// Why it may not be seen although it is there, as the end of the sentence; empty where there is no such reason.
+        hint: &'static str,
     },
     /// Neither the device nor the profile offers this algorithm for this key. The operator must change the worker.
     #[error("token \"{token}\" does not sign with {algorithm}")]

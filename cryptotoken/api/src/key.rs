@@ -3,11 +3,14 @@
 use std::fmt;
 use std::str::FromStr;
 
+use der::Decode;
 use openssl::nid::Nid;
 use openssl::pkey::{Id, PKey, Public};
 use serde::{Deserialize, Serialize};
+use spki::SubjectPublicKeyInfoRef;
 
 use crate::algorithm::{DigestAlgorithm, UnknownAlgorithm};
+use crate::ml_dsa::{MalformedMlDsaKey, MlDsaKey};
 
 /// What to generate, and what a key is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -33,12 +36,31 @@ pub enum KeySpec {
     /// Ed25519 (RFC 8032).
     #[serde(rename = "ed25519")]
     Ed25519,
+    /// ML-DSA-44 (FIPS 204).
+    #[serde(rename = "ml-dsa-44")]
+    MlDsa44,
+    /// ML-DSA-65 (FIPS 204).
+    #[serde(rename = "ml-dsa-65")]
+    MlDsa65,
+    /// ML-DSA-87 (FIPS 204).
+    #[serde(rename = "ml-dsa-87")]
+    MlDsa87,
 }
 
 impl KeySpec {
     /// Every kind of key known here.
-    pub const ALL: [Self; 7] =
-        [Self::Rsa2048, Self::Rsa3072, Self::Rsa4096, Self::EcP256, Self::EcP384, Self::EcP521, Self::Ed25519];
+    pub const ALL: [Self; 10] = [
+        Self::Rsa2048,
+        Self::Rsa3072,
+        Self::Rsa4096,
+        Self::EcP256,
+        Self::EcP384,
+        Self::EcP521,
+        Self::Ed25519,
+        Self::MlDsa44,
+        Self::MlDsa65,
+        Self::MlDsa87,
+    ];
 
     /// The name on the command line and in records.
     #[must_use]
@@ -51,6 +73,9 @@ impl KeySpec {
             Self::EcP384 => "ec-p384",
             Self::EcP521 => "ec-p521",
             Self::Ed25519 => "ed25519",
+            Self::MlDsa44 => "ml-dsa-44",
+            Self::MlDsa65 => "ml-dsa-65",
+            Self::MlDsa87 => "ml-dsa-87",
         }
     }
 
@@ -64,6 +89,23 @@ impl KeySpec {
     #[must_use]
     pub const fn is_ec(self) -> bool {
         matches!(self, Self::EcP256 | Self::EcP384 | Self::EcP521)
+    }
+
+    /// Whether this is an ML-DSA key.
+    #[must_use]
+    pub const fn is_ml_dsa(self) -> bool {
+        matches!(self, Self::MlDsa44 | Self::MlDsa65 | Self::MlDsa87)
+    }
+
+    /// Length of a signature in octets, for ML-DSA keys (FIPS 204, table 2).
+    #[must_use]
+    pub const fn ml_dsa_signature_length(self) -> Option<usize> {
+        match self {
+            Self::MlDsa44 => Some(2420),
+            Self::MlDsa65 => Some(3309),
+            Self::MlDsa87 => Some(4627),
+            _ => None,
+        }
     }
 
     /// Length of one coordinate (and of `r` and `s`) in octets, for keys on a NIST curve.
@@ -206,7 +248,14 @@ impl fmt::Debug for KeyId {
 pub struct PublicKey {
     spec: KeySpec,
     spki_der: Vec<u8>,
-    key: PKey<Public>,
+    key: VerificationKey,
+}
+
+/// A public key for the library that verifies with it.
+#[derive(Clone)]
+pub(crate) enum VerificationKey {
+    OpenSsl(PKey<Public>),
+    MlDsa(MlDsaKey),
 }
 
 /// A public key that cannot be used here. The operator must use another key.
@@ -215,8 +264,13 @@ pub enum UnusableKey {
     /// Not a `SubjectPublicKeyInfo`.
     #[error("the public key cannot be read")]
     Malformed(#[source] openssl::error::ErrorStack),
+    /// An ML-DSA key that breaks RFC 9881.
+    #[error("the ML-DSA public key cannot be read")]
+    MalformedMlDsa(#[from] MalformedMlDsaKey),
     /// A kind of key that no worker supports.
-    #[error("keys of this kind are not supported ({0}); use rsa-2048/3072/4096, ec-p256/p384/p521 or ed25519")]
+    #[error(
+        "keys of this kind are not supported ({0}); use rsa-2048/3072/4096, ec-p256/p384/p521, ed25519 or ml-dsa-44/65/87"
+    )]
     Unsupported(String),
 }
 
@@ -226,6 +280,12 @@ impl PublicKey {
     /// # Errors
     /// [`UnusableKey`] when it is malformed or of an unsupported kind.
     pub fn from_spki_der(der: &[u8]) -> Result<Self, UnusableKey> {
+        if let Ok(spki) = SubjectPublicKeyInfoRef::from_der(der)
+            && let Some(key) = MlDsaKey::from_spki(&spki)
+        {
+            let key = key?;
+            return Ok(Self { spec: key.spec(), spki_der: der.to_vec(), key: VerificationKey::MlDsa(key) });
+        }
         let key = PKey::public_key_from_der(der).map_err(UnusableKey::Malformed)?;
         let spec = match key.id() {
             Id::RSA => match key.bits() {
@@ -249,7 +309,16 @@ impl PublicKey {
             Id::ED25519 => KeySpec::Ed25519,
             id => return Err(UnusableKey::Unsupported(format!("type {}", id.as_raw()))),
         };
-        Ok(Self { spec, spki_der: der.to_vec(), key })
+        Ok(Self { spec, spki_der: der.to_vec(), key: VerificationKey::OpenSsl(key) })
+    }
+
+    /// An ML-DSA key of its octets (FIPS 204, algorithm 22), as tokens keep it.
+    ///
+    /// # Errors
+    /// [`UnusableKey`] when `spec` is another kind of key or the length is not that of `spec`.
+    pub fn from_ml_dsa(spec: KeySpec, octets: &[u8]) -> Result<Self, UnusableKey> {
+        let key = MlDsaKey::new(spec, octets)?;
+        Ok(Self { spec, spki_der: key.spki_der()?, key: VerificationKey::MlDsa(key) })
     }
 
     /// What kind of key this is.
@@ -270,16 +339,19 @@ impl PublicKey {
         hex::encode(DigestAlgorithm::Sha256.digest(&self.spki_der))
     }
 
-    /// The same key for `openssl`.
-    #[must_use]
-    pub const fn pkey(&self) -> &PKey<Public> {
+    /// The same key for the library that verifies with it.
+    pub(crate) const fn verification_key(&self) -> &VerificationKey {
         &self.key
     }
 
     /// Whether both are the same key, however their encodings differ.
     #[must_use]
     pub fn same_key(&self, other: &Self) -> bool {
-        self.key.public_eq(&other.key)
+        match (&self.key, &other.key) {
+            (VerificationKey::OpenSsl(one), VerificationKey::OpenSsl(other)) => one.public_eq(other),
+            (VerificationKey::MlDsa(one), VerificationKey::MlDsa(other)) => one == other,
+            _ => false,
+        }
     }
 }
 

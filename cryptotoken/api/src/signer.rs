@@ -1,6 +1,6 @@
 //! The port through which a worker uses a key: one credential, one algorithm.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::algorithm::SignatureAlgorithm;
 use crate::error::SignerError;
@@ -21,4 +21,10 @@ pub trait Signer: Send + Sync {
     /// [`SignerError::Busy`] when no session was free in time (retry later); [`SignerError::DataRequired`] when only
     /// a digest was given and the token hashes by itself (retrying cannot help); the others as they say.
     fn sign(&self, to_be_signed: ToBeSigned<'_>, deadline: Instant) -> Result<SignatureValue, SignerError>;
+
+    /// How long a call into the device's library may take, where the one under way has taken longer: it hangs, and whoever waits for it
+    /// may be told. Asked from another thread than the one that signs.
+    fn overdue(&self) -> Option<Duration> {
+        None
+    }
 }

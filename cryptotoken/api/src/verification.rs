@@ -1,11 +1,12 @@
 //! Verification in software, with the certificate's public key and never with the token that signed.
 
+use openssl::pkey::{PKeyRef, Public};
 use openssl::pkey_ctx::PkeyCtx;
 use openssl::rsa::Padding;
 use openssl::sign::{RsaPssSaltlen, Verifier};
 
-use crate::algorithm::{SignatureAlgorithm, SignatureScheme};
-use crate::key::PublicKey;
+use crate::algorithm::{SignatureAlgorithm, SignatureScheme, UnsuitableAlgorithm};
+use crate::key::{PublicKey, VerificationKey};
 use crate::signature_value::SignatureValue;
 use crate::to_be_signed::ToBeSigned;
 
@@ -18,9 +19,12 @@ pub enum VerificationError {
     /// The value or the key cannot be read, or they do not fit the algorithm.
     #[error("the signature cannot be verified with this key and algorithm")]
     Unusable(#[from] openssl::error::ErrorStack),
-    /// Ed25519 needs the data itself.
-    #[error("an Ed25519 signature cannot be verified over a digest")]
+    /// Ed25519 and ML-DSA need the data itself.
+    #[error("an Ed25519 or ML-DSA signature cannot be verified over a digest")]
     DataRequired,
+    /// The algorithm is one for other keys.
+    #[error(transparent)]
+    Unsuitable(#[from] UnsuitableAlgorithm),
     /// The value is no ECDSA value.
     #[error(transparent)]
     Malformed(#[from] crate::signature_value::MalformedSignature),
@@ -36,33 +40,49 @@ pub fn verify(
     signed: ToBeSigned<'_>,
     signature: &SignatureValue,
 ) -> Result<(), VerificationError> {
-    let valid = match (algorithm.scheme(), signed) {
-        (SignatureScheme::Eddsa, ToBeSigned::Data(data)) => {
-            Verifier::new_without_digest(key.pkey())?.verify_oneshot(signature.as_bytes(), data.as_bytes())
+    let suitable = SignatureAlgorithm::for_key(key.spec(), Some(algorithm.scheme()), Some(algorithm.digest()))?;
+    let valid = match (key.verification_key(), signed) {
+        (_, ToBeSigned::Representation(_)) if algorithm.scheme().signs_data() => {
+            return Err(VerificationError::DataRequired);
         }
-        (SignatureScheme::Eddsa, ToBeSigned::Representation(_)) => return Err(VerificationError::DataRequired),
-        (scheme, signed) => {
-            let representation = signed.representation(algorithm.digest());
-            let mut context = PkeyCtx::new(key.pkey())?;
-            context.verify_init()?;
-            let mut der = None;
-            match scheme {
-                SignatureScheme::RsaPkcs1 => context.set_rsa_padding(Padding::PKCS1)?,
-                SignatureScheme::RsaPss => {
-                    context.set_rsa_padding(Padding::PKCS1_PSS)?;
-                    context.set_rsa_pss_saltlen(RsaPssSaltlen::DIGEST_LENGTH)?;
-                }
-                SignatureScheme::Ecdsa | SignatureScheme::Eddsa => der = Some(signature.to_ecdsa_der()?),
-            }
-            context.set_signature_md(md(algorithm))?;
-            context.verify(representation.digest(), der.as_deref().unwrap_or_else(|| signature.as_bytes()))
-        }
+        // Both may be ML-DSA, of two parameter sets.
+        _ if suitable != algorithm => false,
+        (VerificationKey::MlDsa(key), signed) => match signed {
+            ToBeSigned::Data(data) => key.verifies(data.as_bytes(), signature.as_bytes()),
+            ToBeSigned::Representation(_) => false,
+        },
+        (VerificationKey::OpenSsl(key), signed) => verify_by_openssl(key, algorithm, signed, signature)?,
     };
-    match valid {
-        Ok(true) => Ok(()),
+    if valid { Ok(()) } else { Err(VerificationError::Mismatch) }
+}
+
+fn verify_by_openssl(
+    key: &PKeyRef<Public>,
+    algorithm: SignatureAlgorithm,
+    signed: ToBeSigned<'_>,
+    signature: &SignatureValue,
+) -> Result<bool, VerificationError> {
+    if let (SignatureScheme::Eddsa, ToBeSigned::Data(data)) = (algorithm.scheme(), signed) {
+        let valid = Verifier::new_without_digest(key)?.verify_oneshot(signature.as_bytes(), data.as_bytes());
         // OpenSSL reports a value of the wrong length or form as an error; for the caller it is just not a signature.
-        Ok(false) | Err(_) => Err(VerificationError::Mismatch),
+        return Ok(valid.unwrap_or(false));
     }
+    let representation = signed.representation(algorithm.digest());
+    let mut context = PkeyCtx::new(key)?;
+    context.verify_init()?;
+    let mut der = None;
+    match algorithm.scheme() {
+        SignatureScheme::RsaPkcs1 => context.set_rsa_padding(Padding::PKCS1)?,
+        SignatureScheme::RsaPss => {
+            context.set_rsa_padding(Padding::PKCS1_PSS)?;
+            context.set_rsa_pss_saltlen(RsaPssSaltlen::DIGEST_LENGTH)?;
+        }
+        SignatureScheme::Ecdsa => der = Some(signature.to_ecdsa_der()?),
+        SignatureScheme::Eddsa | SignatureScheme::MlDsa => return Err(VerificationError::DataRequired),
+    }
+    context.set_signature_md(md(algorithm))?;
+    let valid = context.verify(representation.digest(), der.as_deref().unwrap_or_else(|| signature.as_bytes()));
+    Ok(valid.unwrap_or(false))
 }
 
 fn md(algorithm: SignatureAlgorithm) -> &'static openssl::md::MdRef {

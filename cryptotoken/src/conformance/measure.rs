@@ -76,8 +76,8 @@ fn attributes(spec: KeySpec, key: &KeyInfo) -> CheckItem {
 }
 
 fn signatures(token: &Pkcs11Token, spec: KeySpec, key: &KeyInfo) -> Vec<CheckItem> {
-    let schemes = [SignatureScheme::RsaPkcs1, SignatureScheme::RsaPss, SignatureScheme::Ecdsa, SignatureScheme::Eddsa];
-    let algorithms = schemes.into_iter().flat_map(|scheme| DigestAlgorithm::ALL.map(|digest| (scheme, digest)));
+    let algorithms =
+        SignatureScheme::ALL.into_iter().flat_map(|scheme| DigestAlgorithm::ALL.map(|digest| (scheme, digest)));
     let algorithms =
         algorithms.filter_map(|(scheme, digest)| SignatureAlgorithm::for_key(spec, Some(scheme), Some(digest)).ok());
     algorithms.map(|algorithm| signature(token, spec, key, algorithm)).collect()

@@ -2,7 +2,7 @@
 
 use cryptotoken_api::certificate::CertificateError;
 use cryptotoken_api::qualified::QualifiedStatements;
-use cryptotoken_api::{Certificate, CertificateChain, CredentialState, PublicKey, Purpose};
+use cryptotoken_api::{Certificate, CertificateChain, CredentialState, PublicKey, Purpose, rfc3339};
 use time::OffsetDateTime;
 use x509_cert::ext::pkix::KeyUsages;
 
@@ -44,7 +44,7 @@ pub enum ImportRefusal {
         needed: &'static str,
     },
     /// Past its end.
-    #[error("the certificate expired on {not_after}")]
+    #[error("the certificate expired on {}", rfc3339(*not_after))]
     Expired {
         /// When.
         not_after: OffsetDateTime,

@@ -172,10 +172,11 @@ impl Connector {
         let slot = slot::select(candidates, &self.config.slot).map_err(|reason| match self.config.slot {
             // A label comes into being with the token.
             SlotSelector::Label(_) if free => {
-                let hint = format!("{reason}; to make it, run: sigillo token init {}", self.config.name);
+                let looked = module::configured_by(&self.profile.module);
+                let hint = format!("{reason}; to make it, run: sigillo token init {}{looked}", self.config.name);
                 NotReady::new(TokenState::Uninitialized, hint)
             }
-            _ => NotReady::unavailable(reason),
+            _ => NotReady::unavailable(reason + &module::configured_by(&self.profile.module)),
         })?;
         if let Some(info) = &slot.info {
             *facts = Facts::of(info);

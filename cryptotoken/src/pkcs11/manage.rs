@@ -13,11 +13,12 @@ use der::Encode;
 use secrecy::SecretString;
 
 use crate::config::SlotSelector;
+use crate::pkcs11::ml_dsa;
 use crate::pkcs11::objects::{find, key_info};
 use crate::pkcs11::public_key::{self, ec_params};
 use crate::pkcs11::session_pool::{Failure, close};
 use crate::pkcs11::slot::{Candidate, select};
-use crate::profile::{EcKeygen, EddsaKeygen, Keygen, RsaKeygen, TemplateAttribute};
+use crate::profile::{EcKeygen, EddsaKeygen, Keygen, MlDsaKeygen, RsaKeygen, TemplateAttribute};
 
 /// Whether an object of a key pair has this alias or this identifier already.
 pub(crate) fn is_taken(session: &Session, alias: &KeyAlias, id: &KeyId) -> Result<bool, Failure> {
@@ -33,13 +34,21 @@ pub(crate) fn is_taken(session: &Session, alias: &KeyAlias, id: &KeyId) -> Resul
 
 /// The mechanism that makes keys of this kind; `None` where the profile has none.
 pub(crate) fn keygen_mechanism(keygen: &Keygen, spec: KeySpec) -> Option<Mechanism<'static>> {
-    match (spec, keygen.rsa, keygen.ec, keygen.eddsa) {
-        (KeySpec::Rsa2048 | KeySpec::Rsa3072 | KeySpec::Rsa4096, RsaKeygen::Pkcs, _, _) => {
-            Some(Mechanism::RsaPkcsKeyPairGen)
-        }
-        (KeySpec::EcP256 | KeySpec::EcP384 | KeySpec::EcP521, _, EcKeygen::Ec, _) => Some(Mechanism::EccKeyPairGen),
-        (KeySpec::Ed25519, _, _, EddsaKeygen::Edwards) => Some(Mechanism::EccEdwardsKeyPairGen),
-        (KeySpec::Ed25519, _, _, EddsaKeygen::Off) => None,
+    match spec {
+        KeySpec::Rsa2048 | KeySpec::Rsa3072 | KeySpec::Rsa4096 => match keygen.rsa {
+            RsaKeygen::Pkcs => Some(Mechanism::RsaPkcsKeyPairGen),
+        },
+        KeySpec::EcP256 | KeySpec::EcP384 | KeySpec::EcP521 => match keygen.ec {
+            EcKeygen::Ec => Some(Mechanism::EccKeyPairGen),
+        },
+        KeySpec::Ed25519 => match keygen.eddsa {
+            EddsaKeygen::Edwards => Some(Mechanism::EccEdwardsKeyPairGen),
+            EddsaKeygen::Off => None,
+        },
+        KeySpec::MlDsa44 | KeySpec::MlDsa65 | KeySpec::MlDsa87 => match keygen.ml_dsa {
+            MlDsaKeygen::MlDsa => Some(Mechanism::MlDsaKeyPairGen),
+            MlDsaKeygen::Off => None,
+        },
     }
 }
 
@@ -69,13 +78,12 @@ pub(crate) fn generate(
     private.extend(flags(&keygen.private_template));
     let mut public = named(keygen.public_token);
     public.extend(flags(&keygen.public_template));
-    match spec.modulus_bits() {
-        Some(bits) => {
-            public.push(Attribute::ModulusBits(u64::from(bits).into()));
-            public.push(Attribute::PublicExponent(vec![1, 0, 1]));
-        }
-        None => public.push(Attribute::EcParams(ec_params(spec, keygen.eddsa_params).unwrap_or_default())),
+    if let Some(bits) = spec.modulus_bits() {
+        public.push(Attribute::ModulusBits(u64::from(bits).into()));
+        public.push(Attribute::PublicExponent(vec![1, 0, 1]));
     }
+    public.extend(ec_params(spec, keygen.eddsa_params).map(Attribute::EcParams));
+    public.extend(ml_dsa::parameter_set(spec).map(|set| Attribute::ParameterSet(set.into())));
     let mechanism = keygen_mechanism(keygen, spec).ok_or(Error::NotSupported)?;
     let (public, private) = session.generate_key_pair(&mechanism, &public, &private)?;
     let mut key = key_info(session, private)?;

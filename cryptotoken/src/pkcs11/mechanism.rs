@@ -1,11 +1,12 @@
 //! Choose the mechanism: from key, algorithm, the profile, and what the device offers.
 
+use cryptoki::mechanism::dsa::{HedgeType, SignAdditionalContext};
 use cryptoki::mechanism::eddsa::{EddsaParams, EddsaSignatureScheme};
 use cryptoki::mechanism::rsa::{PkcsMgfType, PkcsPssParams};
 use cryptoki::mechanism::{Mechanism, MechanismType};
 use cryptotoken_api::{DigestAlgorithm, KeySpec, SignatureAlgorithm, SignatureScheme};
 
-use crate::profile::{EddsaSigning, Hashing, Sign};
+use crate::profile::{EddsaSigning, Hashing, MlDsaSigning, Sign};
 
 /// How one algorithm is done on one device. (`Mechanism` itself holds raw pointers and cannot be kept in a signer.)
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +37,7 @@ enum Operation {
     Ecdsa,
     EcdsaHashing,
     Eddsa,
+    MlDsa,
 }
 
 /// The plan for `algorithm`; `None` when the profile forbids it or the device does not offer it.
@@ -68,6 +70,10 @@ pub(crate) fn choose(
             EddsaSigning::Data => (Operation::Eddsa, Input::Data),
             EddsaSigning::Off => return None,
         },
+        SignatureScheme::MlDsa => match profile.ml_dsa {
+            MlDsaSigning::Data => (Operation::MlDsa, Input::Data),
+            MlDsaSigning::Off => return None,
+        },
     };
     let plan = Plan { operation, digest: algorithm.digest(), input };
     let wanted = plan.mechanism().mechanism_type();
@@ -97,6 +103,8 @@ impl Plan {
             (Operation::EcdsaHashing, Sha512) => Mechanism::EcdsaSha512,
             // Pure Ed25519 has no parameters (PKCS#11 3.0, section 2.3.14).
             (Operation::Eddsa, _) => Mechanism::Eddsa(EddsaParams::new(EddsaSignatureScheme::Ed25519)),
+            // No parameters (PKCS#11 3.2, CKM_ML_DSA): no context, and hedged where the device can.
+            (Operation::MlDsa, _) => Mechanism::MlDsa(SignAdditionalContext::new(HedgeType::Preferred, None)),
         }
     }
 }

@@ -115,7 +115,8 @@ pub(crate) fn load(configured: Option<&Path>, profile: &profile::Module) -> Resu
         other => ModuleError::Unavailable(format!("the library {} does not start: {}", path.display(), name(&other))),
     })?;
     initialize(&pkcs11).map_err(|error| {
-        ModuleError::Unavailable(format!("C_Initialize of {} failed: {}", path.display(), name(&error)))
+        let looked = configured_by(profile);
+        ModuleError::Unavailable(format!("C_Initialize of {} failed: {}{looked}", path.display(), name(&error)))
     })?;
     let module = Arc::new(Module { path, pkcs11, gate: Gate::default(), connections: Mutex::default() });
     *entry = Some(Arc::clone(&module));
@@ -142,6 +143,18 @@ pub(crate) fn locate(configured: Option<&Path>, profile: &profile::Module) -> Re
             ModuleError::Unavailable(format!("no library found at {}; install it or set \"library\"", tried.join(", ")))
         }),
     }
+}
+
+/// Where the library looks for its configuration, as the end of a sentence: a token that is not found may be one of another place.
+pub(crate) fn configured_by(profile: &profile::Module) -> String {
+    let said = profile.configured_by.iter().map(|variable| match std::env::var_os(variable) {
+        None => format!("{variable} is not set, so that the library looks at its usual places"),
+        Some(path) => {
+            let missing = if Path::new(&path).exists() { "" } else { " (no such file)" };
+            format!("the library is configured by {variable}={}{missing}", Path::new(&path).display())
+        }
+    });
+    said.map(|said| format!("; {said}")).collect()
 }
 
 fn check_environment(profile: &profile::Module) -> Result<(), ModuleError> {

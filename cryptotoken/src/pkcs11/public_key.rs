@@ -11,6 +11,7 @@ use openssl::nid::Nid;
 use openssl::pkey::{Id, PKey, Public};
 use openssl::rsa::Rsa;
 
+use crate::pkcs11::ml_dsa;
 use crate::pkcs11::objects::find;
 use crate::pkcs11::session_pool::Failure;
 use crate::profile::EddsaParams;
@@ -52,7 +53,10 @@ pub(crate) fn read(session: &Session, object: ObjectHandle) -> Result<Option<Pub
             _ => {}
         }
     }
-    Ok(parts.key())
+    match parts.key() {
+        Some(key) => Ok(Some(key)),
+        None => ml_dsa::public_key(session, object),
+    }
 }
 
 const READ: [AttributeType; 5] = [
@@ -88,7 +92,7 @@ impl Parts {
     }
 }
 
-/// `CKA_EC_PARAMS` for a new key; `None` for RSA.
+/// `CKA_EC_PARAMS` for a new key; `None` for one that is on no curve.
 pub(crate) fn ec_params(spec: KeySpec, eddsa: EddsaParams) -> Option<Vec<u8>> {
     match (spec, eddsa) {
         (KeySpec::EcP256, _) => Some(P256.to_vec()),
@@ -96,7 +100,7 @@ pub(crate) fn ec_params(spec: KeySpec, eddsa: EddsaParams) -> Option<Vec<u8>> {
         (KeySpec::EcP521, _) => Some(P521.to_vec()),
         (KeySpec::Ed25519, EddsaParams::Oid) => Some(ED25519.to_vec()),
         (KeySpec::Ed25519, EddsaParams::Printable) => Some([&[0x13, 0x0c], "edwards25519".as_bytes()].concat()),
-        (KeySpec::Rsa2048 | KeySpec::Rsa3072 | KeySpec::Rsa4096, _) => None,
+        _ => None,
     }
 }
 
@@ -138,7 +142,7 @@ fn on_curve(curve: KeySpec, point: &[u8]) -> Option<PKey<Public>> {
         KeySpec::EcP384 => Nid::SECP384R1,
         KeySpec::EcP521 => Nid::SECP521R1,
         KeySpec::Ed25519 => return PKey::public_key_from_raw_bytes(point, Id::ED25519).ok(),
-        KeySpec::Rsa2048 | KeySpec::Rsa3072 | KeySpec::Rsa4096 => return None,
+        _ => return None,
     };
     let group = EcGroup::from_curve_name(nid).ok()?;
     let mut context = BigNumContext::new().ok()?;

@@ -1,7 +1,7 @@
 //! One key with one algorithm on a token.
 
-use std::sync::Arc;
-use std::time::Instant;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use cryptoki::context::Function;
 use cryptoki::error::{Error, RvError};
@@ -15,7 +15,7 @@ use crate::pkcs11::link::Link;
 use crate::pkcs11::mechanism::{Input, Plan, digest_info};
 use crate::pkcs11::recovery::{self, Remedy};
 use crate::pkcs11::session_pool::Failure;
-use crate::profile::{EcdsaEncoding, TokenProfile};
+use crate::profile::{EcdsaEncoding, Support, TokenProfile};
 
 /// Signs on the token; finds the key at the first use.
 pub(crate) struct Pkcs11Signer {
@@ -25,6 +25,21 @@ pub(crate) struct Pkcs11Signer {
     pub(crate) spec: KeySpec,
     pub(crate) algorithm: SignatureAlgorithm,
     pub(crate) plan: Plan,
+    pub(crate) calling: Calling,
+}
+
+/// Since when a call is in the library.
+#[derive(Default)]
+pub(crate) struct Calling(Mutex<Option<Instant>>);
+
+impl Calling {
+    fn set(&self, since: Option<Instant>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = since;
+    }
+
+    fn since(&self) -> Option<Instant> {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Signer for Pkcs11Signer {
@@ -58,6 +73,11 @@ impl Signer for Pkcs11Signer {
             }
         }
     }
+
+    fn overdue(&self) -> Option<Duration> {
+        let patience = self.profile.recovery.call_timeout;
+        self.calling.since().filter(|since| since.elapsed() > patience).map(|_| patience)
+    }
 }
 
 impl Pkcs11Signer {
@@ -83,14 +103,17 @@ impl Pkcs11Signer {
     }
 
     fn attempt(&self, connection: &Connection, input: &[u8], deadline: Instant) -> Result<Vec<u8>, Failure> {
-        connection.pool.with(deadline, |session| {
+        let result = connection.pool.with(deadline, |session| {
+            self.calling.set(Some(Instant::now()));
             let key = connection.private_key(session, &self.location.id)?;
             // Waiting for the session may have used up the time.
             if Instant::now() > deadline {
                 return Err(Failure::Busy);
             }
             Ok(session.sign(&self.plan.mechanism(), key, input)?)
-        })
+        });
+        self.calling.set(None);
+        result
     }
 
     fn report(&self, failure: Failure) -> SignerError {
@@ -99,9 +122,11 @@ impl Pkcs11Signer {
         match failure {
             Failure::Busy | Failure::Outdated => SignerError::Busy { token },
             Failure::Stuck(hung) => SignerError::Unavailable { token, reason: recovery::stuck(hung) },
-            Failure::NotFound => {
-                SignerError::KeyNotFound { token, key: format!("{} ({})", self.location.alias, self.location.id) }
-            }
+            Failure::NotFound => SignerError::KeyNotFound {
+                token,
+                key: format!("{} ({})", self.location.alias, self.location.id),
+                hint: unseen(self.profile.session.sees_later_keys),
+            },
             Failure::Ambiguous(count) => SignerError::NotPermitted {
                 reason: format!("token \"{token}\" has {count} keys with the identifier {}", self.location.id),
             },
@@ -134,6 +159,21 @@ impl Pkcs11Signer {
     }
 }
 
+/// Why a key that is there may not be found.
+const fn unseen(sees_later_keys: Support) -> &'static str {
+    match sees_later_keys {
+        Support::Yes => "",
+        Support::No => {
+            "; the library of this token does not see keys that were made by other processes since it was loaded: if this is one, restart \
+             the service"
+        }
+        Support::Unknown => {
+            "; it is not known whether the library of this token sees keys that were made by other processes since it was loaded: if this \
+             is one, restart the service"
+        }
+    }
+}
+
 /// Whether the device may have made the signature and nobody got it.
 fn may_have_signed(failure: &Failure) -> bool {
     let Failure::Pkcs11(Error::Pkcs11(code, Function::Sign)) = failure else { return false };
@@ -160,6 +200,7 @@ fn normalise(
         SignatureScheme::RsaPkcs1 | SignatureScheme::RsaPss => spec.modulus_bits().map_or(0, |bits| bits as usize / 8),
         SignatureScheme::Ecdsa => spec.field_length().unwrap_or_default() * 2,
         SignatureScheme::Eddsa => 64,
+        SignatureScheme::MlDsa => spec.ml_dsa_signature_length().unwrap_or_default(),
     };
     let fixed = match (scheme, encoding) {
         (SignatureScheme::Ecdsa, EcdsaEncoding::X962) => false,
@@ -197,8 +238,11 @@ mod tests {
 
     #[test]
     fn a_value_of_the_wrong_length_is_a_fault_of_the_token() {
-        for (spec, scheme) in [(KeySpec::Rsa2048, SignatureScheme::RsaPss), (KeySpec::Ed25519, SignatureScheme::Eddsa)]
-        {
+        for (spec, scheme) in [
+            (KeySpec::Rsa2048, SignatureScheme::RsaPss),
+            (KeySpec::Ed25519, SignatureScheme::Eddsa),
+            (KeySpec::MlDsa65, SignatureScheme::MlDsa),
+        ] {
             assert!(normalise(spec, scheme, EcdsaEncoding::Auto, vec![1; 63]).is_err());
         }
     }

@@ -43,6 +43,8 @@ pub struct Module {
     pub env: BTreeMap<String, String>,
     /// Variables that must be set, to whatever value.
     pub env_required: BTreeSet<String>,
+    /// Variables whose value is the path of the library's configuration; named where a token is not found.
+    pub configured_by: BTreeSet<String>,
     /// What else must be installed or running, said where the library cannot be loaded.
     pub requires: Vec<String>,
 }
@@ -122,6 +124,8 @@ pub struct Session {
     pub idle_ping: Duration,
     /// Whether an object's handle is the same in every session.
     pub handles_span_sessions: bool,
+    /// Whether a key that another process makes is found by a library that runs already.
+    pub sees_later_keys: Support,
 }
 
 /// `CKR_…` names (vendors' own as `0x8…`) by what helps. `CKR_PIN_…` never occur: a rejected PIN is not tried again.

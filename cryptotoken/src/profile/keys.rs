@@ -23,6 +23,8 @@ pub struct Keygen {
     pub ec: EcKeygen,
     /// Mechanism for Ed25519.
     pub eddsa: EddsaKeygen,
+    /// Mechanism for ML-DSA.
+    pub ml_dsa: MlDsaKeygen,
     /// How `CKA_EC_PARAMS` names Ed25519.
     pub eddsa_params: EddsaParams,
     /// Whether the public half is a token object.
@@ -75,6 +77,17 @@ pub enum EddsaKeygen {
     /// That of PKCS#11 3.0.
     #[serde(rename = "CKM_EC_EDWARDS_KEY_PAIR_GEN")]
     Edwards,
+    /// Devices without one.
+    #[serde(rename = "off")]
+    Off,
+}
+
+/// Mechanism for ML-DSA.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+pub enum MlDsaKeygen {
+    /// That of PKCS#11 3.2.
+    #[serde(rename = "CKM_ML_DSA_KEY_PAIR_GEN")]
+    MlDsa,
     /// Devices without one.
     #[serde(rename = "off")]
     Off,
@@ -148,6 +161,8 @@ pub struct Sign {
     pub ecdsa_sig: EcdsaEncoding,
     /// Ed25519.
     pub eddsa: EddsaSigning,
+    /// ML-DSA.
+    pub ml_dsa: MlDsaSigning,
 }
 
 /// Who hashes.
@@ -179,6 +194,16 @@ pub enum EcdsaEncoding {
 #[serde(rename_all = "snake_case")]
 pub enum EddsaSigning {
     /// `CKM_EDDSA` over the data.
+    Data,
+    /// Not on this device.
+    Off,
+}
+
+/// ML-DSA.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MlDsaSigning {
+    /// `CKM_ML_DSA` over the data.
     Data,
     /// Not on this device.
     Off,

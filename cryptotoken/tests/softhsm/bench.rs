@@ -176,6 +176,11 @@ pub(crate) fn location(key: &KeyInfo) -> KeyLocation {
     KeyLocation { token: "hsm".to_owned(), alias: key.label.parse().unwrap(), id: key.id.clone() }
 }
 
+/// The kinds of key that SoftHSM 2.6 makes.
+pub(crate) fn made_by_softhsm() -> impl Iterator<Item = KeySpec> {
+    KeySpec::ALL.into_iter().filter(|spec| !spec.is_ml_dsa())
+}
+
 pub(crate) fn default_signer(token: &Pkcs11Token, key: &KeyInfo, spec: KeySpec) -> Box<dyn Signer> {
     let algorithm = SignatureAlgorithm::for_key(spec, None, None).unwrap();
     token.signer(&location(key), spec, algorithm).unwrap()

@@ -6,7 +6,7 @@ use cryptotoken::conformance::{CheckItem, Verdict, compare, measure};
 use cryptotoken::{Pkcs11Token, TokenConfig};
 use cryptotoken_api::{CryptoToken, KeySpec, TokenError};
 
-use crate::bench::{Bench, softhsm, softhsm_test};
+use crate::bench::{Bench, made_by_softhsm, softhsm, softhsm_test};
 
 fn check(token: &Pkcs11Token) -> Vec<CheckItem> {
     compare(token.profile(), token.config(), &token.describe().unwrap())
@@ -32,7 +32,10 @@ softhsm_test!(softhsm_is_what_its_profile_says, |bench| {
     let items = check(&token);
     assert!(items.iter().all(|item| item.verdict != Verdict::Differs), "{items:?}");
     for spec in KeySpec::ALL {
-        assert_eq!(item(&items, &format!("keygen.kinds.{spec}")).verdict, Verdict::Ok, "{spec}");
+        let item = item(&items, &format!("keygen.kinds.{spec}"));
+        let expected = if spec.is_ml_dsa() { Verdict::Unknown } else { Verdict::Ok };
+        assert_eq!(item.verdict, expected, "{spec}");
+        assert!(!spec.is_ml_dsa() || item.found.contains("no CKM_ML_DSA"), "{}", item.found);
     }
 });
 
@@ -82,10 +85,13 @@ softhsm_test!(keys_that_only_the_vendor_s_tool_makes_are_not_generated_here, |be
 softhsm_test!(every_capability_that_softhsm_declares_is_measured_and_nothing_is_left_behind, |bench| {
     let token = bench.token("");
     let items = measure(&token);
-    let differing: Vec<_> = items.iter().filter(|item| item.verdict != Verdict::Ok).collect();
+    // Newer versions may have ML-DSA, so the profile does not rule it out.
+    let undeclared = |item: &&CheckItem| item.field.starts_with("keygen.kinds.ml-dsa-");
+    assert!(items.iter().filter(undeclared).all(|item| item.verdict == Verdict::Unknown), "{items:?}");
+    let differing: Vec<_> = items.iter().filter(|item| item.verdict != Verdict::Ok && !undeclared(item)).collect();
     assert!(differing.is_empty(), "{differing:?}");
     let tried: BTreeSet<&str> = items.iter().map(|item| item.field.as_str()).collect();
-    for spec in KeySpec::ALL {
+    for spec in made_by_softhsm() {
         assert!(tried.contains(format!("keygen.kinds.{spec}, generated").as_str()), "{spec}");
         assert!(tried.iter().any(|field| field.starts_with(&format!("sign, {spec} with"))), "{spec}");
     }

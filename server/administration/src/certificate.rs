@@ -3,16 +3,15 @@
 use cryptotoken::lifecycle::{CertificationRequest, Subject, certification_request, check_certificate};
 use cryptotoken_api::certificate::read_bundle;
 use cryptotoken_api::qualified::QualifiedStatements;
-use cryptotoken_api::{Certificate, CredentialState, CryptoToken, KeyAlias, PublicKey};
+use cryptotoken_api::{Certificate, CredentialState, CryptoToken, KeyAlias, PublicKey, rfc3339};
 use serde::Serialize;
 use serde_json::json;
 use store::{CredentialRecord, KeyUse, SigningContext};
 use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 
 use crate::error::causes;
 use crate::key::{by_location, default_algorithm, signer};
-use crate::{Actor, AdministrationError, Node};
+use crate::{Actor, AdministrationError, Node, backup};
 
 /// What a certificate says.
 #[derive(Debug, Serialize)]
@@ -108,14 +107,14 @@ pub fn import(
             return Err(AdministrationError::Refused(format!("credential \"{}\" is retired", credential.name)));
         }
         CredentialState::Active if checked.state == CredentialState::Scheduled => {
-            let from = checked.chain.leaf().not_before().format(&Rfc3339).unwrap_or_default();
+            let from = rfc3339(checked.chain.leaf().not_before());
             return Err(AdministrationError::Refused(format!(
                 "the certificate is valid from {from}, and until then credential \"{}\", which is active, could not sign; \
                  import it when it is valid",
                 credential.name
             )));
         }
-        _ => checked.state,
+        _ => backup::gate(node, &credential, checked.state)?,
     };
     let ders: Vec<Vec<u8>> = checked.chain.certificates().iter().map(|c| c.der().to_vec()).collect();
     let leaf = checked.chain.leaf();
@@ -125,6 +124,10 @@ pub fn import(
     }));
     node.wait(node.store().set_certificate_chain(&credential.name, &ders, credential.state, state, act))?;
     let mut warnings = checked.warnings;
+    if let Some(missing) = crate::credential::show(node, &credential.name)?.backup_missing {
+        warnings.push(format!("credential \"{}\" is {state}: {missing}", credential.name));
+    }
+    warnings.extend(crate::key::unseen(node, token_name)?);
     let on_token = write_to_token(node, &credential, leaf, &mut warnings);
     Ok(Imported {
         credential: credential.name,

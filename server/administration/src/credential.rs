@@ -2,12 +2,12 @@
 
 use cryptotoken_api::{Certificate, CredentialState, KeyLocation, KeySpec, Purpose};
 use serde::Serialize;
-use store::{CredentialRecord, KeyEvidence};
+use store::{CredentialRecord, KeyBackup, KeyEvidence};
 use time::OffsetDateTime;
 
 use crate::certificate::{CertificateView, view as certificate_view};
 use crate::replica::{self, ReplicaView};
-use crate::{Actor, AdministrationError, Items, Node};
+use crate::{Actor, AdministrationError, Items, Node, backup};
 
 /// A credential as the command line shows it.
 #[derive(Debug, Serialize)]
@@ -34,6 +34,10 @@ pub struct CredentialView {
     pub use_limit: Option<u64>,
     /// What is recorded of the key ceremony.
     pub evidence: Option<KeyEvidence>,
+    /// Copies of the key on record.
+    pub backups: Vec<KeyBackup>,
+    /// That a backup is missing which a token requires, and what to do.
+    pub backup_missing: Option<String>,
     /// Certificates, leaf first.
     pub chain: Vec<CertificateView>,
 }
@@ -44,7 +48,15 @@ pub struct CredentialView {
 /// [`AdministrationError::Store`].
 pub fn list(node: &Node) -> Result<Items<CredentialView>, AdministrationError> {
     let records = node.wait(node.store().credentials())?;
-    records.into_iter().map(|record| view(node, record, false)).collect::<Result<_, _>>().map(|items| Items { items })
+    let backups = node.wait(node.store().key_backups(None))?;
+    let of = |name: &str| backups.iter().filter(|backup| backup.credential == name).cloned().collect();
+    records
+        .into_iter()
+        .map(|record| {
+            let backups = of(&record.name);
+            view(node, record, backups, false)
+        })
+        .collect()
 }
 
 /// One credential. Where its key is on several tokens, they are looked at.
@@ -52,12 +64,12 @@ pub fn list(node: &Node) -> Result<Items<CredentialView>, AdministrationError> {
 /// # Errors
 /// Refused when there is none of this name.
 pub fn show(node: &Node, name: &str) -> Result<CredentialView, AdministrationError> {
-    view(node, find(node, name)?, true)
+    view(node, find(node, name)?, node.wait(node.store().key_backups(Some(name)))?, true)
 }
 
 /// One credential, without a look at its tokens, which may hang.
 pub(crate) fn unseen(node: &Node, name: &str) -> Result<CredentialView, AdministrationError> {
-    view(node, find(node, name)?, false)
+    view(node, find(node, name)?, node.wait(node.store().key_backups(Some(name)))?, false)
 }
 
 /// Puts an active credential aside.
@@ -73,10 +85,14 @@ pub fn suspend(node: &Node, actor: &Actor, name: &str) -> Result<CredentialView,
 /// Takes a suspended or disabled credential back.
 ///
 /// # Errors
-/// Refused in every other state; a certificate past its end stays expired.
+/// Refused in every other state, and while a backup is missing that its token requires; a certificate past its end stays expired.
 pub fn activate(node: &Node, actor: &Actor, name: &str) -> Result<CredentialView, AdministrationError> {
     let record = find(node, name)?;
     let target = by_certificate(&record, OffsetDateTime::now_utc());
+    if backup::gate(node, &record, target)? != target {
+        let missing = backup::missing_now(node, &record)?.unwrap_or_default();
+        return Err(AdministrationError::Refused(format!("credential \"{name}\" is not activated: {missing}")));
+    }
     change(node, actor, "credential activate", name, |state| {
         matches!(state, CredentialState::Suspended | CredentialState::Disabled).then_some(target)
     })
@@ -131,6 +147,7 @@ pub fn follow_time(node: &Node) -> Result<(), AdministrationError> {
         let due = by_certificate(&record, now);
         let moves = matches!(record.state, CredentialState::Scheduled | CredentialState::Active);
         if moves && due != record.state {
+            let due = backup::gate(node, &record, due)?;
             let act = Actor::service().act("credential follow-time", &record.name);
             node.wait(node.store().set_credential_state(&record.name, record.state, due, act))?;
             tracing::info!(credential.name = record.name, "credential \"{}\" is {due} now", record.name);
@@ -185,7 +202,15 @@ pub(crate) fn find(node: &Node, name: &str) -> Result<CredentialRecord, Administ
     })
 }
 
-fn view(node: &Node, record: CredentialRecord, look: bool) -> Result<CredentialView, AdministrationError> {
+fn view(
+    node: &Node,
+    record: CredentialRecord,
+    backups: Vec<KeyBackup>,
+    look: bool,
+) -> Result<CredentialView, AdministrationError> {
+    let missing = backup::missing(node, &record, &backups);
+    let waits = record.state == CredentialState::Suspended;
+    let then = if waits { format!(", then: sigillo credential activate {}", record.name) } else { String::new() };
     let chain =
         record.chain.iter().map(|der| certificate_view(&Certificate::from_der(der)?)).collect::<Result<_, _>>()?;
     Ok(CredentialView {
@@ -199,6 +224,8 @@ fn view(node: &Node, record: CredentialRecord, look: bool) -> Result<CredentialV
         uses: record.uses,
         use_limit: record.use_limit,
         evidence: record.evidence,
+        backups,
+        backup_missing: missing.map(|missing| missing + &then),
         chain,
     })
 }

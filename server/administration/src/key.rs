@@ -1,7 +1,7 @@
 //! Keys: what `sigillo key` does. The credential of a key is named as its alias.
 
 use cryptotoken::lifecycle;
-use cryptotoken::profile::KeyAuthorizationKind;
+use cryptotoken::profile::{KeyAuthorizationKind, Support};
 use cryptotoken_api::{
     CredentialState, CryptoToken, KeyAlias, KeyAttributes, KeyInfo, KeyLocation, KeySpec, PublicKey, Purpose,
     SignatureAlgorithm, TokenError,
@@ -13,6 +13,7 @@ use store::{
 };
 use time::OffsetDateTime;
 
+use crate::backup::{self, KeyCopies};
 use crate::{Actor, AdministrationError, Items, Node};
 
 /// A key as the command line shows it.
@@ -39,6 +40,20 @@ pub struct KeyView {
     pub state: Option<CredentialState>,
     /// What the token says of the private half.
     pub attributes: Option<KeyAttributes>,
+    /// What is worth a look.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
+}
+
+/// A key that was destroyed.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DestroyedKey {
+    /// As it was.
+    #[serde(flatten)]
+    pub key: KeyView,
+    /// What remains of it elsewhere.
+    pub remaining: KeyCopies,
 }
 
 /// What is known of a key ceremony, for `--evidence`.
@@ -148,7 +163,10 @@ fn take_in(
     // Before the key has a credential, and on record as every use of a key. One that fails stays `on token only`.
     prove(node, actor, alias.as_str(), &location, public_key)?;
     node.wait(node.store().insert_credential(&new, act))?;
-    Ok(view(token_name, Some(key), node.wait(node.store().credential(alias.as_str()))?.as_ref()))
+    let credential = node.wait(node.store().credential(alias.as_str()))?;
+    let missing = credential.as_ref().map(|credential| backup::missing_now(node, credential)).transpose()?;
+    let warnings = missing.flatten().into_iter().chain(unseen(node, token_name)?).collect();
+    Ok(KeyView { warnings, ..view(token_name, Some(key), credential.as_ref()) })
 }
 
 /// Signs random data with a key and verifies the signature in software.
@@ -217,20 +235,35 @@ pub fn show(node: &Node, token_name: &str, alias: &KeyAlias) -> Result<KeyView, 
     found.next().ok_or_else(|| no_such_key(token_name, alias))
 }
 
-/// Destroys a key for good and retires its credential.
+/// Destroys a key for good and retires its credential. Copies of it elsewhere stay, and are named.
 ///
 /// # Errors
-/// Refused while a worker uses the credential, or the credential has the key on another token too.
-pub fn destroy(node: &Node, actor: &Actor, token_name: &str, alias: &KeyAlias) -> Result<KeyView, AdministrationError> {
+/// Refused while a worker uses the credential, unless the credential has the same key on another token: then it goes on with that one.
+pub fn destroy(
+    node: &Node,
+    actor: &Actor,
+    token_name: &str,
+    alias: &KeyAlias,
+) -> Result<DestroyedKey, AdministrationError> {
     let view = show(node, token_name, alias)?;
-    if let Some(credential) = &view.credential {
-        crate::replica::refuse_one_of_several(node, credential, token_name, alias.as_str())?;
-        crate::credential::refuse_used(node, credential)?;
-    }
+    let replica = match &view.credential {
+        Some(credential) if crate::replica::is_one_of_several(node, credential)? => Some(credential),
+        Some(credential) => {
+            crate::credential::refuse_used(node, credential)?;
+            None
+        }
+        None => None,
+    };
+    let remaining = backup::remaining(node, token_name, alias)?;
     let announced = actor.act("key destroy", alias.as_str()).with(json!({
-        "phase": "begin", "token": token_name, "id": view.id, "publicKeySha256": view.public_key_sha256
+        "phase": "begin", "token": token_name, "id": view.id, "publicKeySha256": view.public_key_sha256,
+        "remaining": remaining,
     }));
     node.wait(node.store().record(&[AuditEvent::Administration(announced)]))?;
+    if let Some(credential) = replica {
+        // Before the key is gone, so that no request is sent there any more.
+        crate::replica::remove(node, actor, credential, token_name, alias)?;
+    }
     if view.place != IN_STORE_ONLY {
         let id = view.id.clone().try_into().map_err(|_| no_such_key(token_name, alias))?;
         let location = KeyLocation { token: token_name.to_owned(), alias: alias.clone(), id };
@@ -238,12 +271,24 @@ pub fn destroy(node: &Node, actor: &Actor, token_name: &str, alias: &KeyAlias) -
     }
     let done = actor.act("key destroy", alias.as_str()).with(json!({ "phase": "end", "token": token_name }));
     match (&view.credential, view.state) {
-        (Some(credential), Some(state)) if state != CredentialState::Retired => {
+        (Some(credential), Some(state)) if replica.is_none() && state != CredentialState::Retired => {
             node.wait(node.store().set_credential_state(credential, state, CredentialState::Retired, done))?;
         }
         _ => node.wait(node.store().record(&[AuditEvent::Administration(done)]))?,
     }
-    Ok(view)
+    Ok(DestroyedKey { key: view, remaining })
+}
+
+/// That a server which runs already does not see a new key on this token, and what to do.
+pub(crate) fn unseen(node: &Node, token_name: &str) -> Result<Option<String>, AdministrationError> {
+    let token = node.token(token_name)?;
+    Ok((token.profile().session.sees_later_keys == Support::No).then(|| {
+        format!(
+            "by profile {} the library of token \"{token_name}\" does not see keys that are made by other processes after it was loaded: \
+             restart the service before a worker uses this one",
+            token.config().profile
+        )
+    }))
 }
 
 /// The recorded signer of a credential's key, for what administrators sign.
@@ -387,5 +432,6 @@ fn view(token_name: &str, key: Option<&KeyInfo>, credential: Option<&CredentialR
         purpose: credential.map(|credential| credential.purpose),
         state: credential.map(|credential| credential.state),
         attributes: key.map(|key| key.attributes),
+        warnings: Vec::new(),
     }
 }

@@ -163,24 +163,9 @@ pub fn remove(
     unseen(node, name)
 }
 
-/// Refuses to destroy one of several: the credential would be retired while its key lives elsewhere.
-pub(crate) fn refuse_one_of_several(
-    node: &Node,
-    name: &str,
-    token_name: &str,
-    alias: &str,
-) -> Result<(), AdministrationError> {
-    let Some(record) = node.wait(node.store().credential(name))? else { return Ok(()) };
-    let others: Vec<&str> =
-        record.locations.iter().map(|location| location.token.as_str()).filter(|token| *token != token_name).collect();
-    if others.is_empty() {
-        return Ok(());
-    }
-    Err(AdministrationError::Refused(format!(
-        "credential \"{name}\" has the same key on {}, too; first run: sigillo credential replica remove {name} --token {token_name} \
-         --alias {alias}",
-        others.join(", ")
-    )))
+/// Whether the credential has other keys when one is gone.
+pub(crate) fn is_one_of_several(node: &Node, name: &str) -> Result<bool, AdministrationError> {
+    Ok(node.wait(node.store().credential(name))?.is_some_and(|record| record.locations.len() > 1))
 }
 
 /// The location that an administrator's use of the key asks: the first whose token is ready, else the first.

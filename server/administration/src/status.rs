@@ -6,7 +6,7 @@ use cryptotoken_api::{CredentialState, TokenState, TokenStatus};
 use serde::Serialize;
 
 use crate::replica::Availability;
-use crate::{AdministrationError, Items, Node, token};
+use crate::{AdministrationError, Items, Node, credential, token};
 
 /// The node at one glance.
 #[derive(Debug, Serialize)]
@@ -19,6 +19,8 @@ pub struct Status {
     /// Credentials whose key is on several tokens, as this process sees those.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub replicated: Vec<ReplicatedCredential>,
+    /// Credentials whose key lacks the backup that a token requires.
+    pub backups_missing: Vec<String>,
     /// How many workers there are.
     pub workers: usize,
     /// How many clients may call.
@@ -49,18 +51,21 @@ pub fn status(node: &Node) -> Result<Status, AdministrationError> {
         |name: &String| tokens.items.iter().any(|token| token.name == *name && token.state == TokenState::Ready);
     let mut credentials = BTreeMap::new();
     let mut replicated = Vec::new();
-    for credential in node.wait(node.store().credentials())? {
+    let mut backups_missing = Vec::new();
+    for credential in credential::list(node)?.items {
         if credential.locations.len() > 1 && credential.state != CredentialState::Retired {
             let tokens: Vec<String> = credential.locations.iter().map(|location| location.token.clone()).collect();
-            let state = Availability::of(tokens.iter().map(&ready));
-            replicated.push(ReplicatedCredential { credential: credential.name, state, tokens });
+            let (credential, state) = (credential.name.clone(), Availability::of(tokens.iter().map(&ready)));
+            replicated.push(ReplicatedCredential { credential, state, tokens });
         }
         *credentials.entry(CredentialState::name(credential.state)).or_default() += 1;
+        backups_missing.extend(credential.backup_missing.map(|_| credential.name));
     }
     let clients = node.wait(node.store().clients())?;
     Ok(Status {
         credentials,
         replicated,
+        backups_missing,
         workers: node.wait(node.store().workers())?.len(),
         clients: clients.iter().filter(|client| client.revoked_at.is_none()).count(),
         open_intents: node.wait(node.store().open_intents())?,

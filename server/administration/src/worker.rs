@@ -23,8 +23,8 @@ pub struct WorkerView {
     pub owner: String,
     /// Version of its definition; 0 for one that is only tried.
     pub version: i64,
-    /// What it makes.
-    pub kind: WorkerKind,
+    /// What it makes; absent where the definition cannot be read.
+    pub kind: Option<WorkerKind>,
     /// The credential that signs.
     pub credential: String,
     /// The algorithm, defaults filled in.
@@ -65,14 +65,17 @@ pub fn apply(node: &Node, actor: &Actor, definition: &str, dry_run: bool) -> Res
     view(&record, Some(&credential))
 }
 
-/// All workers.
+/// All workers. One whose definition cannot be read says so and hides no other.
 ///
 /// # Errors
 /// [`AdministrationError::Store`].
 pub fn list(node: &Node) -> Result<Items<WorkerView>, AdministrationError> {
     let mut items = Vec::new();
     for record in node.wait(node.store().workers())? {
-        items.push(shown(node, &record)?);
+        items.push(match shown(node, &record) {
+            Err(AdministrationError::Definition(error)) => unreadable(record, &error),
+            other => other?,
+        });
     }
     Ok(Items { items })
 }
@@ -142,6 +145,19 @@ fn shown(node: &Node, record: &WorkerRecord) -> Result<WorkerView, Administratio
     view(record, node.wait(node.store().credential(config.credential()))?.as_ref())
 }
 
+fn unreadable(record: WorkerRecord, error: &workers::ConfigError) -> WorkerView {
+    WorkerView {
+        kind: None,
+        credential: String::new(),
+        algorithm: String::new(),
+        definition: serde_json::from_str(&record.definition).unwrap_or_default(),
+        warnings: vec![format!("its definition cannot be read: {error}")],
+        name: record.name,
+        owner: record.owner,
+        version: record.version,
+    }
+}
+
 fn view(record: &WorkerRecord, credential: Option<&CredentialRecord>) -> Result<WorkerView, AdministrationError> {
     let config = WorkerConfig::parse(&record.definition)?;
     let mut warnings = Vec::new();
@@ -157,7 +173,7 @@ fn view(record: &WorkerRecord, credential: Option<&CredentialRecord>) -> Result<
         name: record.name.clone(),
         owner: record.owner.clone(),
         version: record.version,
-        kind: config.kind(),
+        kind: Some(config.kind()),
         credential: config.credential().to_owned(),
         algorithm: algorithm.map(|algorithm| algorithm.to_string()).unwrap_or_default(),
         definition: config.to_json().map_err(|error| AdministrationError::Refused(error.to_string()))?,

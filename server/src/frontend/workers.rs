@@ -16,6 +16,8 @@ use crate::request_id::RequestId;
 use crate::service::Service;
 
 /// List the workers that the caller may use.
+///
+/// One whose definition cannot be read is left out, and logged.
 #[utoipa::path(
     get,
     path = "/v1/workers",
@@ -24,7 +26,6 @@ use crate::service::Service;
     responses(
         (status = 200, description = "The workers", body = WorkerList),
         (status = 401, description = "No valid API key or client certificate", body = Problem, content_type = "application/problem+json"),
-        (status = 500, description = "A worker's definition cannot be read; its operator finds the request id in the log", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "The database is away; try again later", body = Problem, content_type = "application/problem+json"),
     )
 )]
@@ -35,7 +36,14 @@ pub(crate) async fn list(request: HttpRequest, service: web::Data<Service>) -> R
     let mut items = Vec::new();
     for record in store.workers().await? {
         if sees_all || store.may_sign(&principal.client, &record.name).await? {
-            items.push(describe(&record, &service).await?);
+            match describe(&record, &service).await {
+                Ok(info) => items.push(info),
+                // One that cannot be read must not hide the others.
+                Err(error @ ApiError::Misconfigured(_)) => {
+                    tracing::error!(worker.name = record.name, "a worker is left out of the list: {}", error.causes());
+                }
+                Err(error) => return Err(error),
+            }
         }
     }
     Ok(HttpResponse::Ok().json(WorkerList { items }))

@@ -98,6 +98,11 @@ impl ReplicaHealth {
         Some((best.index, Lease { health: Arc::clone(self), credential, token, ended: false }))
     }
 
+    /// A call hangs in the library of this replica's token, and its caller was told so.
+    pub(crate) fn hung(&self, credential: &str, token: &str) {
+        self.lock().change(credential, token, |breaker| breaker.failed(Instant::now(), chance()));
+    }
+
     /// Learns which credentials have replicas now, and shows their state in the metrics.
     ///
     /// # Errors
@@ -180,10 +185,35 @@ impl Known {
         }
     }
 
+    fn change(&mut self, credential: &str, token: &str, change: impl FnOnce(&mut Breaker)) {
+        let group = self.credentials.get_mut(credential);
+        let Some(breaker) = group.and_then(|group| group.breakers.get_mut(token)) else { return };
+        let before = breaker.verdict();
+        change(breaker);
+        match breaker.verdict() {
+            Verdict::Open if before == Verdict::Closed => tracing::warn!(
+                credential.name = credential,
+                token.name = token,
+                "the replica of credential \"{credential}\" on token \"{token}\" fails and is left alone for a while"
+            ),
+            Verdict::Closed if before != Verdict::Closed => tracing::info!(
+                credential.name = credential,
+                token.name = token,
+                "the replica of credential \"{credential}\" on token \"{token}\" is used again"
+            ),
+            _ => {}
+        }
+    }
+
     fn verdict(&self, credential: &str, token: &str) -> Verdict {
         let breaker = self.credentials.get(credential).and_then(|group| group.breakers.get(token));
         breaker.map_or(Verdict::Closed, Breaker::verdict)
     }
+}
+
+/// From 0 to 1.
+fn chance() -> f64 {
+    (RandomState::new().build_hasher().finish() % 256) as f64 / 255.0
 }
 
 const READY: &str = TokenState::Ready.name();
@@ -201,44 +231,21 @@ impl Lease {
     /// Tells how the use ended.
     pub(crate) fn end(mut self, result: &Result<SignatureValue, SignerError>) {
         self.ended = true;
-        let (now, chance) = (Instant::now(), (RandomState::new().build_hasher().finish() % 256) as f64 / 255.0);
-        self.with_breaker(|breaker| match result {
+        let now = Instant::now();
+        self.health.lock().change(&self.credential, &self.token, |breaker| match result {
             Ok(_) => breaker.succeeded(),
             // A token that is busy works.
             Err(SignerError::Busy { .. }) => breaker.undecided(now),
-            Err(error) if error.is_of_the_device() => breaker.failed(now, chance),
+            Err(error) if error.is_of_the_device() => breaker.failed(now, chance()),
             Err(_) => breaker.undecided(now),
         });
-    }
-
-    fn with_breaker(&self, change: impl FnOnce(&mut Breaker)) {
-        let mut known = self.health.lock();
-        let group = known.credentials.get_mut(&self.credential);
-        let Some(breaker) = group.and_then(|group| group.breakers.get_mut(&self.token)) else { return };
-        let before = breaker.verdict();
-        change(breaker);
-        let (after, credential, token) = (breaker.verdict(), &self.credential, &self.token);
-        drop(known);
-        match after {
-            Verdict::Open if before == Verdict::Closed => tracing::warn!(
-                credential.name = credential,
-                token.name = token,
-                "the replica of credential \"{credential}\" on token \"{token}\" fails and is left alone for a while"
-            ),
-            Verdict::Closed if before != Verdict::Closed => tracing::info!(
-                credential.name = credential,
-                token.name = token,
-                "the replica of credential \"{credential}\" on token \"{token}\" is used again"
-            ),
-            _ => {}
-        }
     }
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
         if !self.ended {
-            self.with_breaker(|breaker| breaker.undecided(Instant::now()));
+            self.health.lock().change(&self.credential, &self.token, |breaker| breaker.undecided(Instant::now()));
         }
         if let Some(requests) = self.health.lock().in_flight.get_mut(&self.token) {
             *requests = requests.saturating_sub(1);

@@ -50,7 +50,7 @@ fn is_busy(token: &str) -> Result<SignatureValue, SignerError> {
 }
 
 fn lost_the_key(token: &str) -> Result<SignatureValue, SignerError> {
-    Err(SignerError::KeyNotFound { token: token.to_owned(), key: "seal".to_owned() })
+    Err(SignerError::KeyNotFound { token: token.to_owned(), key: "seal".to_owned(), hint: "" })
 }
 
 fn wants_data(_: &str) -> Result<SignatureValue, SignerError> {

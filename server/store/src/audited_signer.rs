@@ -6,7 +6,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use cryptotoken_api::{KeyLocation, SignatureAlgorithm, SignatureValue, Signer, SignerError, ToBeSigned};
 use uuid::Uuid;
@@ -168,6 +168,10 @@ impl Signer for AuditedSigner {
             }
             result => result,
         }
+    }
+
+    fn overdue(&self) -> Option<Duration> {
+        self.inner.overdue()
     }
 }
 

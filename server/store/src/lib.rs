@@ -12,6 +12,7 @@ mod database;
 pub mod error;
 pub mod grants;
 mod instances;
+pub mod key_backups;
 mod moment;
 pub mod replicas;
 mod token_locks;
@@ -28,6 +29,7 @@ pub use clients::{ClientRecord, NewClient};
 pub use credentials::{CredentialRecord, KeyEvidence, NewCredential};
 pub use error::StoreError;
 pub use grants::{ClientGrant, Grant, Role};
+pub use key_backups::KeyBackup;
 pub use replicas::{KeyPlaces, KeyReplica};
 pub use workers::{NewWorker, WorkerRecord};
 

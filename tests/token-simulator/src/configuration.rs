@@ -22,6 +22,7 @@ use crate::mechanisms::Mechanisms;
 use crate::naming::Naming;
 use crate::sessions::SessionRules;
 use crate::templates::Templates;
+use crate::visibility::Visibility;
 
 /// The environment variable with the path of the file.
 pub const VARIABLE: &str = "SIGILLO_SIMULATOR_CONF";
@@ -50,6 +51,8 @@ pub(crate) struct Configuration {
     pub(crate) templates: Templates,
     #[serde(default)]
     pub(crate) naming: Naming,
+    #[serde(default)]
+    pub(crate) visibility: Visibility,
     #[serde(default)]
     pub(crate) ec: Ec,
     #[serde(default)]

@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use crate::configuration::{self, Configuration};
 use crate::names::Code;
-use crate::{calls, faults, gate, library, sessions};
+use crate::{calls, faults, gate, library, sessions, visibility};
 
 /// `[device]`.
 #[derive(Debug, Deserialize)]
@@ -176,6 +176,7 @@ pub(crate) unsafe extern "C" fn finalize(reserved: *mut c_void) -> CK_RV {
     if code == CKR_OK {
         connection.initialized = false;
         sessions::forget_all();
+        visibility::forget();
     }
     if code == CKR_OK { fate.lost.unwrap_or(CKR_OK) } else { code }
 }

@@ -5,7 +5,9 @@ use std::ffi::c_void;
 use cryptoki_sys::*;
 
 use crate::gate::{Incoming, pass, real};
-use crate::{authorization, device, ec, identity, login, mechanisms, reading, sessions, signing, templates};
+use crate::{
+    authorization, device, ec, identity, login, mechanisms, reading, sessions, signing, templates, visibility,
+};
 
 macro_rules! act {
     ($call:ident, $name:ident, ($($argument:ident),*)) => { real!($call, $name($($argument),*)) };
@@ -77,7 +79,7 @@ functions! {
     C_GetAttributeValue(session: Session, object: Object, template: Template, count: Length) in session => reading::read;
     C_SetAttributeValue(session: Session, object: Object, template: Template, count: Length) in session => templates::change;
     C_FindObjectsInit(session: Session, template: Template, count: Length) in session;
-    C_FindObjects(session: Session, objects: *mut Object, room: Length, count: OutLength) in session;
+    C_FindObjects(session: Session, objects: *mut Object, room: Length, count: OutLength) in session => visibility::find;
     C_FindObjectsFinal(session: Session) in session;
     C_EncryptInit(session: Session, mechanism: Mechanism, key: Object) in session => mechanisms::encrypt_init;
     C_Encrypt(session: Session, data: In, length: Length, out: Out, out_length: OutLength) in session, asking when out.is_null();

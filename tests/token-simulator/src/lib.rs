@@ -5,7 +5,7 @@
 //! service by writing it again. Whatever is not simulated goes straight to the real module.
 //!
 //! The order of a call: `function_list` (every function) → `gate` (configuration, record, faults, device, session) → the module of the
-//! subject (`identity`, `sessions`, `login`, `mechanisms`, `templates`, `naming`, `reading`, `ec`, `eddsa`, `signing`, `authorization`) → `library`.
+//! subject (`identity`, `sessions`, `login`, `mechanisms`, `templates`, `naming`, `visibility`, `reading`, `ec`, `eddsa`, `signing`, `authorization`) → `library`.
 
 mod authorization;
 mod calls;
@@ -28,6 +28,7 @@ mod reading;
 mod sessions;
 mod signing;
 mod templates;
+mod visibility;
 
 use std::io;
 use std::path::{Path, PathBuf};

@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use cryptoki_sys::*;
 use serde::Deserialize;
 
-use crate::foreign;
 use crate::gate::{Call, real};
 use crate::names::Code;
+use crate::{foreign, visibility};
 
 /// `[login]`.
 #[derive(Debug, Default, Deserialize)]
@@ -38,6 +38,7 @@ pub(crate) unsafe fn log_in(
     let code = pass_on(call, session, user, pin, length);
     if code == CKR_OK {
         LAST.store(asked, Ordering::SeqCst);
+        visibility::look(call, session);
     }
     code
 }

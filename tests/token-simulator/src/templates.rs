@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use crate::gate::{Call, real};
 use crate::names::{self, AttributeName, ClassName, Code};
-use crate::{authorization, foreign, mechanisms, naming};
+use crate::{authorization, foreign, mechanisms, naming, visibility};
 
 /// `[templates]`.
 #[derive(Debug, Deserialize)]
@@ -141,7 +141,9 @@ pub(crate) unsafe fn create(
     match prepared {
         Ok(()) => {
             let (attributes, count) = template.parts();
-            real!(call, C_CreateObject(session, attributes, count, object))
+            let code = real!(call, C_CreateObject(session, attributes, count, object));
+            // SAFETY: the application gave the place.
+            unsafe { visibility::made(call, session, object, code) }
         }
         Err(code) => code,
     }
@@ -158,7 +160,11 @@ pub(crate) unsafe fn copy(
 ) -> CK_RV {
     // SAFETY: the application gave both.
     match check_names(call, unsafe { foreign::slice(template.cast_const(), count) }) {
-        Ok(()) => real!(call, C_CopyObject(session, object, template, count, copied)),
+        Ok(()) => {
+            let code = real!(call, C_CopyObject(session, object, template, count, copied));
+            // SAFETY: the application gave the place.
+            unsafe { visibility::made(call, session, copied, code) }
+        }
         Err(code) => code,
     }
 }
@@ -197,7 +203,9 @@ pub(crate) unsafe fn generate(
     match prepared {
         Ok(()) => {
             let (attributes, count) = template.parts();
-            real!(call, C_GenerateKey(session, mechanism, attributes, count, key))
+            let code = real!(call, C_GenerateKey(session, mechanism, attributes, count, key));
+            // SAFETY: the application gave the place.
+            unsafe { visibility::made(call, session, key, code) }
         }
         Err(code) => code,
     }
@@ -243,6 +251,10 @@ pub(crate) unsafe fn generate_pair(
         call,
         C_GenerateKeyPair(session, mechanism, public, public_count, private, private_count, public_key, private_key)
     );
+    for half in [public_key, private_key] {
+        // SAFETY: the application gave the places.
+        unsafe { visibility::made(call, session, half, code) };
+    }
     // SAFETY: the real module has filled it.
     match unsafe { private_key.as_ref() } {
         Some(key) if code == CKR_OK => authorization::forget(call, session, *key),

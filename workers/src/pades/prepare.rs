@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use bytes::Bytes;
 use cms::signed_data::SignedAttributes;
-use cryptotoken_api::{CertificateChain, DataToBeSigned, SignatureAlgorithm, SignatureScheme};
+use cryptotoken_api::{CertificateChain, DataToBeSigned, SignatureAlgorithm};
 use der::Encode;
 use lopdf::ObjectId;
 
@@ -44,8 +44,8 @@ impl SignatureFormat for PadesConfig {
         parameters: &SigningParameters,
         context: &SignatureContext<'_>,
     ) -> Result<PreparedPades, WorkerError> {
-        // ISO/TS 32002 has Ed25519 for PDF 2.0 only, and poppler cannot verify it.
-        if context.algorithm.scheme() == SignatureScheme::Eddsa {
+        // ISO/TS 32002 has Ed25519 for PDF 2.0 only, and poppler cannot verify it; ML-DSA is in no standard for PDF.
+        if context.algorithm.scheme().signs_data() {
             return Err(WorkerError::Algorithm { kind: WorkerKind::Pades, algorithm: context.algorithm });
         }
         if let Some(declared) = &document.media_type {

@@ -33,8 +33,8 @@ impl SignatureFormat for PlainConfig {
             DocumentContent::Digest(_) if !self.allow_client_hash => {
                 return Err(WorkerError::DigestNotAllowed { reason: "allow_client_hash is false" });
             }
-            DocumentContent::Digest(_) if scheme == SignatureScheme::Eddsa => {
-                return Err(WorkerError::DigestNotAllowed { reason: "Ed25519 signs data, not digests" });
+            DocumentContent::Digest(_) if scheme.signs_data() => {
+                return Err(WorkerError::DigestNotAllowed { reason: "Ed25519 and ML-DSA sign data, not digests" });
             }
             DocumentContent::Digest(digest) if digest.algorithm() != context.algorithm.digest() => {
                 return Err(WorkerError::DigestAlgorithm {

@@ -13,7 +13,7 @@ pub(super) const fn digest_uri(digest: DigestAlgorithm) -> &'static str {
     }
 }
 
-/// Identifier of a signature algorithm; `None` for Ed25519, which xmlsec1 and DSS do not accept in XML.
+/// Identifier of a signature algorithm; `None` for Ed25519 and ML-DSA, which xmlsec1 and DSS do not accept in XML.
 pub(super) const fn signature_uri(algorithm: SignatureAlgorithm) -> Option<&'static str> {
     Some(match (algorithm.scheme(), algorithm.digest()) {
         (SignatureScheme::RsaPkcs1, DigestAlgorithm::Sha256) => "http://www.w3.org/2001/04/xmldsig-more#rsa-sha256",
@@ -26,7 +26,7 @@ pub(super) const fn signature_uri(algorithm: SignatureAlgorithm) -> Option<&'sta
         (SignatureScheme::Ecdsa, DigestAlgorithm::Sha256) => "http://www.w3.org/2001/04/xmldsig-more#ecdsa-sha256",
         (SignatureScheme::Ecdsa, DigestAlgorithm::Sha384) => "http://www.w3.org/2001/04/xmldsig-more#ecdsa-sha384",
         (SignatureScheme::Ecdsa, DigestAlgorithm::Sha512) => "http://www.w3.org/2001/04/xmldsig-more#ecdsa-sha512",
-        (SignatureScheme::Eddsa, _) => return None,
+        (SignatureScheme::Eddsa | SignatureScheme::MlDsa, _) => return None,
     })
 }
 

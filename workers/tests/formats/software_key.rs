@@ -45,6 +45,7 @@ impl SoftwareKey {
             KeySpec::EcP384 => ec(Nid::SECP384R1),
             KeySpec::EcP521 => ec(Nid::SECP521R1),
             KeySpec::Ed25519 => PKey::generate_ed25519().unwrap(),
+            KeySpec::MlDsa44 | KeySpec::MlDsa65 | KeySpec::MlDsa87 => panic!("OpenSSL before 3.5 has no {spec}"),
         };
         let ca_key = ec(Nid::X9_62_PRIME256V1);
         let root = certificate("Test Root", &ca_key, None);
@@ -137,7 +138,7 @@ impl Signer for SoftwareSigner {
                 context.set_rsa_pss_saltlen(RsaPssSaltlen::DIGEST_LENGTH).unwrap();
             }
             SignatureScheme::Ecdsa => {}
-            SignatureScheme::Eddsa => return Err(SignerError::DataRequired),
+            SignatureScheme::Eddsa | SignatureScheme::MlDsa => return Err(SignerError::DataRequired),
         }
         let md = openssl::md::Md::from_nid(self.algorithm.digest().message_digest().type_()).unwrap();
         context.set_signature_md(md).unwrap();

@@ -114,6 +114,11 @@ impl AuditLog {
         receipt
     }
 
+    /// Goes the way of a record and writes none; for readiness. The receipt tells whether the writer lives and can write.
+    pub fn probe(&self) -> Receipt {
+        self.submit(Vec::new())
+    }
+
     /// A signer that records every attempt at `inner`.
     #[must_use]
     pub fn signer(&self, inner: Box<dyn Signer>, context: SigningContext) -> AuditedSigner {

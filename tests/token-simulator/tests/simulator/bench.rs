@@ -64,7 +64,8 @@ pub(crate) fn run(command: &mut Command) -> String {
     text
 }
 
-fn softhsm() -> PathBuf {
+/// The real module.
+pub(crate) fn softhsm() -> PathBuf {
     let paths = [
         "/usr/lib/softhsm/libsofthsm2.so",
         "/usr/lib64/pkcs11/libsofthsm2.so",

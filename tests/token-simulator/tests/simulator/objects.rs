@@ -1,10 +1,16 @@
-//! Mechanisms, templates, names and ids that vendors do not take.
+//! Mechanisms, templates, names and ids that vendors do not take, and objects that they do not see.
+
+use std::collections::BTreeSet;
+use std::process::Command;
 
 use cryptoki::error::RvError;
 use cryptoki::mechanism::{Mechanism, MechanismType};
 use cryptoki::object::{Attribute, AttributeType, ObjectClass};
+use cryptoki::session::Session;
 
-use crate::bench::{P256, code, generate, private_template, public_template, sign, simulator_test, slot};
+use crate::bench::{
+    LABEL, P256, USER_PIN, code, generate, private_template, public_template, run, sign, simulator_test, slot, softhsm,
+};
 
 simulator_test!(mechanisms_are_refused_hidden_or_pretended, |bench| {
     bench.configure(
@@ -96,4 +102,31 @@ simulator_test!(a_device_may_choose_the_id_by_itself_the_same_for_both_halves, |
     let id = |half| session.get_attributes(half, &[AttributeType::Id]).unwrap();
     assert_eq!(id(public), id(private));
     assert!(matches!(&id(private)[..], [Attribute::Id(id)] if id.len() == 20));
+});
+
+/// Makes keys in another process, through OpenSC's tool and not through the simulator.
+fn another_process_makes(label: &str) {
+    let mut tool = Command::new("pkcs11-tool");
+    tool.arg("--module").arg(softhsm()).args(["--token-label", LABEL, "--login", "--pin", USER_PIN]);
+    run(tool.args(["--keypairgen", "--key-type", "EC:prime256v1", "--id", "0b0b", "--label", label]));
+}
+
+simulator_test!(a_library_may_not_see_what_others_make_until_it_starts_anew, |bench| {
+    another_process_makes("before");
+    bench.configure("[visibility]\nhides_later = true");
+    let (module, session) = bench.logged_in();
+    generate(&session, "own", &[1]).unwrap();
+    another_process_makes("later");
+    let labels = |session: &Session| {
+        let found = session.find_objects(&[Attribute::Class(ObjectClass::PRIVATE_KEY)]).unwrap();
+        let label = |object| match session.get_attributes(object, &[AttributeType::Label]).unwrap().remove(0) {
+            Attribute::Label(label) => String::from_utf8(label).unwrap(),
+            other => panic!("{other:?}"),
+        };
+        found.into_iter().map(label).collect::<BTreeSet<_>>()
+    };
+    assert_eq!(labels(&session), ["before", "own"].map(str::to_owned).into());
+    drop(session);
+    module.finalize().unwrap();
+    assert_eq!(labels(&bench.logged_in().1), ["before", "later", "own"].map(str::to_owned).into());
 });
