@@ -80,6 +80,20 @@ impl TestToken {
         copy
     }
 
+    /// Moves its keys into the folder of another token: both are tokens of one SoftHSM then.
+    ///
+    /// # Panics
+    /// When that fails.
+    pub fn join(&self, other: &Self) {
+        for folder in self.folders() {
+            let target = other.configuration.with_file_name("tokens").join(folder.file_name().expect("a name"));
+            std::fs::create_dir(&target).expect("a folder");
+            for file in std::fs::read_dir(&folder).expect("the token").map(|file| file.expect("a file").path()) {
+                std::fs::copy(&file, target.join(file.file_name().expect("a name"))).expect("a copy");
+            }
+        }
+    }
+
     /// Sets an attribute that is a truth value on every object that has it with the opposite value, as another device could report it.
     ///
     /// # Panics

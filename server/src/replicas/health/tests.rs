@@ -59,6 +59,18 @@ fn a_credential_with_one_place_has_no_breaker() {
 }
 
 #[test]
+fn calls_that_hang_open_the_breaker_although_they_never_end() {
+    let health = Arc::<ReplicaHealth>::default();
+    let tokens = [("a", 1), ("b", 1)];
+    let hanging: Vec<_> = (0..6).map(|_| choose(&health, &tokens)).collect();
+    (0..3).for_each(|_| health.hung("seal", "a"));
+    assert_eq!(health.lock().verdict("seal", "a"), Verdict::Open);
+    assert_eq!(health.lock().verdict("seal", "b"), Verdict::Closed);
+    health.hung("unknown", "a");
+    drop(hanging);
+}
+
+#[test]
 fn after_its_pause_a_replica_is_tried_by_one_request_and_used_again() {
     let health = Arc::<ReplicaHealth>::default();
     let tokens = [("a", 1), ("b", 1)];
