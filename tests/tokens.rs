@@ -3,6 +3,8 @@
 mod backup;
 #[path = "tokens/later_keys.rs"]
 mod later_keys;
+#[path = "tokens/manual_unlock.rs"]
+mod manual_unlock;
 #[path = "tokens/operators.rs"]
 mod operators;
 #[path = "tokens/pin_secrecy.rs"]

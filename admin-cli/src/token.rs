@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use administration::control;
 use administration::token::{self, CheckItem, TokenCheck};
 use clap::Subcommand;
 use cryptotoken_api::TokenStatus;
@@ -71,7 +72,16 @@ pub(crate) fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
             let needed = pin_file.is_some() || token::needs_pin(&node, &token)?;
             let what = token::pin_name(&node, &token)?;
             let pin = needed.then(|| prompt::secret(pin_file.as_deref(), &what, "--pin-file")).transpose()?;
-            token::unlock(&node, &context.actor, &token, pin.as_ref())?
+            match (&pin, node.configuration().control()) {
+                (Some(pin), Some(socket)) => match control::unlock(&socket, &token, pin)? {
+                    Some(status) => status,
+                    None => {
+                        eprintln!("warning: no server listens at {}: the PIN is tried and not kept", socket.display());
+                        token::unlock(&node, &context.actor, &token, Some(pin))?
+                    }
+                },
+                (pin, _) => token::unlock(&node, &context.actor, &token, pin.as_ref())?,
+            }
         }
         Verb::Lock { token } => token::lock(&node, &context.actor, &token)?,
     };

@@ -8,6 +8,7 @@
 
 pub mod config;
 pub mod conformance;
+mod held_pin;
 pub mod identity;
 pub mod lifecycle;
 pub mod login;

@@ -99,7 +99,8 @@ impl Pkcs11Token {
         &self.link.connector().config
     }
 
-    /// Logs in with a PIN that an operator typed, for `unlock = "manual"`. The PIN is not kept.
+    /// Logs in with a PIN that an operator typed, for `unlock = "manual"`. Once the device took it, it is held in locked memory for the
+    /// login after an outage, until [`Self::lock`] or a rejection.
     ///
     /// # Errors
     /// [`TokenError::Refused`] when the PIN comes from elsewhere; [`TokenError::PinRejected`] when the device refuses it;

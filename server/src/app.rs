@@ -6,6 +6,7 @@ use std::time::Duration;
 use actix_web::middleware::from_fn;
 use actix_web::{App, HttpServer, web};
 use administration::configuration::ServerConfig;
+use administration::control::ControlSocket;
 use administration::{AdministrationError, Configuration, Node, credential};
 use anyhow::Context;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
@@ -18,6 +19,7 @@ use crate::request_id::identify;
 use crate::router::routes;
 use crate::service::Service;
 use crate::tls;
+use crate::trust::Trust;
 
 /// Runs a server until it is told to stop (SIGTERM, SIGINT): requests in flight are finished first.
 ///
@@ -29,6 +31,7 @@ pub fn run(configuration: Configuration) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let node = Arc::new(Node::open(configuration, runtime.handle().clone())?);
 
+    let trust = Trust::new(&node.configuration().fetch)?;
     let audit = node.audit()?.clone();
     let closed = runtime.block_on(node.store().close_open_intents())?;
     if !closed.is_empty() {
@@ -45,8 +48,9 @@ pub fn run(configuration: Configuration) -> anyhow::Result<()> {
 
     let replicas = Arc::<ReplicaHealth>::default();
     replicas.follow(&node)?;
+    let _control = control(&node);
     let housekeeping = housekeeping(&node, &metrics, &replicas);
-    let service = web::Data::new(Service::new(Arc::clone(&node), audit.clone(), replicas));
+    let service = web::Data::new(Service::new(Arc::clone(&node), audit.clone(), trust, replicas));
     let served = actix_web::rt::System::new().block_on(serve(&node, service.clone(), metrics));
     housekeeping.iter().for_each(tokio::task::JoinHandle::abort);
     runtime.block_on(service.dispatcher().drain());
@@ -56,6 +60,20 @@ pub fn run(configuration: Configuration) -> anyhow::Result<()> {
     runtime.shutdown_timeout(STOP_GRACE);
     tracing::info!("stopped");
     served
+}
+
+/// Listens for PINs that are typed, where a token waits for one. Without that the server serves its other tokens all the same.
+fn control(node: &Arc<Node>) -> Option<ControlSocket> {
+    let path = node.configuration().control()?;
+    let listening = ControlSocket::bind(&path).and_then(|socket| socket.serve(Arc::clone(node)).map(|()| socket));
+    listening
+        .inspect_err(|error| {
+            tracing::error!(
+                "cannot listen at {}, so no PIN can be typed for this server: {error}; correct it or set server.control",
+                path.display()
+            );
+        })
+        .ok()
 }
 
 /// How long threads that are late may go on after everything else has stopped.

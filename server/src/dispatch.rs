@@ -14,7 +14,8 @@ use store::audit::RequestOutcome;
 use store::{AuditEvent, AuditLog, CredentialRecord, KeyUse, Receipt, SigningContext};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use workers::{
-    DocumentContent, SignedDocument, SigningEnvironment, SigningRequest, SystemClock, Worker, WorkerConfig, WorkerError,
+    DocumentContent, SignedDocument, SigningEnvironment, SigningRequest, SystemClock, TimestampSource, Worker,
+    WorkerConfig, WorkerError,
 };
 
 use crate::authorization::Grant;
@@ -22,6 +23,7 @@ use crate::error::{ApiError, Lateness, legible};
 use crate::replicas::health::ReplicaHealth;
 use crate::replicas::{Lender, ReplicatedSigner};
 use crate::request_id::RequestId;
+use crate::trust::Trust;
 
 /// The door. Cheap to clone.
 #[derive(Clone)]
@@ -31,6 +33,7 @@ struct Shared {
     node: Arc<Node>,
     audit: AuditLog,
     replicas: Arc<ReplicaHealth>,
+    trust: Trust,
     permits: Arc<Semaphore>,
     concurrency: u32,
     waiting: AtomicUsize,
@@ -54,7 +57,7 @@ pub(crate) struct Completed {
 }
 
 impl Dispatcher {
-    pub(crate) fn new(node: Arc<Node>, audit: AuditLog, replicas: Arc<ReplicaHealth>) -> Self {
+    pub(crate) fn new(node: Arc<Node>, audit: AuditLog, trust: Trust, replicas: Arc<ReplicaHealth>) -> Self {
         let server = &node.configuration().server;
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
         let concurrency = server.concurrency.unwrap_or(processors * 4).clamp(1, Semaphore::MAX_PERMITS.min(4096));
@@ -66,6 +69,7 @@ impl Dispatcher {
             timeout: server.request_timeout.0,
             audit,
             replicas,
+            trust,
             node,
         }))
     }
@@ -243,6 +247,9 @@ impl Shared {
         // A fault of ours in reading a document ends this request, and not without its record.
         let result = catch_unwind(AssertUnwindSafe(|| {
             let prepared = self.prepare(grant, credential)?;
+            let config = prepared.worker.config();
+            self.trust.check_status(&self.node, config, &prepared.credential, deadline)?;
+            let timestamps = self.trust.authorities(config);
             let mut documents = Vec::with_capacity(requests.len());
             for request in requests {
                 let signer = Arc::new(self.lend(&prepared, grant, request_id, request)?);
@@ -252,7 +259,10 @@ impl Shared {
                     credential: &prepared.credential,
                     signer: signer.as_ref(),
                     clock: &SystemClock,
+                    timestamps: timestamps.as_ref().map(|client| client as &dyn TimestampSource),
+                    revocation: Some(self.trust.revocation()),
                     deadline,
+                    level: prepared.worker.config().level(),
                 };
                 documents.push(prepared.worker.process(request, &environment)?);
             }
@@ -266,7 +276,9 @@ impl Shared {
         let outcomes: Vec<Receipt> = signers.iter().flat_map(|signer| signer.take_outcomes()).collect();
         let event = match &result {
             // A refusal before any use of the key is no failure of a signature.
-            Err(error) if outcomes.is_empty() => refusal(grant.client(), &grant.worker().name, request_id, error),
+            Err(error) if !signers.iter().any(|signer| signer.was_asked()) => {
+                refusal(grant.client(), &grant.worker().name, request_id, error)
+            }
             other => completion(grant, request_id, other, signers.iter().any(|signer| signer.may_have_signed())),
         };
         // Nothing is sent before every outcome and the end of the request are durable.

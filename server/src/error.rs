@@ -126,6 +126,8 @@ impl ApiError {
                 (Fault::Parameters, _) => (StatusCode::UNPROCESSABLE_ENTITY, "parameters-unacceptable"),
                 (Fault::Credential, _) => (StatusCode::CONFLICT, "credential-not-active"),
                 (Fault::Token, WorkerError::Signer(error)) => signer_problem(error),
+                (Fault::TimestampAuthority, _) => (StatusCode::SERVICE_UNAVAILABLE, "timestamp-unavailable"),
+                (Fault::Revocation, _) => (StatusCode::SERVICE_UNAVAILABLE, "revocation-unavailable"),
                 (Fault::Withheld, _) => (StatusCode::INTERNAL_SERVER_ERROR, "signature-withheld"),
                 (Fault::Token | Fault::Service, _) => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
             },
@@ -153,6 +155,10 @@ impl ApiError {
             }
             (StatusCode::SERVICE_UNAVAILABLE, "database-unavailable") => {
                 "the service cannot record what it does and therefore does nothing; try again later".into()
+            }
+            // Whose service it is and what it did is what the caller needs to know.
+            (StatusCode::SERVICE_UNAVAILABLE, "timestamp-unavailable" | "revocation-unavailable") => {
+                format!("{self}; nothing is released, try again later")
             }
             (StatusCode::SERVICE_UNAVAILABLE, _) => "the service is busy; try again later".into(),
             _ => match self {

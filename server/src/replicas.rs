@@ -133,6 +133,11 @@ impl ReplicatedSigner {
         self.replicas.iter().flat_map(|replica| replica.signer.take_outcomes()).collect()
     }
 
+    /// Whether there was an attempt at the key, whatever came of it.
+    pub(crate) fn was_asked(&self) -> bool {
+        self.replicas.iter().any(|replica| replica.signer.was_asked())
+    }
+
     /// Whether the outcome of an attempt is a signature, or unknown.
     pub(crate) fn may_have_signed(&self) -> bool {
         self.replicas.iter().any(|replica| replica.signer.may_have_signed())
@@ -189,6 +194,10 @@ impl<S: Signer> Signer for ReplicatedSigner<S> {
         let (token, patience) = self.replicas.iter().find_map(overdue)?;
         self.health.hung(&self.credential, &token);
         Some(patience)
+    }
+
+    fn settle(&self) -> Result<(), SignerError> {
+        self.replicas.iter().try_for_each(|replica| Signer::settle(&replica.signer))
     }
 }
 

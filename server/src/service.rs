@@ -13,6 +13,7 @@ use crate::error::ApiError;
 use crate::frontend::body::BodyLimits;
 use crate::replicas::health::ReplicaHealth;
 use crate::request_id::RequestId;
+use crate::trust::Trust;
 
 /// Shared by all handlers of a process.
 pub(crate) struct Service {
@@ -24,9 +25,9 @@ pub(crate) struct Service {
 }
 
 impl Service {
-    pub(crate) fn new(node: Arc<Node>, audit: AuditLog, replicas: Arc<ReplicaHealth>) -> Self {
+    pub(crate) fn new(node: Arc<Node>, audit: AuditLog, trust: Trust, replicas: Arc<ReplicaHealth>) -> Self {
         let limits = BodyLimits::new(&node.configuration().server);
-        let dispatcher = Dispatcher::new(Arc::clone(&node), audit.clone(), Arc::clone(&replicas));
+        let dispatcher = Dispatcher::new(Arc::clone(&node), audit.clone(), trust, Arc::clone(&replicas));
         Self { dispatcher, replicas, limits, audit, node }
     }
 

@@ -4,6 +4,7 @@
 //! folder, on a free port of loopback. Nothing here is skipped when a program is missing: it fails and says how to install it.
 
 pub mod http;
+pub mod live_pki;
 pub mod pki;
 pub mod programs;
 pub mod raw;
@@ -14,6 +15,7 @@ pub mod token;
 pub mod verifiers;
 
 pub use http::{Answer, Client};
+pub use live_pki::LivePki;
 pub use pki::TestPki;
 pub use raw::{Broken, RawConnection};
 pub use remote_device::RemoteDevice;

@@ -7,6 +7,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::http::Client;
+use crate::live_pki::LivePki;
 use crate::pki::{Profile, TestPki};
 use crate::programs::{our_program, output, run};
 use crate::server::Server;
@@ -31,11 +32,19 @@ pub struct TestServiceBuilder {
     server: String,
     library: Option<PathBuf>,
     token: String,
+    sections: String,
     pin: Option<String>,
     environment: Vec<(String, String)>,
 }
 
 impl TestServiceBuilder {
+    /// More sections of `sigillo.toml`.
+    #[must_use]
+    pub fn sections(mut self, lines: &str) -> Self {
+        self.sections.push_str(lines);
+        self
+    }
+
     /// More lines for `[server]`.
     #[must_use]
     pub fn server(mut self, lines: &str) -> Self {
@@ -85,11 +94,12 @@ impl TestServiceBuilder {
         let configuration = format!(
             "[server]\nlisten = \"127.0.0.1:0\"\n{}\n[database]\nurl = \"sqlite://sigillo.db\"\n\
              [[token]]\nname = \"{TOKEN}\"\nprofile = \"softhsm\"\nlibrary = \"{}\"\n\
-             slot = {{ label = \"{}\" }}\npin = {{ file = \"pin\" }}\n{}\n",
+             slot = {{ label = \"{}\" }}\npin = {{ file = \"pin\" }}\n{}\n{}\n",
             self.server,
             library.display(),
             token::LABEL,
-            self.token
+            self.token,
+            self.sections
         );
         std::fs::write(folder.path().join("sigillo.toml"), configuration).expect("sigillo.toml");
         let softhsm = ("SOFTHSM2_CONF".to_owned(), token.configuration().display().to_string());
@@ -207,13 +217,39 @@ impl TestService {
     /// # Panics
     /// When that fails.
     pub fn certify(&self, alias: &str, profile: &Profile) {
+        let chain = self.pki.certify(&self.request(alias), profile);
+        self.import(alias, &chain);
+    }
+
+    /// Generates a key that a live authority certifies. Returns the chain.
+    pub fn live_key(&self, alias: &str, spec: &str, live: &LivePki) -> PathBuf {
+        self.key_only(alias, spec, "document");
+        let chain = live.certify(&self.request(alias));
+        self.import(alias, &chain);
+        chain
+    }
+
+    /// Requests a certificate for a key. Returns the request.
+    ///
+    /// # Panics
+    /// When that fails.
+    #[must_use]
+    pub fn request(&self, alias: &str) -> PathBuf {
         let request = self.folder().join(format!("{alias}.csr"));
         let subject = format!("C=EE, O=Acme AS, organizationIdentifier=NTREE-12345678, CN=Seal {alias}");
         let path = request.display().to_string();
         // By force, as a key may be certified again.
         let create = ["csr", "create", "--force", "--token", TOKEN, "--key", alias];
         self.sigillo(&[&create[..], &["--subject", &subject, "--out", &path]].concat());
-        let chain = self.pki.certify(&request, profile).display().to_string();
+        request
+    }
+
+    /// Imports the certificate of a key.
+    ///
+    /// # Panics
+    /// When that fails.
+    pub fn import(&self, alias: &str, chain: &Path) {
+        let chain = chain.display().to_string();
         self.sigillo(&["certificate", "import", "--token", TOKEN, "--key", alias, "--chain", &chain]);
     }
 

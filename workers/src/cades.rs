@@ -3,11 +3,16 @@
 //! The pieces that PAdES shares are here too: signed attributes, the CMS structure and its verification. Nothing here
 //! knows of PDF.
 
+mod archive;
 mod assemble;
 pub(crate) mod attributes;
+mod augment;
 mod check;
 mod prepare;
+mod rebuild;
+pub(crate) mod received;
 pub(crate) mod signed_data;
+pub mod signer_info;
 pub(crate) mod verify;
 
 use serde::Serialize;

@@ -3,7 +3,14 @@
 //! Keys that no definition of that kind has are refused with the nearest one that it has. Every default is written here
 //! or beside the options of the format.
 
-use cryptotoken_api::{DigestAlgorithm, KeySpec, SignatureAlgorithm, SignatureScheme};
+mod augmentation;
+mod duration;
+mod timestamp;
+mod trust;
+
+use std::time::Duration;
+
+use cryptotoken_api::{Certificate, DigestAlgorithm, KeySpec, SignatureAlgorithm, SignatureScheme};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -16,6 +23,11 @@ use crate::pades::PadesConfig;
 use crate::plain::PlainConfig;
 use crate::worker::SigningParameters;
 use crate::xades::XadesConfig;
+
+use augmentation::Augmentation;
+pub use augmentation::Degrade;
+pub use timestamp::{TimestampConfig, TimestampOrigin};
+pub use trust::{RevocationFreshness, TrustAnchors};
 
 /// Why a definition is not accepted. Whoever wrote it must correct it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -52,7 +64,7 @@ pub struct WorkerConfig {
     name: String,
     kind: WorkerKind,
     credential: String,
-    level: SignatureLevel,
+    augmentation: Augmentation,
     digest: Option<DigestAlgorithm>,
     signature_scheme: Option<SignatureScheme>,
     qualified: Option<Qualified>,
@@ -82,19 +94,8 @@ pub enum FormatConfig {
 }
 
 /// The keys that every kind has.
-const COMMON_KEYS: &[&str] = &[
-    "name",
-    "kind",
-    "credential",
-    "level",
-    "digest",
-    "signature_scheme",
-    "timestamp",
-    "degrade",
-    "minimum_level",
-    "qualified",
-    "caller_may_set",
-];
+const COMMON_KEYS: &[&str] =
+    &["name", "kind", "credential", "digest", "signature_scheme", "qualified", "caller_may_set"];
 
 impl FormatConfig {
     fn parse(kind: WorkerKind, fields: &mut Fields) -> Result<Self, ConfigError> {
@@ -177,14 +178,14 @@ impl WorkerConfig {
                 reason: format!("there is no kind \"{name}\"; use plain, cades, pades or xades"),
             })?,
         };
-        let known = || COMMON_KEYS.iter().chain(FormatConfig::keys(kind)).copied();
+        let known = || COMMON_KEYS.iter().chain(&Augmentation::KEYS).chain(FormatConfig::keys(kind)).copied();
         if let Some(key) = fields.0.keys().find(|key| !known().any(|k| k == key.as_str())) {
             return Err(unknown_key(key, known(), text));
         }
         let config = Self {
             name: name(fields.required("name")?)?,
             credential: fields.required("credential")?,
-            level: fields.take("level")?.unwrap_or_default(),
+            augmentation: Augmentation::parse(kind, &mut fields)?,
             digest: fields.take("digest")?,
             signature_scheme: fields.take("signature_scheme")?,
             qualified: fields.take("qualified")?,
@@ -192,28 +193,9 @@ impl WorkerConfig {
             format: FormatConfig::parse(kind, &mut fields)?,
             kind,
         };
-        config.check_level(&mut fields)?;
         config.check_settable()?;
         config.check_scheme()?;
         Ok(config)
-    }
-
-    // Levels above B-B need a time-stamping authority; a definition that asks for one is refused, never silently lowered.
-    fn check_level(&self, fields: &mut Fields) -> Result<(), ConfigError> {
-        let value = |key, reason: &str| Err(ConfigError::Value { key, reason: reason.to_owned() });
-        if self.level != SignatureLevel::BaselineB {
-            return value("level", "this version makes B-B only; levels with timestamps are not part of it");
-        }
-        if fields.take::<Value>("timestamp")?.is_some() {
-            return value("timestamp", "a signature of level B-B has no timestamp; remove the key");
-        }
-        if fields.take::<Value>("minimum_level")?.is_some() {
-            return value("minimum_level", "there is no level below B-B; remove the key");
-        }
-        match fields.take::<String>("degrade")?.as_deref() {
-            None | Some("never") => Ok(()),
-            Some(_) => value("degrade", "there is no level below B-B; use \"never\" or remove the key"),
-        }
     }
 
     fn check_scheme(&self) -> Result<(), ConfigError> {
@@ -281,7 +263,7 @@ impl WorkerConfig {
         map.insert("name".into(), self.name.clone().into());
         map.insert("kind".into(), serde_json::to_value(self.kind)?);
         map.insert("credential".into(), self.credential.clone().into());
-        map.insert("level".into(), serde_json::to_value(self.level)?);
+        self.augmentation.write(&mut map)?;
         if let Some(digest) = self.digest {
             map.insert("digest".into(), serde_json::to_value(digest)?);
         }
@@ -332,7 +314,45 @@ impl WorkerConfig {
     /// Level of the signatures; means nothing for plain ones.
     #[must_use]
     pub const fn level(&self) -> SignatureLevel {
-        self.level
+        self.augmentation.level
+    }
+
+    /// Where timestamps come from; there is one whenever the level is above B-B.
+    #[must_use]
+    pub const fn timestamp(&self) -> Option<&TimestampConfig> {
+        self.augmentation.timestamp.as_ref()
+    }
+
+    /// Whether an outage of others may lower the level.
+    #[must_use]
+    pub const fn degrade(&self) -> Degrade {
+        self.augmentation.degrade
+    }
+
+    /// The lowest level that may be released: [`Self::level`] itself when it never degrades.
+    #[must_use]
+    pub fn minimum_level(&self) -> SignatureLevel {
+        self.augmentation.minimum_level()
+    }
+
+    /// Certificates that are trusted without a path: roots of the signer, of time-stamping authorities, of responders. Never
+    /// empty from level B-LT on.
+    #[must_use]
+    pub fn trust_anchors(&self) -> &[Certificate] {
+        self.augmentation.trust_anchors.certificates()
+    }
+
+    /// How fresh the revocation information in a signature must be. Default `after-signature`.
+    #[must_use]
+    pub fn revocation_freshness(&self) -> RevocationFreshness {
+        self.augmentation.revocation_freshness()
+    }
+
+    /// How long the status of the credential's certificate may be known before it is asked for again, before the key is used;
+    /// `None`: it is not asked. Default: 12 hours where there are trust anchors, else none.
+    #[must_use]
+    pub fn status_max_age(&self) -> Option<Duration> {
+        self.augmentation.status_max_age()
     }
 
     /// The gate, where there is one.
@@ -380,45 +400,4 @@ fn unknown_key<'a>(key: &str, known: impl Iterator<Item = &'a str>, text: &str) 
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_unknown_key_is_refused_with_its_line_and_the_nearest_known_one() {
-        let error =
-            WorkerConfig::parse("name = \"a\"\nkind = \"cades\"\ncredential = \"c\"\npackging = \"detached\"\n");
-        assert_eq!(error.unwrap_err().to_string(), "unknown key \"packging\" in line 4; did you mean \"packaging\"?");
-    }
-
-    #[test]
-    fn what_the_database_keeps_is_the_same_definition() {
-        let text =
-            "name = \"a\"\nkind = \"plain\"\ncredential = \"c\"\necdsa_encoding = \"fixed\"\ndigest = \"SHA-512\"";
-        let config = WorkerConfig::parse(text).unwrap();
-        let stored = serde_json::to_string(&config.to_json().unwrap()).unwrap();
-        assert_eq!(WorkerConfig::parse(&stored).unwrap(), config);
-    }
-
-    #[test]
-    fn a_level_that_cannot_be_made_is_refused_and_not_lowered() {
-        let text = "name = \"a\"\nkind = \"cades\"\ncredential = \"c\"\nlevel = \"B-T\"";
-        assert!(matches!(WorkerConfig::parse(text), Err(ConfigError::Value { key: "level", .. })));
-    }
-
-    #[test]
-    fn a_key_whose_signatures_the_format_does_not_have_is_refused() {
-        for (kind, fits) in [("plain", true), ("cades", true), ("pades", false), ("xades", false)] {
-            let text = format!("name = \"a\"\nkind = \"{kind}\"\ncredential = \"c\"");
-            for key in [KeySpec::Ed25519, KeySpec::MlDsa65] {
-                let algorithm = WorkerConfig::parse(&text).unwrap().algorithm(key);
-                assert_eq!(algorithm.is_ok(), fits, "{kind} {key}");
-            }
-        }
-    }
-
-    #[test]
-    fn a_value_of_the_wrong_form_names_its_key() {
-        let text = "name = \"a\"\nkind = \"cades\"\ncredential = \"c\"\ndigest = \"MD5\"";
-        assert!(WorkerConfig::parse(text).unwrap_err().to_string().starts_with("key \"digest\": unknown variant"));
-    }
-}
+mod tests;

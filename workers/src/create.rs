@@ -1,12 +1,31 @@
 //! The one creation procedure (EN 319 102-1, clause 4): the order of the steps exists here and nowhere else.
+//!
+//! prepare, sign, verify the own signature, timestamp, assemble, collect and add validation data, archive timestamp, check.
+//! [`augment`] takes a signature that is there already through the steps that it lacks.
 
-use cryptotoken_api::{Credential, SignatureAlgorithm, SignatureValue, ToBeSigned, verification};
+mod ladder;
+mod services;
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+use cryptotoken_api::{
+    Credential, DigestAlgorithm, DtbsRepresentation, SignatureAlgorithm, SignatureValue, ToBeSigned, verification,
+};
 use time::OffsetDateTime;
 
+use crate::augmentation::{Augmentable, AugmentationFault};
 use crate::config::WorkerConfig;
 use crate::error::{Discrepancy, WorkerError};
+use crate::level::SignatureLevel;
 use crate::policy;
-use crate::worker::{SignedDocument, SignerDocument, SigningEnvironment, SigningParameters, SigningRequest};
+use crate::timestamp::TimestampToken;
+use crate::worker::{
+    AugmentationEnvironment, AugmentationRequest, DocumentContent, SignedDocument, SignerDocument, SigningEnvironment,
+    SigningParameters, SigningRequest,
+};
+use ladder::Ladder;
+use services::Services;
 
 /// What a format knows of the signature to be made.
 #[derive(Clone, Copy, Debug)]
@@ -45,6 +64,19 @@ pub trait SignatureFormat {
         document: &SignerDocument,
         context: &SignatureContext<'_>,
     ) -> Result<(), Discrepancy>;
+
+    /// Reads a signature, which others may have made, and verifies it, so that it can be brought to a higher level. `document` is
+    /// that of a detached signature.
+    ///
+    /// # Errors
+    /// [`AugmentationFault`]: what it is that cannot be built on. A format that is made at B-B only has nothing to add.
+    fn augmentable(
+        &self,
+        _signature: Bytes,
+        _document: Option<&DocumentContent>,
+    ) -> Result<Box<dyn Augmentable>, AugmentationFault> {
+        Err(AugmentationFault::Format)
+    }
 }
 
 /// A signature laid out and waiting for its value. Consumed by `assemble`, so it cannot be used twice.
@@ -52,11 +84,23 @@ pub trait Prepared {
     /// What the key signs.
     fn to_be_signed(&self) -> ToBeSigned<'_>;
 
-    /// Puts the value in its place.
+    /// What a signature timestamp covers: the octets of the value as the format writes them.
+    ///
+    /// # Errors
+    /// When the value is in no known encoding, or the format has no signature timestamps.
+    fn timestamp_input<'a>(&self, _value: &'a SignatureValue) -> Result<Cow<'a, [u8]>, Discrepancy> {
+        Err(Discrepancy::Unreadable("this format has no signature timestamps".into()))
+    }
+
+    /// Puts the value in its place, and the timestamp over it beside it.
     ///
     /// # Errors
     /// What stands in the way; the signature has been made by then and is withheld.
-    fn assemble(self, value: &SignatureValue) -> Result<SignedDocument, Discrepancy>;
+    fn assemble(
+        self,
+        value: &SignatureValue,
+        timestamp: Option<&TimestampToken>,
+    ) -> Result<SignedDocument, Discrepancy>;
 }
 
 /// Makes one signature.
@@ -76,14 +120,112 @@ pub fn create<F: SignatureFormat>(
     };
     policy::check(config.kind(), environment.credential, context.signing_time)?;
     config.check_parameters(&request.parameters)?;
+    let mut ladder = Ladder::new(environment.level, config.minimum_level().min(environment.level));
+    let services = Services::new(config, environment.augmentation())?;
+    let digest = services.digest(context.algorithm.digest());
+    refuse_other_digest(environment.level, &request.document.content, digest)?;
     let prepared = format.prepare(&request.document, &request.parameters, &context)?;
 
     let value = environment.signer.sign(prepared.to_be_signed(), environment.deadline)?;
 
-    let public_key = environment.credential.chain.leaf().public_key();
-    verification::verify(public_key, context.algorithm, prepared.to_be_signed(), &value)
+    let leaf = environment.credential.chain.leaf();
+    verification::verify(leaf.public_key(), context.algorithm, prepared.to_be_signed(), &value)
         .map_err(|error| WorkerError::Withheld(error.into()))?;
-    let signed = prepared.assemble(&value).map_err(WorkerError::Withheld)?;
+    let timestamp = ladder.climb(SignatureLevel::BaselineT, || {
+        let input = prepared.timestamp_input(&value).map_err(WorkerError::Withheld)?;
+        // Nothing that rests on the signature leaves the service before it is on record.
+        environment.signer.settle()?;
+        services.stamp(&imprint(digest, &input)?, Some(leaf))
+    })?;
+    let mut signed = prepared.assemble(&value, timestamp.as_ref()).map_err(WorkerError::Withheld)?;
+    if ladder.goes_to(SignatureLevel::BaselineLt) {
+        let withheld = |fault: AugmentationFault| WorkerError::Withheld(Discrepancy::Augmentation(fault));
+        let octets = Bytes::from(signed.contiguous().into_owned());
+        let mut signature = format.augmentable(octets, Some(&request.document.content)).map_err(withheld)?;
+        let chain = environment.credential.chain.certificates();
+        long_term(signature.as_mut(), &services, &mut ladder, digest, chain, &withheld)?;
+        signed.segments = signature.finish();
+    }
+    if signed.level.is_some() {
+        signed.level = Some(ladder.reached());
+        signed.degraded = ladder.outage();
+    }
     format.check(&signed, &request.document, &context).map_err(WorkerError::Withheld)?;
     Ok(signed)
+}
+
+/// Brings a signature to the level of the environment. One of level B-LTA gets one more archive timestamp. Never degrades: what
+/// is there already stays worth what it is.
+///
+/// # Errors
+/// See [`WorkerError`].
+pub fn augment<F: SignatureFormat>(
+    format: &F,
+    config: &WorkerConfig,
+    request: &AugmentationRequest,
+    environment: &AugmentationEnvironment<'_>,
+) -> Result<SignedDocument, WorkerError> {
+    let level = environment.level;
+    if level == SignatureLevel::BaselineB {
+        return Err(AugmentationFault::Level.into());
+    }
+    let services = Services::new(config, *environment)?;
+    let digest = services.digest(DigestAlgorithm::Sha256);
+    let mut signature = format.augmentable(request.signature.clone(), request.document.as_ref())?;
+    signature.refuse(level)?;
+    let mut ladder = Ladder::new(level, level);
+
+    ladder.climb(SignatureLevel::BaselineT, || {
+        let imprints = signature.untimestamped()?.into_iter().map(|input| imprint(digest, &input));
+        let tokens: Vec<_> =
+            imprints.map(|imprint| services.stamp(&imprint?, None)).collect::<Result<_, WorkerError>>()?;
+        Ok(signature.add_timestamps(&tokens)?)
+    })?;
+    long_term(signature.as_mut(), &services, &mut ladder, digest, &[], &WorkerError::from)?;
+    let media_type = signature.media_type().to_owned();
+    let signed = SignedDocument { segments: signature.finish(), media_type, level: Some(level), degraded: None };
+    let octets = Bytes::from(signed.contiguous().into_owned());
+    let again = format.augmentable(octets, request.document.as_ref());
+    again.map_err(|fault| WorkerError::Withheld(Discrepancy::Augmentation(fault)))?;
+    Ok(signed)
+}
+
+/// The steps above B-T, the same for a new signature and for one that was there.
+fn long_term(
+    signature: &mut dyn Augmentable,
+    services: &Services<'_>,
+    ladder: &mut Ladder,
+    digest: DigestAlgorithm,
+    chain: &[cryptotoken_api::Certificate],
+    fault: &dyn Fn(AugmentationFault) -> WorkerError,
+) -> Result<(), WorkerError> {
+    ladder.climb(SignatureLevel::BaselineLt, || {
+        let data = services.collect(&signature.participants().map_err(fault)?, chain)?;
+        signature.add_validation_data(&data).map_err(fault)
+    })?;
+    ladder.climb(SignatureLevel::BaselineLta, || {
+        let imprints = signature.archive_imprints(digest).map_err(fault)?;
+        let tokens: Vec<_> = imprints.iter().map(|imprint| services.stamp(imprint, None)).collect::<Result<_, _>>()?;
+        signature.add_archive_timestamps(&tokens).map_err(fault)
+    })?;
+    Ok(())
+}
+
+fn imprint(algorithm: DigestAlgorithm, octets: &[u8]) -> Result<DtbsRepresentation, WorkerError> {
+    let representation = DtbsRepresentation::new(algorithm, algorithm.digest(octets));
+    representation.map_err(|error| WorkerError::Withheld(Discrepancy::Unreadable(error.to_string())))
+}
+
+/// An archive timestamp covers the document's digest, which must be there in its algorithm.
+fn refuse_other_digest(
+    level: SignatureLevel,
+    content: &DocumentContent,
+    digest: DigestAlgorithm,
+) -> Result<(), WorkerError> {
+    match content {
+        DocumentContent::Digest(given) if level == SignatureLevel::BaselineLta && given.algorithm() != digest => {
+            Err(WorkerError::DigestAlgorithm { given: given.algorithm(), expected: digest })
+        }
+        _ => Ok(()),
+    }
 }

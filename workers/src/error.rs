@@ -4,11 +4,17 @@ use cryptotoken_api::verification::VerificationError;
 use cryptotoken_api::{CredentialState, Purpose, SignerError, rfc3339};
 use time::OffsetDateTime;
 
+use crate::augmentation::AugmentationFault;
 use crate::kind::WorkerKind;
+use crate::level::SignatureLevel;
 use crate::pades::refusal::PdfRefusal;
+use crate::revocation::RevocationError;
+use crate::timestamp::TimestampError;
+use crate::validation_data::{SubjectRole, ValidationDataError};
 use crate::xades::XmlError;
 
-/// Why a worker produced no signed document. All but [`Self::Signer`] and [`Self::Withheld`] come before the key is used.
+/// Why a worker produced no signed document. All but [`Self::Signer`], [`Self::Withheld`],
+/// [`Self::Timestamp`] and [`Self::ValidationData`] come before the key is used.
 #[derive(Debug, thiserror::Error)]
 pub enum WorkerError {
     // The caller must send something else.
@@ -43,6 +49,9 @@ pub enum WorkerError {
     /// The document is not XML that can be signed; the source says what is wrong and where.
     #[error("the XML document cannot be signed: {0}")]
     Xml(#[from] XmlError),
+    /// The signature cannot be brought to a higher level.
+    #[error(transparent)]
+    Augmentation(#[from] AugmentationFault),
     /// A parameter is not open to callers, unknown, or of the wrong form.
     #[error("parameter \"{name}\" is not acceptable: {reason}")]
     Parameter {
@@ -104,10 +113,25 @@ pub enum WorkerError {
         algorithm: cryptotoken_api::SignatureAlgorithm,
     },
 
+    /// There is no network here, or no source is set up, and the level needs one.
+    #[error("level {level} needs timestamps and revocation information, and there is no source of them here")]
+    NoServices {
+        /// The level.
+        level: SignatureLevel,
+    },
+
     // The token failed.
     /// The crypto token made no signature; the source says whether waiting helps.
     #[error("the crypto token did not sign")]
     Signer(#[from] SignerError),
+
+    // A service of others failed.
+    /// There is no timestamp; the source says whether waiting helps.
+    #[error(transparent)]
+    Timestamp(#[from] TimestampError),
+    /// What a verifier needs in the long term is not complete; the source says whether waiting helps.
+    #[error(transparent)]
+    ValidationData(#[from] ValidationDataError),
 
     // We are at fault, or the device is.
     /// A signature was made and is not released, because a check of it failed.
@@ -133,6 +157,9 @@ pub enum Discrepancy {
     /// Our own output cannot be read back.
     #[error("the final bytes cannot be read back: {0}")]
     Unreadable(String),
+    /// What was added for the long term cannot be read back, or does not cover the signature.
+    #[error("the augmented signature is not right: {0}")]
+    Augmentation(#[source] AugmentationFault),
     /// The value does not fit the room reserved for it.
     #[error("the signature needs {needed} octets, {reserved} were reserved")]
     Room {
@@ -156,6 +183,10 @@ pub enum Fault {
     Credential,
     /// The token: see the [`SignerError`].
     Token,
+    /// A time-stamping authority: see the [`TimestampError`].
+    TimestampAuthority,
+    /// An authority that tells of revocation, or what it tells: see the [`ValidationDataError`].
+    Revocation,
     /// The service: a signature was made and withheld.
     Withheld,
     /// The service: a bug, no signature was made.
@@ -170,6 +201,7 @@ impl WorkerError {
             Self::DigestOnly
             | Self::DigestAlgorithm { .. }
             | Self::DigestNotAllowed { .. }
+            | Self::Augmentation(_)
             | Self::Pdf(_)
             | Self::Xml(_) => Fault::Document,
             Self::MediaType { .. } => Fault::MediaType,
@@ -181,8 +213,29 @@ impl WorkerError {
             | Self::Purpose { .. }
             | Self::Algorithm { .. } => Fault::Credential,
             Self::Signer(_) => Fault::Token,
+            Self::Timestamp(_) => Fault::TimestampAuthority,
+            Self::ValidationData(error) => match (error, error.role()) {
+                // The operator trusts other authorities than those that issued these certificates.
+                (ValidationDataError::Path { .. }, SubjectRole::Signer) => Fault::Credential,
+                (ValidationDataError::Revoked { .. }, SubjectRole::Signer) => Fault::Credential,
+                (
+                    ValidationDataError::Revocation { source: RevocationError::Unknown { .. }, .. },
+                    SubjectRole::Signer,
+                ) => Fault::Credential,
+                (_, SubjectRole::TimestampAuthority) if !error.is_outage() => Fault::TimestampAuthority,
+                _ => Fault::Revocation,
+            },
             Self::Withheld(_) => Fault::Withheld,
-            Self::Encoding(_) => Fault::Service,
+            Self::Encoding(_) | Self::NoServices { .. } => Fault::Service,
+        }
+    }
+    /// Whether it is an outage of a service of others: only that lets a level degrade (promise 7).
+    #[must_use]
+    pub const fn is_outage(&self) -> bool {
+        match self {
+            Self::Timestamp(error) => matches!(error, TimestampError::Unavailable { .. }),
+            Self::ValidationData(error) => error.is_outage(),
+            _ => false,
         }
     }
 }

@@ -6,9 +6,12 @@ use cryptotoken_api::Purpose;
 use serde::{Deserialize, Serialize};
 
 use crate::config::{FormatConfig, WorkerConfig};
-use crate::create::{SignatureFormat, create};
+use crate::create::{SignatureFormat, augment, create};
 use crate::error::WorkerError;
-use crate::worker::{SignedDocument, SigningEnvironment, SigningRequest, Worker};
+use crate::level::SignatureLevel;
+use crate::worker::{
+    AugmentationEnvironment, AugmentationRequest, SignedDocument, SigningEnvironment, SigningRequest, Worker,
+};
 
 /// Kind of a worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,6 +45,15 @@ impl WorkerKind {
         match self {
             Self::Plain => Purpose::Blind,
             Self::Cades | Self::Pades | Self::Xades => Purpose::Document,
+        }
+    }
+
+    /// The highest level that such a worker makes. A definition that asks for more is refused, never silently lowered.
+    #[must_use]
+    pub const fn highest_level(self) -> SignatureLevel {
+        match self {
+            Self::Plain | Self::Pades | Self::Xades => SignatureLevel::BaselineB,
+            Self::Cades => SignatureLevel::BaselineLta,
         }
     }
 }
@@ -104,5 +116,13 @@ impl<F: SignatureFormat + Send + Sync> Worker for FormatWorker<F> {
         environment: &SigningEnvironment<'_>,
     ) -> Result<SignedDocument, WorkerError> {
         create(&self.format, &self.config, request, environment)
+    }
+
+    fn augment(
+        &self,
+        request: &AugmentationRequest,
+        environment: &AugmentationEnvironment<'_>,
+    ) -> Result<SignedDocument, WorkerError> {
+        augment(&self.format, &self.config, request, environment)
     }
 }

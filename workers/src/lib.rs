@@ -12,7 +12,10 @@
 //! A new format is one folder (`prepare.rs`, `assemble.rs`, `attributes.rs`, `check.rs`) and one arm in [`kind`].
 //! Layer 1: no PKCS#11, no HTTP, no SQL, and no knowledge of who the caller is.
 
+pub mod augmentation;
 pub mod cades;
+pub mod certificate_extensions;
+pub mod certification_path;
 pub mod clock;
 pub mod config;
 pub mod create;
@@ -26,18 +29,21 @@ pub mod revocation;
 #[cfg(test)]
 mod software_key;
 pub mod timestamp;
+mod tlv;
 pub mod validation_data;
 pub mod worker;
 pub mod xades;
 
+pub use augmentation::AugmentationFault;
 pub use clock::{Clock, SystemClock};
 pub use config::{ConfigError, FormatConfig, WorkerConfig};
 pub use error::{Fault, WorkerError};
 pub use kind::WorkerKind;
 pub use level::{SignatureLevel, SignaturePackaging};
 pub use revocation::{RevocationError, RevocationEvidence, RevocationInfo, RevocationSource, RevocationStatus};
-pub use timestamp::{TimestampError, TimestampSource, TimestampToken};
-pub use validation_data::ValidationData;
+pub use timestamp::{TimestampError, TimestampRequest, TimestampSource, TimestampToken};
+pub use validation_data::{Collection, Subject, SubjectRole, ValidationData, ValidationDataError};
 pub use worker::{
-    DocumentContent, SignedDocument, SignerDocument, SigningEnvironment, SigningParameters, SigningRequest, Worker,
+    AugmentationEnvironment, AugmentationRequest, DocumentContent, SignedDocument, SignerDocument, SigningEnvironment,
+    SigningParameters, SigningRequest, Worker,
 };

@@ -1,5 +1,12 @@
 //! The port to revocation information (RFC 6960 OCSP, RFC 5280 CRL); no network code is here.
 
+pub mod armour;
+pub mod crl;
+pub mod issuers;
+pub mod ocsp;
+mod signature;
+mod validity;
+
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -17,7 +24,7 @@ pub trait RevocationSource: Send + Sync {
     /// What is known of this certificate's status: signature, responder, freshness of the information are verified.
     ///
     /// `not_before` is the earliest time at which the information may have been made (the time of a timestamp that it must be
-    /// younger than); `None`: as the policy says.
+    /// younger than); `None`: it need only be current.
     ///
     /// # Errors
     /// [`RevocationError`]. A certificate that is revoked is no error here.
@@ -37,8 +44,10 @@ pub struct RevocationInfo {
     pub evidence: RevocationEvidence,
     /// What it says.
     pub status: RevocationStatus,
-    /// When it was made (`producedAt`/`thisUpdate`).
-    pub produced_at: OffsetDateTime,
+    /// When the status was known to be this (`thisUpdate`): what freshness counts from.
+    pub this_update: OffsetDateTime,
+    /// When newer information will be there at the latest (`nextUpdate`); after it, this is stale.
+    pub next_update: Option<OffsetDateTime>,
     /// Certificates that sign it and are not above the certificate itself: a delegated responder, an indirect CRL's issuer.
     pub signers: Vec<Certificate>,
 }

@@ -1,10 +1,17 @@
 //! The port to time-stamping authorities (RFC 3161); no network code is here.
+//!
+//! [`TimestampRequest`] is what is sent and the judge of what comes back; [`TimestampToken`] reads tokens wherever they stand.
+
+mod request;
+mod token;
+mod tst_info;
 
 use std::time::Instant;
 
-use bytes::Bytes;
 use cryptotoken_api::DtbsRepresentation;
-use time::OffsetDateTime;
+
+pub use request::TimestampRequest;
+pub use token::{TimestampToken, TokenFault};
 
 /// Where timestamps come from. Safe to share between threads; every call blocks.
 pub trait TimestampSource: Send + Sync {
@@ -13,15 +20,6 @@ pub trait TimestampSource: Send + Sync {
     /// # Errors
     /// [`TimestampError`]; only [`TimestampError::Unavailable`] may pass by waiting, and only it lets a level degrade.
     fn timestamp(&self, imprint: &DtbsRepresentation, deadline: Instant) -> Result<TimestampToken, TimestampError>;
-}
-
-/// A `TimeStampToken` (RFC 3161, section 2.4.2), as received and checked.
-#[derive(Clone, Debug)]
-pub struct TimestampToken {
-    /// The `ContentInfo`, DER as received: what is embedded, never encoded anew.
-    pub der: Bytes,
-    /// `genTime`, fractions of a second included.
-    pub time: OffsetDateTime,
 }
 
 /// Why there is no timestamp.

@@ -3,8 +3,16 @@
 //! CMS puts it into `SignedData`, PDF into the document security store, XML into the unsigned properties; what it is, is the
 //! same for all (EN 319 102-1, clause 5.5).
 
+use std::fmt;
+use std::time::Instant;
+
 use bytes::Bytes;
 use cryptotoken_api::Certificate;
+use time::OffsetDateTime;
+
+use crate::certificate_extensions::needs_no_revocation;
+use crate::certification_path::{CertificationPath, PathError};
+use crate::revocation::{RevocationError, RevocationEvidence, RevocationSource, RevocationStatus};
 
 /// Certificates and revocation information, each once, in the order of first need.
 #[derive(Clone, Debug, Default)]
@@ -15,4 +23,188 @@ pub struct ValidationData {
     pub ocsp_responses: Vec<Bytes>,
     /// `CertificateList`s, DER as received.
     pub crls: Vec<Bytes>,
+}
+
+/// A certificate that is needed with its whole path.
+#[derive(Clone, Debug)]
+pub struct Subject {
+    /// The certificate.
+    pub certificate: Certificate,
+    /// What it is needed for.
+    pub role: SubjectRole,
+    /// When it was used, as far as that is proven: it must have been valid then, and not revoked by then. The time of the
+    /// signature timestamp for a signer, the time now for a time-stamping authority whose timestamp nothing else covers.
+    pub used_at: OffsetDateTime,
+    /// The earliest time at which revocation information on this certificate (not on those above it) may have been made;
+    /// `None`: it need only be current.
+    pub not_before: Option<OffsetDateTime>,
+}
+
+/// What a certificate is needed for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SubjectRole {
+    /// It signed the document.
+    Signer,
+    /// It signed a timestamp.
+    TimestampAuthority,
+    /// It signed revocation information.
+    RevocationAuthority,
+}
+
+impl fmt::Display for SubjectRole {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Signer => "signer",
+            Self::TimestampAuthority => "time-stamping authority",
+            Self::RevocationAuthority => "authority for revocation information",
+        })
+    }
+}
+
+/// Why the data is not complete.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum ValidationDataError {
+    /// A certificate does not lead to a trust anchor. The operator must act.
+    #[error("{role}: {source}")]
+    Path {
+        /// What the certificate is needed for.
+        role: SubjectRole,
+        /// What is wrong.
+        source: PathError,
+    },
+    /// A status could not be learnt. See the source for whether waiting helps.
+    #[error("{role}: {source}")]
+    Revocation {
+        /// What the certificate is needed for.
+        role: SubjectRole,
+        /// What happened.
+        source: RevocationError,
+    },
+    /// A certificate of the path was revoked when the subject's was used. Never helped by waiting.
+    #[error("{role}: the certificate of \"{subject}\" was revoked on {revoked_at}")]
+    Revoked {
+        /// What the path is needed for.
+        role: SubjectRole,
+        /// Whose certificate.
+        subject: String,
+        /// Since when.
+        revoked_at: OffsetDateTime,
+    },
+}
+
+impl ValidationDataError {
+    /// What the certificate is needed for.
+    #[must_use]
+    pub const fn role(&self) -> SubjectRole {
+        match self {
+            Self::Path { role, .. } | Self::Revocation { role, .. } | Self::Revoked { role, .. } => *role,
+        }
+    }
+
+    /// Whether it is an outage of a service of others: only that lets a level degrade.
+    #[must_use]
+    pub const fn is_outage(&self) -> bool {
+        matches!(self, Self::Revocation { source: RevocationError::Unavailable { .. }, .. })
+    }
+}
+
+/// Whom to trust and whom to ask.
+#[derive(Clone, Copy)]
+pub struct Collection<'a> {
+    /// Certificates that are trusted without a path, and need no revocation information.
+    pub trust_anchors: &'a [Certificate],
+    /// Certificates that may lie on a path: the credential's chain, those of timestamp tokens and of the signature.
+    pub pool: &'a [Certificate],
+    /// Where revocation information and missing issuers come from.
+    pub source: &'a dyn RevocationSource,
+    /// The time now, at which certificates of responders must be valid.
+    pub now: OffsetDateTime,
+    /// When to give up.
+    pub deadline: Instant,
+}
+
+impl ValidationData {
+    /// Collects the path of every subject, the revocation information on every certificate of it that needs some, and the same
+    /// again for whoever signed that information.
+    ///
+    /// # Errors
+    /// [`ValidationDataError`]; what was collected by then is dropped.
+    pub fn collect(collection: &Collection<'_>, subjects: &[Subject]) -> Result<Self, ValidationDataError> {
+        let mut data = Self::default();
+        // With what was asked of each: a later subject may need younger information on the same certificate.
+        let mut known: Vec<(Certificate, Option<OffsetDateTime>)> = Vec::new();
+        let mut pool = collection.pool.to_vec();
+        let mut waiting: std::collections::VecDeque<Subject> = subjects.to_vec().into();
+        while let Some(subject) = waiting.pop_front() {
+            let role = subject.role;
+            let path = collection.path(&subject, &mut pool)?;
+            path.certificates().iter().for_each(|certificate| data.add_certificate(certificate));
+            for (position, (certificate, issuer)) in path.issued().enumerate() {
+                let not_before = subject.not_before.filter(|_| position == 0);
+                let asked = known.iter().any(|(other, since)| other == certificate && *since >= not_before);
+                if asked || needs_no_revocation(certificate) {
+                    continue;
+                }
+                known.push((certificate.clone(), not_before));
+                let failed = |source| ValidationDataError::Revocation { role, source };
+                let info = collection.source.revocation(certificate, issuer, not_before, collection.deadline);
+                let info = info.map_err(failed)?;
+                if let RevocationStatus::Revoked(revoked_at) = info.status
+                    && revoked_at <= subject.used_at
+                {
+                    return Err(ValidationDataError::Revoked { role, subject: certificate.subject(), revoked_at });
+                }
+                data.add_evidence(info.evidence);
+                waiting.extend(info.signers.into_iter().map(|certificate| Subject {
+                    certificate,
+                    role: SubjectRole::RevocationAuthority,
+                    used_at: collection.now,
+                    not_before: None,
+                }));
+            }
+        }
+        Ok(data)
+    }
+
+    fn add_certificate(&mut self, certificate: &Certificate) {
+        if !self.certificates.contains(certificate) {
+            self.certificates.push(certificate.clone());
+        }
+    }
+
+    fn add_evidence(&mut self, evidence: RevocationEvidence) {
+        let (list, der) = match evidence {
+            RevocationEvidence::Ocsp(der) => (&mut self.ocsp_responses, der),
+            RevocationEvidence::Crl(der) => (&mut self.crls, der),
+        };
+        if !list.contains(&der) {
+            list.push(der);
+        }
+    }
+}
+
+impl Collection<'_> {
+    fn path(&self, subject: &Subject, pool: &mut Vec<Certificate>) -> Result<CertificationPath, ValidationDataError> {
+        let mut outage = None;
+        let fetch = |certificate: &Certificate| match self.source.issuer(certificate, self.deadline) {
+            Ok(issuer) => Ok(issuer),
+            Err(error) => {
+                let reason = error.to_string();
+                outage = matches!(error, RevocationError::Unavailable { .. }).then_some(error);
+                Err(reason)
+            }
+        };
+        let path = CertificationPath::build(&subject.certificate, self.trust_anchors, pool, subject.used_at, fetch);
+        let path = path.map_err(|source| match outage {
+            // Nobody knows whether there is a path until the issuer can be had.
+            Some(source) => ValidationDataError::Revocation { role: subject.role, source },
+            None => ValidationDataError::Path { role: subject.role, source },
+        })?;
+        for certificate in path.certificates() {
+            if !pool.contains(certificate) {
+                pool.push(certificate.clone());
+            }
+        }
+        Ok(path)
+    }
 }

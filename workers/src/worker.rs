@@ -11,6 +11,8 @@ use crate::clock::Clock;
 use crate::config::WorkerConfig;
 use crate::error::WorkerError;
 use crate::level::SignatureLevel;
+use crate::revocation::RevocationSource;
+use crate::timestamp::TimestampSource;
 
 /// A configured signing service without its key. Safe to share between threads; every call blocks.
 pub trait Worker: Send + Sync {
@@ -25,6 +27,16 @@ pub trait Worker: Send + Sync {
         &self,
         request: &SigningRequest,
         environment: &SigningEnvironment<'_>,
+    ) -> Result<SignedDocument, WorkerError>;
+
+    /// Brings a signature, which others may have made, to the worker's level: [`crate::create::augment`]. Uses no key.
+    ///
+    /// # Errors
+    /// See [`WorkerError`]; the signature is as it was.
+    fn augment(
+        &self,
+        request: &AugmentationRequest,
+        environment: &AugmentationEnvironment<'_>,
     ) -> Result<SignedDocument, WorkerError>;
 }
 
@@ -107,8 +119,47 @@ pub struct SigningEnvironment<'a> {
     pub signer: &'a dyn Signer,
     /// The time.
     pub clock: &'a dyn Clock,
+    /// Where timestamps come from; `None` where there is no network, as on the command line.
+    pub timestamps: Option<&'a dyn TimestampSource>,
+    /// Where revocation information comes from; `None` likewise.
+    pub revocation: Option<&'a dyn RevocationSource>,
     /// When the caller stops waiting.
     pub deadline: Instant,
+    /// The level to reach: the worker's own, or a lower one where a test makes do without network.
+    pub level: SignatureLevel,
+}
+
+impl<'a> SigningEnvironment<'a> {
+    /// What of it augmentation needs: everything but the key.
+    #[must_use]
+    pub const fn augmentation(&self) -> AugmentationEnvironment<'a> {
+        let Self { clock, timestamps, revocation, deadline, level, .. } = *self;
+        AugmentationEnvironment { clock, timestamps, revocation, deadline, level }
+    }
+}
+
+/// A signature to be brought to a higher level.
+#[derive(Clone, Debug)]
+pub struct AugmentationRequest {
+    /// The signature, with the document in it or not.
+    pub signature: Bytes,
+    /// The document of a detached signature.
+    pub document: Option<DocumentContent>,
+}
+
+/// What is lent to a worker that augments a signature.
+#[derive(Clone, Copy)]
+pub struct AugmentationEnvironment<'a> {
+    /// The time.
+    pub clock: &'a dyn Clock,
+    /// Where timestamps come from.
+    pub timestamps: Option<&'a dyn TimestampSource>,
+    /// Where revocation information comes from.
+    pub revocation: Option<&'a dyn RevocationSource>,
+    /// When the caller stops waiting.
+    pub deadline: Instant,
+    /// The level to reach.
+    pub level: SignatureLevel,
 }
 
 /// The result (SDO in EN 319 102-1).
@@ -120,6 +171,8 @@ pub struct SignedDocument {
     pub media_type: String,
     /// The level reached; `None` for plain signatures, which have none.
     pub level: Option<SignatureLevel>,
+    /// Why the level is lower than the worker's; `None` when it is not.
+    pub degraded: Option<String>,
 }
 
 impl SignedDocument {

@@ -27,4 +27,13 @@ pub trait Signer: Send + Sync {
     fn overdue(&self) -> Option<Duration> {
         None
     }
+
+    /// Waits until the outcome of every signature so far is on record, where a record is kept. What rests on a signature and
+    /// leaves the service, such as a timestamp over it, comes after. Blocks.
+    ///
+    /// # Errors
+    /// [`SignerError::NotRecorded`]: the signature must not leave the service.
+    fn settle(&self) -> Result<(), SignerError> {
+        Ok(())
+    }
 }

@@ -1,7 +1,7 @@
 //! The port to a device that holds keys.
 
 use secrecy::SecretString;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::algorithm::SignatureAlgorithm;
 use crate::credential::KeyLocation;
@@ -70,7 +70,7 @@ pub trait CryptoToken: Send + Sync {
 }
 
 /// Whether a token can be used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum TokenState {
     /// Logged in; sessions can be had. A token without keys is healthy.
@@ -100,7 +100,7 @@ impl TokenState {
 }
 
 /// What is known of a token.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TokenStatus {
     /// Name in `sigillo.toml`.

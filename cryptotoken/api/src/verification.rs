@@ -1,5 +1,7 @@
 //! Verification in software, with the certificate's public key and never with the token that signed.
 
+mod identified;
+
 use openssl::pkey::{PKeyRef, Public};
 use openssl::pkey_ctx::PkeyCtx;
 use openssl::rsa::Padding;
@@ -9,6 +11,8 @@ use crate::algorithm::{SignatureAlgorithm, SignatureScheme, UnsuitableAlgorithm}
 use crate::key::{PublicKey, VerificationKey};
 use crate::signature_value::SignatureValue;
 use crate::to_be_signed::ToBeSigned;
+
+pub use identified::{IdentifiedError, verify_identified};
 
 /// Why a signature was not accepted.
 #[derive(Debug, thiserror::Error)]

@@ -14,6 +14,7 @@ use cryptotoken_api::{KeyId, TokenState};
 use secrecy::SecretString;
 
 use crate::config::{PinSource, SlotSelector, TokenConfig};
+use crate::held_pin::HeldPin;
 use crate::identity::DeviceIdentity;
 use crate::login::{LoginMemory, LoginOutcome};
 use crate::pkcs11::describe;
@@ -92,6 +93,8 @@ pub(crate) struct Connector {
     unclear_logins: AtomicU32,
     /// Calls that do not come back, of all connections.
     hung: Arc<AtomicUsize>,
+    /// The PIN that an operator typed and the device took, for the login after an outage.
+    typed: Mutex<Option<HeldPin>>,
 }
 
 impl Connector {
@@ -104,7 +107,17 @@ impl Connector {
             unremembered: Mutex::new(None),
             unclear_logins: AtomicU32::new(0),
             hung: Arc::default(),
+            typed: Mutex::new(None),
         }
+    }
+
+    /// Forgets the PIN that was typed.
+    pub(crate) fn forget_typed(&self) {
+        *self.typed() = None;
+    }
+
+    fn typed(&self) -> MutexGuard<'_, Option<HeldPin>> {
+        self.typed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Finds the slot and logs in, at most once for each start of the library. `facts` is filled as far as one gets.
@@ -248,10 +261,10 @@ impl Connector {
         let (serial, source_name) = self.rejection_key(facts);
         let pin = match (source, manual) {
             (PinSource::Manual, Some(pin)) => pin.clone(),
-            (PinSource::Manual, None) => {
+            (PinSource::Manual, None) => self.typed().as_ref().map(HeldPin::copy).ok_or_else(|| {
                 let reason = format!("waits for its PIN; run: sigillo token unlock {}", self.config.name);
-                return Err(NotReady::new(TokenState::Locked, reason));
-            }
+                NotReady::new(TokenState::Locked, reason)
+            })?,
             _ => {
                 self.refuse_rejected(&serial, &source_name)?;
                 let read = source.read().map_err(|error| NotReady::unavailable(with_cause(&error)))?;
@@ -269,6 +282,9 @@ impl Connector {
             Ok(()) => {
                 self.unclear_logins.store(0, Ordering::Relaxed);
                 record(LoginOutcome::LoggedIn);
+                if *source == PinSource::Manual {
+                    *self.typed() = HeldPin::new(&pin);
+                }
                 Ok(())
             }
             Err(Error::Pkcs11(RvError::UserAlreadyLoggedIn, _)) if self.profile.login.already_logged_in_ok => Ok(()),
@@ -283,8 +299,10 @@ impl Connector {
                     || (is_unclear(&error) && self.unclear_logins.fetch_add(1, Ordering::Relaxed) > 0) =>
             {
                 record(LoginOutcome::Rejected);
-                // A person types the next PIN; nothing here would repeat this one.
-                if *source != PinSource::Manual {
+                // A person types the next PIN; nothing here repeats this one.
+                if *source == PinSource::Manual {
+                    self.forget_typed();
+                } else {
                     *self.unremembered() = Some((serial.clone(), source_name));
                     self.remember();
                 }

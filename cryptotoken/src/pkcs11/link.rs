@@ -110,6 +110,7 @@ impl Link {
         let mut inner = self.lock();
         inner.locked = true;
         inner.down = NotReady::new(TokenState::Locked, reason);
+        self.connector.forget_typed();
         let connection = inner.up.take();
         // A device that does not answer must not keep anybody from asking for the status.
         drop(inner);

@@ -17,7 +17,9 @@ use cryptotoken::lifecycle::{generate, self_test};
 use cryptotoken_api::verification::verify;
 use cryptotoken_api::{CryptoToken, DataToBeSigned, KeySpec, Signer, SignerError, ToBeSigned, TokenState};
 
-use crate::bench::{Bench, default_signer, run, softhsm, softhsm_test, soon, spy};
+use secrecy::SecretString;
+
+use crate::bench::{Bench, USER_PIN, default_signer, run, softhsm, softhsm_test, soon, spy};
 
 /// "The HSM": p11-kit's server and the process it starts for each client, all of one process group.
 struct Device<'a> {
@@ -281,3 +283,50 @@ fn hang(bench: &Bench, device: &mut Device<'_>, calls: usize, end: fn(&mut Devic
     let status = token.status();
     assert_eq!((status.state, status.hung_calls), (TokenState::Ready, 0), "{}", status.reason);
 }
+
+fn locked_memory() -> usize {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmLck:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse().unwrap()
+}
+
+softhsm_test!(a_pin_that_was_typed_serves_again_when_the_device_returns_and_lies_in_locked_memory, |bench| {
+    let mut device = Device::prepare(bench);
+    let token = remote_token(bench, "pin = { unlock = \"manual\" }");
+    assert_eq!((token.status().state, locked_memory()), (TokenState::Locked, 0));
+    token.unlock(&SecretString::from(USER_PIN)).unwrap();
+    assert_eq!(locked_memory(), 4, "one page");
+    for logins in 2..5 {
+        device.restart();
+        heals(&token);
+        assert_eq!((bench.calls("C_Login"), locked_memory()), (logins, 4));
+    }
+    // An operator's lock ends that.
+    token.lock();
+    assert_eq!(locked_memory(), 0);
+    device.restart();
+    token.reconnect().unwrap_err();
+    assert_eq!(token.status().state, TokenState::Locked);
+    assert_eq!(bench.calls("C_Login"), 4);
+});
+
+softhsm_test!(a_pin_that_was_typed_and_is_no_longer_right_is_tried_once_and_forgotten, |bench| {
+    let mut device = Device::prepare(bench);
+    let token = remote_token(bench, "pin = { unlock = \"manual\" }");
+    token.unlock(&SecretString::from(USER_PIN)).unwrap();
+    bench.pkcs11_tool(&["--change-pin", "--new-pin", "846251"]);
+    device.restart();
+    let until = Instant::now() + Duration::from_secs(3);
+    while token.status().state != TokenState::PinRejected {
+        assert!(Instant::now() < until, "{:?}", token.status());
+        token.keys().unwrap_err();
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    assert_eq!((bench.calls("C_Login"), locked_memory()), (2, 0));
+    for _ in 0..5 {
+        token.reconnect().unwrap_err();
+    }
+    assert_eq!(bench.calls("C_Login"), 2);
+    token.unlock(&SecretString::from("846251")).unwrap();
+    assert_eq!(locked_memory(), 4);
+});

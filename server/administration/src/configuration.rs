@@ -3,16 +3,18 @@
 //! One file serves the server and the command line, so it is read in one place. Unknown keys are refused with the line
 //! and the nearest known key. Secrets are named here, never written here.
 
+mod fetch;
 mod quantity;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use cryptotoken::TokenConfig;
 use cryptotoken::profile::environment_conflict;
+use cryptotoken::{PinSource, TokenConfig};
 use serde::Deserialize;
 use serde::de::IntoDeserializer;
 
+pub use fetch::{AccountConfig, FetchConfig};
 pub use quantity::{ByteSize, Timeout};
 
 /// Why the configuration is not accepted. The operator must correct the file or the environment.
@@ -70,6 +72,9 @@ pub struct Configuration {
     /// `[database]`.
     #[serde(default)]
     pub database: DatabaseConfig,
+    /// `[fetch]`.
+    #[serde(default)]
+    pub fetch: FetchConfig,
     /// `[[token]]`, one each.
     #[serde(default, rename = "token")]
     pub tokens: Vec<TokenConfig>,
@@ -91,6 +96,9 @@ pub struct ServerConfig {
     pub max_pending_bytes: ByteSize,
     /// How long a request may take in all, from its first byte to its answer. Default 60 s.
     pub request_timeout: Timeout,
+    /// The Unix socket over which `sigillo token unlock` hands a typed PIN to the server, used where a token has `unlock = "manual"`.
+    /// Default `sigillo.sock` beside the configuration.
+    pub control: PathBuf,
     /// How many requests sign at the same time; more wait. Default: four for each processor.
     pub concurrency: Option<usize>,
     /// How many requests may wait for that; more get `overloaded`. Default 256.
@@ -108,6 +116,7 @@ impl Default for ServerConfig {
             max_document_bytes: ByteSize(100 << 20),
             max_pending_bytes: ByteSize(1 << 30),
             request_timeout: Timeout(std::time::Duration::from_secs(60)),
+            control: PathBuf::from("sigillo.sock"),
             concurrency: None,
             queue: 256,
             allow_plaintext: false,
@@ -159,6 +168,13 @@ impl Configuration {
         Self::parse(&text, &path, overrides)
     }
 
+    /// Where the control socket is; `None` where no token waits for a PIN that is typed.
+    #[must_use]
+    pub fn control(&self) -> Option<PathBuf> {
+        let manual = self.tokens.iter().any(|token| token.pin == PinSource::Manual);
+        manual.then(|| self.base_dir.join(&self.server.control))
+    }
+
     fn parse(
         text: &str,
         path: &Path,
@@ -185,6 +201,10 @@ impl Configuration {
         let absolute = std::path::absolute(path)
             .map_err(|source| ConfigurationError::Unreadable { path: path.to_owned(), source })?;
         configuration.base_dir = absolute.parent().unwrap_or(Path::new("/")).to_owned();
+        configuration
+            .fetch
+            .resolve(&configuration.base_dir)
+            .map_err(|message| ConfigurationError::Contradiction { path: path.to_owned(), message })?;
         configuration.check(path)?;
         Ok(configuration)
     }

@@ -2,6 +2,7 @@
 
 use cryptotoken_api::{Certificate, CredentialState, KeyLocation, KeySpec, Purpose};
 use serde::Serialize;
+use serde_json::json;
 use store::{CredentialRecord, KeyBackup, KeyEvidence};
 use time::OffsetDateTime;
 
@@ -153,6 +154,17 @@ pub fn follow_time(node: &Node) -> Result<(), AdministrationError> {
             tracing::info!(credential.name = record.name, "credential \"{}\" is {due} now", record.name);
         }
     }
+    Ok(())
+}
+
+/// Takes a credential out of use whose certificate was revoked by its issuer. Only a new certificate brings it back.
+///
+/// # Errors
+/// [`AdministrationError::Store`]; also when the credential was not active any more.
+pub fn revoked(node: &Node, name: &str, revoked_at: OffsetDateTime) -> Result<(), AdministrationError> {
+    let act = Actor::service().act("credential revoked", name).with(json!({ "revokedAt": revoked_at.to_string() }));
+    node.wait(node.store().set_credential_state(name, CredentialState::Active, CredentialState::Revoked, act))?;
+    tracing::error!(credential.name = name, "the certificate of credential \"{name}\" was revoked on {revoked_at}");
     Ok(())
 }
 

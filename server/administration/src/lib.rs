@@ -10,6 +10,7 @@ pub mod backup;
 pub mod certificate;
 pub mod client;
 pub mod configuration;
+pub mod control;
 pub mod credential;
 pub mod error;
 pub mod grant;

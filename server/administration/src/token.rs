@@ -1,8 +1,8 @@
 //! Tokens: what `sigillo token` does.
 
-use cryptotoken::TokenConfig;
 use cryptotoken::conformance;
 pub use cryptotoken::conformance::{CheckItem, Verdict};
+use cryptotoken::{PinSource, TokenConfig};
 use cryptotoken_api::{CryptoToken, TokenError, TokenState, TokenStatus};
 use secrecy::SecretString;
 use serde::Serialize;
@@ -140,10 +140,15 @@ pub fn unlock(
     pin: Option<&SecretString>,
 ) -> Result<TokenStatus, AdministrationError> {
     let token = node.token(name)?;
-    let tried = node.forgiving(name, || match pin {
-        Some(pin) => token.unlock(pin),
-        None => token.reconnect(),
-    });
+    if let Some(pin) = pin {
+        // The lock goes first: whoever follows it would make the token forget the PIN that is about to be typed.
+        if token.config().pin == PinSource::Manual {
+            node.wait(node.store().unlock_token(name, None, actor.act("token unlock", name)))?;
+        }
+        token.unlock(pin)?;
+        return Ok(token.status());
+    }
+    let tried = node.forgiving(name, || token.reconnect());
     // Forgotten only afterwards, and not when it was rejected again: else every other process would try it too.
     let (serial, _) = token.rejection_key();
     let forget = (!matches!(tried, Err(TokenError::PinRejected { .. }))).then_some(serial.as_str());
@@ -166,7 +171,7 @@ pub fn pin_name(node: &Node, name: &str) -> Result<String, AdministrationError> 
 /// As [`show`].
 pub fn needs_pin(node: &Node, name: &str) -> Result<bool, AdministrationError> {
     let token = node.token(name)?;
-    Ok(token.config().pin == cryptotoken::PinSource::Manual && token.status().state != TokenState::Ready)
+    Ok(token.config().pin == PinSource::Manual && token.status().state != TokenState::Ready)
 }
 
 fn misconfigured(config: &TokenConfig, error: &AdministrationError) -> TokenStatus {

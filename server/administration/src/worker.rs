@@ -7,8 +7,8 @@ use store::{CredentialRecord, DEFAULT_OWNER, KeyUse, NewWorker, SigningContext, 
 use time::OffsetDateTime;
 use uuid::Uuid;
 use workers::{
-    DocumentContent, SignerDocument, SigningEnvironment, SigningParameters, SigningRequest, SystemClock, WorkerConfig,
-    WorkerKind,
+    DocumentContent, SignatureLevel, SignerDocument, SigningEnvironment, SigningParameters, SigningRequest,
+    SystemClock, WorkerConfig, WorkerKind,
 };
 
 use crate::{Actor, AdministrationError, Items, Node, qualified};
@@ -132,8 +132,16 @@ pub fn test(node: &Node, actor: &Actor, name: &str) -> Result<WorkerView, Admini
         document: SignerDocument { content, media_type: None },
         parameters: SigningParameters::default(),
     };
-    let environment =
-        SigningEnvironment { credential: &credential, signer: &signer, clock: &SystemClock, deadline: node.deadline() };
+    let environment = SigningEnvironment {
+        credential: &credential,
+        signer: &signer,
+        clock: &SystemClock,
+        timestamps: None,
+        revocation: None,
+        deadline: node.deadline(),
+        // The key and the format are tested, without network.
+        level: SignatureLevel::BaselineB,
+    };
     let signed = workers::kind::build(config).process(&request, &environment);
     signer.settle()?;
     signed?;

@@ -27,6 +27,11 @@ impl Signer for Scripted {
         let answer = if answers.len() > 1 { answers.remove(0) } else { answers[0] };
         answer(&self.token)
     }
+
+    fn settle(&self) -> Result<(), SignerError> {
+        self.asked.lock().unwrap().push(self.token.to_uppercase());
+        Ok(())
+    }
 }
 
 fn algorithm() -> SignatureAlgorithm {
@@ -187,6 +192,15 @@ fn requests_take_turns_and_a_replica_that_fails_again_and_again_is_left_alone() 
     sign(&bench.signer(&[&[signs], &[signs]]), TIME).unwrap();
     sign(&bench.signer(&[&[signs], &[signs]]), TIME).unwrap();
     assert!(bench.asked().contains('a'), "its signature closed the breaker");
+}
+
+#[test]
+fn every_replica_is_waited_for_before_something_rests_on_the_signature() {
+    let bench = Bench::new();
+    let signer = bench.signer(&[&[fails], &[signs]]);
+    sign(&signer, TIME).unwrap();
+    signer.settle().unwrap();
+    assert_eq!(bench.asked(), "abAB");
 }
 
 #[test]

@@ -62,6 +62,7 @@ pub struct AuditedSigner {
     context: SigningContext,
     retries: bool,
     outcomes: Mutex<Vec<Receipt>>,
+    asked: AtomicBool,
     may_have_signed: AtomicBool,
 }
 
@@ -73,6 +74,7 @@ impl AuditedSigner {
             context,
             retries: true,
             outcomes: Mutex::new(Vec::new()),
+            asked: AtomicBool::new(false),
             may_have_signed: AtomicBool::new(false),
         }
     }
@@ -86,6 +88,11 @@ impl AuditedSigner {
     /// Receipts of the outcomes so far that nobody has waited for.
     pub fn take_outcomes(&self) -> Vec<Receipt> {
         std::mem::take(&mut self.outcomes.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Whether there was an attempt at the key, whatever came of it.
+    pub fn was_asked(&self) -> bool {
+        self.asked.load(Ordering::Acquire)
     }
 
     /// Whether the outcome of an attempt is a signature, or unknown.
@@ -173,6 +180,10 @@ impl Signer for AuditedSigner {
     fn overdue(&self) -> Option<Duration> {
         self.inner.overdue()
     }
+
+    fn settle(&self) -> Result<(), SignerError> {
+        Self::settle(self).map_err(|error| SignerError::NotRecorded(Box::new(error)))
+    }
 }
 
 impl AuditedSigner {
@@ -207,6 +218,7 @@ impl Drop for OpenIntent<'_> {
             request_id: self.signer.context.request_id,
             reason: "the signer broke off".to_owned(),
         });
+        self.signer.asked.store(true, Ordering::Release);
         if !matches!(outcome, AuditEvent::SigningFailed { .. }) {
             self.signer.may_have_signed.store(true, Ordering::Release);
         }

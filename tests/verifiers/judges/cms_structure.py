@@ -11,7 +11,12 @@ def signed_data(der: bytes):
             return None
         parsed = content_info["content"]
         # asn1crypto parses as late as it can; this forces it, so that broken bytes are found here.
-        parsed.native
+        for name in ("version", "digest_algorithms", "encap_content_info", "certificates"):
+            parsed[name].native
+        for signer in parsed["signer_infos"]:
+            # Not the unsigned attributes: of those it does not know, it cannot make native values.
+            for name in ("version", "sid", "digest_algorithm", "signed_attrs", "signature_algorithm", "signature"):
+                signer[name].native
         return parsed
     except (ValueError, TypeError, KeyError, AttributeError):
         return None

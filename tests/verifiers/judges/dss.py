@@ -15,6 +15,7 @@ def judge(question) -> Answer:
     options = [("--format", question.format), ("--policy", question.policy)]
     options += [("--root", root) for root in question.roots]
     options += [("--cert", certificate) for certificate in question.certificates]
+    options += [("--crl", crl) for crl in question.crls]
     options += [("--detached", question.detached), ("--content", question.content), ("--expect", question.expect)]
     words = [word for name, value in options if value is not None for word in (name, value)]
     checker = _checker()

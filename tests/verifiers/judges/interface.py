@@ -49,6 +49,7 @@ class Question:
     format: str
     roots: tuple
     certificates: tuple
+    crls: tuple
     detached: str | None
     content: str | None
     expect: str | None
@@ -61,7 +62,7 @@ class Question:
 
     def paths(self):
         single = (self.detached, self.content, self.leaf, self.file)
-        return [*self.roots, *self.certificates, *(path for path in single if path)]
+        return [*self.roots, *self.certificates, *self.crls, *(path for path in single if path)]
 
 
 def parse(tool, arguments):
@@ -107,6 +108,7 @@ def _questions(tool, arguments):
             format=options.format,
             roots=tuple(options.root),
             certificates=tuple(options.cert),
+            crls=tuple(options.crl),
             detached=options.detached,
             content=options.content,
             expect=options.expect,
@@ -126,6 +128,7 @@ def _parser(tool):
     parser.add_argument("--format", choices=FORMATS, required=True)
     parser.add_argument("--root", action="append", default=[], metavar="PEM", help="trusted; may be repeated")
     parser.add_argument("--cert", action="append", default=[], metavar="PEM", help="not trusted, may help to build a chain")
+    parser.add_argument("--crl", action="append", default=[], metavar="CRL", help="only dss asks for revocation; may be repeated")
     parser.add_argument("--detached", metavar="DATA", help="what a detached or plain signature covers")
     parser.add_argument("--content", metavar="DATA", help="what an encapsulated signature must contain")
     parser.add_argument("--expect", metavar="LEVEL", help="such as CAdES-BASELINE-B; only dss can name it")

@@ -1,23 +1,41 @@
-//! Put the signature value into the CMS.
+//! Put the signature value, and the timestamp over it, into the CMS.
+
+use std::borrow::Cow;
 
 use cryptotoken_api::{SignatureValue, ToBeSigned};
 
+use super::augment::{SIGNATURE_TIMESTAMP, attribute};
 use super::prepare::PreparedCades;
-use super::signed_data::signed_data;
+use super::signed_data::{signature_octets, signed_data};
 use crate::create::Prepared;
 use crate::error::Discrepancy;
 use crate::level::SignatureLevel;
+use crate::timestamp::TimestampToken;
 use crate::worker::SignedDocument;
+
+// RFC 8551, section 3.2: the media types of encapsulated and of detached CMS.
+pub(super) const ENCAPSULATED: &str = "application/pkcs7-mime";
+pub(super) const DETACHED: &str = "application/pkcs7-signature";
 
 impl Prepared for PreparedCades {
     fn to_be_signed(&self) -> ToBeSigned<'_> {
         ToBeSigned::Data(&self.data_to_be_signed)
     }
 
-    fn assemble(self, value: &SignatureValue) -> Result<SignedDocument, Discrepancy> {
-        // RFC 8551, section 3.2: the media types of encapsulated and of detached CMS.
-        let media_type = if self.content.is_some() { "application/pkcs7-mime" } else { "application/pkcs7-signature" };
-        let segments = signed_data(self.content, &self.chain, self.algorithm, self.signed_attributes, value)?;
-        Ok(SignedDocument { segments, media_type: media_type.into(), level: Some(SignatureLevel::BaselineB) })
+    fn timestamp_input<'a>(&self, value: &'a SignatureValue) -> Result<Cow<'a, [u8]>, Discrepancy> {
+        Ok(signature_octets(self.algorithm, value)?)
+    }
+
+    fn assemble(
+        self,
+        value: &SignatureValue,
+        timestamp: Option<&TimestampToken>,
+    ) -> Result<SignedDocument, Discrepancy> {
+        let media_type = if self.content.is_some() { ENCAPSULATED } else { DETACHED };
+        let unsigned: Vec<_> = timestamp.map(|token| attribute(SIGNATURE_TIMESTAMP, &token.der)).into_iter().collect();
+        let segments =
+            signed_data(self.content, &self.chain, self.algorithm, &self.signed_attributes, value, &unsigned)?;
+        let level = if timestamp.is_some() { SignatureLevel::BaselineT } else { SignatureLevel::BaselineB };
+        Ok(SignedDocument { segments, media_type: media_type.into(), level: Some(level), degraded: None })
     }
 }

@@ -1,9 +1,15 @@
 //! Verify a CMS signature as it will be sent (promise 3).
 
+use bytes::Bytes;
+
+use super::archive::ARCHIVE_TIMESTAMP_V3;
+use super::augment::{AugmentableCms, SIGNATURE_TIMESTAMP};
+use super::received::ReceivedSignedData;
 use super::verify::verify_signed_data;
 use crate::create::SignatureContext;
 use crate::error::Discrepancy;
-use crate::level::SignaturePackaging;
+use crate::level::{SignatureLevel, SignaturePackaging};
+use crate::tlv::Malformed;
 use crate::worker::{DocumentContent, SignedDocument, SignerDocument};
 
 pub(super) fn check(
@@ -15,7 +21,7 @@ pub(super) fn check(
     let octets = signed.contiguous();
     let algorithm = context.algorithm.digest();
     let signing_time = Some(context.signing_time);
-    verify_signed_data(&octets, context, signing_time, |encapsulated| {
+    let cms = verify_signed_data(&octets, context, signing_time, |encapsulated| {
         match (packaging, encapsulated, &document.content) {
             (SignaturePackaging::Encapsulated, Some(content), DocumentContent::Memory(original)) => {
                 // Not only intact, but the document that was sent.
@@ -25,5 +31,22 @@ pub(super) fn check(
             (SignaturePackaging::Detached, None, DocumentContent::Digest(digest)) => Some(digest.digest().to_vec()),
             _ => None,
         }
-    })
+    })?;
+    let level = signed.level.unwrap_or_default();
+    let made_of = parts(&cms).map_err(|malformed| Discrepancy::Unreadable(malformed.to_string()))?;
+    if made_of != (level >= SignatureLevel::BaselineT, level == SignatureLevel::BaselineLta) {
+        return Err(Discrepancy::Unreadable(format!("the timestamps are not those of level {level}")));
+    }
+    if level > SignatureLevel::BaselineB {
+        // Every timestamp over what it should be over.
+        let again = AugmentableCms::read(Bytes::copy_from_slice(&octets), Some(&document.content));
+        again.map_err(Discrepancy::Augmentation)?;
+    }
+    Ok(())
+}
+
+/// Whether there is a signature timestamp, and whether there is an archive timestamp.
+fn parts(cms: &ReceivedSignedData<'_>) -> Result<(bool, bool), Malformed> {
+    let [signer] = cms.signers.as_slice() else { return Err(Malformed("the CMS has not exactly one signer")) };
+    Ok((!signer.unsigned(SIGNATURE_TIMESTAMP)?.is_empty(), !signer.unsigned(ARCHIVE_TIMESTAMP_V3)?.is_empty()))
 }

@@ -7,6 +7,8 @@ use der::Encode;
 
 use super::CadesConfig;
 use super::attributes::signed_attributes;
+use super::augment::AugmentableCms;
+use crate::augmentation::{Augmentable, AugmentationFault};
 use crate::create::{SignatureContext, SignatureFormat};
 use crate::error::{Discrepancy, WorkerError};
 use crate::level::SignaturePackaging;
@@ -61,5 +63,13 @@ impl SignatureFormat for CadesConfig {
         context: &SignatureContext<'_>,
     ) -> Result<(), Discrepancy> {
         super::check::check(self.packaging, signed, document, context)
+    }
+
+    fn augmentable(
+        &self,
+        signature: Bytes,
+        document: Option<&DocumentContent>,
+    ) -> Result<Box<dyn Augmentable>, AugmentationFault> {
+        Ok(Box::new(AugmentableCms::read(signature, document)?))
     }
 }

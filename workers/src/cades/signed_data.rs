@@ -2,17 +2,21 @@
 //!
 //! Certificates go in as issued: a structure that decodes and encodes them again may change them.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
-use cms::signed_data::{SignedAttributes, SignerIdentifier, SignerInfo};
+use cms::signed_data::SignedAttributes;
 use const_oid::db::rfc5911::{ID_DATA, ID_SIGNED_DATA};
-use cryptotoken_api::{CertificateChain, SignatureAlgorithm, SignatureScheme, SignatureValue};
+use cryptotoken_api::signature_value::MalformedSignature;
+use cryptotoken_api::{Certificate, CertificateChain, SignatureAlgorithm, SignatureScheme, SignatureValue};
 use der::Encode;
-use der::asn1::OctetString;
 
 use super::attributes::issuer_and_serial_number;
 use crate::error::Discrepancy;
+use crate::tlv::{CONTEXT_0, CONTEXT_1, INTEGER, OCTET_STRING, SEQUENCE, SET, header, tlv};
 
-/// The CMS of one signer. `content` is encapsulated when given, else the signature is detached.
+/// The CMS of one signer. `content` is encapsulated when given, else the signature is detached; `unsigned` are unsigned
+/// attributes, DER.
 ///
 /// # Errors
 /// [`Discrepancy`] when the value cannot be encoded; the signature has been made by then.
@@ -20,41 +24,67 @@ pub(crate) fn signed_data(
     content: Option<Bytes>,
     chain: &CertificateChain,
     algorithm: SignatureAlgorithm,
-    signed_attributes: SignedAttributes,
+    signed_attributes: &SignedAttributes,
     value: &SignatureValue,
+    unsigned: &[Vec<u8>],
 ) -> Result<Vec<Bytes>, Discrepancy> {
-    let octets = match algorithm.scheme() {
-        SignatureScheme::Ecdsa => value.to_ecdsa_der()?,
-        _ => value.as_bytes().to_vec(),
-    };
-    encode(content, chain, algorithm, signed_attributes, octets)
+    let octets = signature_octets(algorithm, value)?;
+    encode(content, chain, algorithm, signed_attributes, &octets, unsigned)
         .map_err(|error| Discrepancy::Unreadable(error.to_string()))
+}
+
+/// The value as CMS has it: ECDSA in DER (RFC 5753, section 7.2).
+pub(crate) fn signature_octets(
+    algorithm: SignatureAlgorithm,
+    value: &SignatureValue,
+) -> Result<Cow<'_, [u8]>, MalformedSignature> {
+    match algorithm.scheme() {
+        SignatureScheme::Ecdsa => Ok(Cow::Owned(value.to_ecdsa_der()?)),
+        _ => Ok(Cow::Borrowed(value.as_bytes())),
+    }
+}
+
+/// One `SignerInfo` (RFC 5652, section 5.3).
+pub(crate) fn signer_info(
+    signer: &Certificate,
+    algorithm: SignatureAlgorithm,
+    signed_attributes: &SignedAttributes,
+    signature: &[u8],
+    unsigned: &[Vec<u8>],
+) -> der::Result<Vec<u8>> {
+    // RFC 5652, section 5.3: version 1, because the signer is named by issuer and serial number.
+    let mut parts = vec![vec![INTEGER, 0x01, 0x01], issuer_and_serial_number(signer).to_der()?];
+    parts.push(algorithm.digest().identifier().to_der()?);
+    // The same contents as the SET OF that is signed, under the tag [0].
+    let attributes = signed_attributes.to_der()?;
+    parts.push([&[CONTEXT_0], attributes.get(1..).unwrap_or_default()].concat());
+    parts.push(algorithm.identifier()?.to_der()?);
+    parts.push(tlv(OCTET_STRING, &[signature]));
+    if !unsigned.is_empty() {
+        let mut unsigned = unsigned.to_vec();
+        unsigned.sort_unstable();
+        parts.push(tlv(CONTEXT_1, &unsigned));
+    }
+    Ok(tlv(SEQUENCE, &parts))
 }
 
 fn encode(
     content: Option<Bytes>,
     chain: &CertificateChain,
     algorithm: SignatureAlgorithm,
-    signed_attributes: SignedAttributes,
-    signature: Vec<u8>,
+    signed_attributes: &SignedAttributes,
+    signature: &[u8],
+    unsigned: &[Vec<u8>],
 ) -> der::Result<Vec<Bytes>> {
-    let signer_info = SignerInfo {
-        version: cms::content_info::CmsVersion::V1,
-        sid: SignerIdentifier::IssuerAndSerialNumber(issuer_and_serial_number(chain.leaf())),
-        digest_alg: algorithm.digest().identifier(),
-        signed_attrs: Some(signed_attributes),
-        signature_algorithm: algorithm.identifier()?,
-        signature: OctetString::new(signature)?,
-        unsigned_attrs: None,
-    };
+    let signer_info = signer_info(chain.leaf(), algorithm, signed_attributes, signature, unsigned)?;
     // DER sorts the members of a SET by their encodings.
     let mut certificates: Vec<&[u8]> = chain.without_root().map(cryptotoken_api::Certificate::der).collect();
     certificates.sort_unstable();
 
     let version = [0x02, 0x01, 0x01];
-    let digest_algorithms = tlv(SET, &[&algorithm.digest().identifier().to_der()?]);
+    let digest_algorithms = tlv(SET, &[algorithm.digest().identifier().to_der()?]);
     let content_type = ID_DATA.to_der()?;
-    let trailer = [tlv(CONTEXT_0, &certificates), tlv(SET, &[&signer_info.to_der()?])].concat();
+    let trailer = [tlv(CONTEXT_0, &certificates), tlv(SET, &[signer_info])].concat();
 
     // From the inside out: each header needs the length of what it holds.
     let content_length = content.as_ref().map(Bytes::len);
@@ -80,42 +110,4 @@ fn encode(
         Some(content) => vec![prefix.into(), content, trailer.into()],
         None => vec![[prefix, trailer].concat().into()],
     })
-}
-
-const OCTET_STRING: u8 = 0x04;
-const SEQUENCE: u8 = 0x30;
-const SET: u8 = 0x31;
-const CONTEXT_0: u8 = 0xa0;
-
-// X.690, section 8.1.3: the shortest definite form.
-fn header(tag: u8, length: usize) -> Vec<u8> {
-    let octets = length.to_be_bytes();
-    let significant: Vec<u8> = octets.into_iter().skip_while(|octet| *octet == 0).collect();
-    let mut header = vec![tag];
-    if length >= 0x80 {
-        // At most eight octets of length, so this fits beside the high bit.
-        header.push(0x80 | u8::try_from(significant.len()).unwrap_or(8));
-        header.extend(significant);
-    } else {
-        header.extend(significant.last().copied().or(Some(0)));
-    }
-    header
-}
-
-fn tlv(tag: u8, values: &[&[u8]]) -> Vec<u8> {
-    let value = values.concat();
-    [header(tag, value.len()), value].concat()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::header;
-
-    #[test]
-    fn lengths_take_the_shortest_form() {
-        assert_eq!(header(0x30, 0), [0x30, 0x00]);
-        assert_eq!(header(0x30, 0x7f), [0x30, 0x7f]);
-        assert_eq!(header(0x30, 0x80), [0x30, 0x81, 0x80]);
-        assert_eq!(header(0x30, 0x1_0000), [0x30, 0x83, 0x01, 0x00, 0x00]);
-    }
 }

@@ -7,6 +7,7 @@ use crate::cades::signed_data::signed_data;
 use crate::create::Prepared;
 use crate::error::Discrepancy;
 use crate::level::SignatureLevel;
+use crate::timestamp::TimestampToken;
 use crate::worker::SignedDocument;
 
 impl Prepared for PreparedPades {
@@ -14,8 +15,12 @@ impl Prepared for PreparedPades {
         ToBeSigned::Data(&self.data_to_be_signed)
     }
 
-    fn assemble(mut self, value: &SignatureValue) -> Result<SignedDocument, Discrepancy> {
-        let cms = signed_data(None, &self.chain, self.algorithm, self.signed_attributes, value)?.concat();
+    fn assemble(
+        mut self,
+        value: &SignatureValue,
+        _timestamp: Option<&TimestampToken>,
+    ) -> Result<SignedDocument, Discrepancy> {
+        let cms = signed_data(None, &self.chain, self.algorithm, &self.signed_attributes, value, &[])?.concat();
         let digits = hex::encode(&cms);
         // Between the angle brackets; what is left of the room stays zero.
         let room = self.update.get_mut(self.contents.start + 1..self.contents.end - 1).unwrap_or_default();
@@ -27,6 +32,7 @@ impl Prepared for PreparedPades {
             segments: vec![self.document, self.update.into()],
             media_type: "application/pdf".into(),
             level: Some(SignatureLevel::BaselineB),
+            degraded: None,
         })
     }
 }

@@ -5,6 +5,7 @@ use cryptotoken_api::{DataToBeSigned, DtbsRepresentation, SignatureScheme, Signa
 use crate::create::{Prepared, SignatureContext, SignatureFormat};
 use crate::error::{Discrepancy, WorkerError};
 use crate::plain::{EcdsaEncoding, PlainConfig};
+use crate::timestamp::TimestampToken;
 use crate::worker::{DocumentContent, SignedDocument, SignerDocument, SigningParameters};
 
 /// A plain signature waiting for its value.
@@ -65,8 +66,17 @@ impl Prepared for PreparedPlain {
         }
     }
 
-    fn assemble(self, value: &SignatureValue) -> Result<SignedDocument, Discrepancy> {
+    fn assemble(
+        self,
+        value: &SignatureValue,
+        _timestamp: Option<&TimestampToken>,
+    ) -> Result<SignedDocument, Discrepancy> {
         let octets = if self.der { value.to_ecdsa_der()? } else { value.as_bytes().to_vec() };
-        Ok(SignedDocument { segments: vec![octets.into()], media_type: "application/octet-stream".into(), level: None })
+        Ok(SignedDocument {
+            segments: vec![octets.into()],
+            media_type: "application/octet-stream".into(),
+            level: None,
+            degraded: None,
+        })
     }
 }

@@ -9,6 +9,7 @@ use super::signature::UnsignedSignature;
 use crate::create::Prepared;
 use crate::error::Discrepancy;
 use crate::level::SignatureLevel;
+use crate::timestamp::TimestampToken;
 use crate::worker::SignedDocument;
 
 /// An XML signature waiting for its value.
@@ -24,9 +25,18 @@ impl Prepared for PreparedXades {
         ToBeSigned::Data(&self.data_to_be_signed)
     }
 
-    fn assemble(self, value: &SignatureValue) -> Result<SignedDocument, Discrepancy> {
+    fn assemble(
+        self,
+        value: &SignatureValue,
+        _timestamp: Option<&TimestampToken>,
+    ) -> Result<SignedDocument, Discrepancy> {
         let segments = self.place.insert(&self.signature.with_value(value));
-        Ok(SignedDocument { segments, media_type: self.media_type, level: Some(SignatureLevel::BaselineB) })
+        Ok(SignedDocument {
+            segments,
+            media_type: self.media_type,
+            level: Some(SignatureLevel::BaselineB),
+            degraded: None,
+        })
     }
 }
 

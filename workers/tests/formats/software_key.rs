@@ -99,6 +99,9 @@ impl SoftwareKey {
             credential: &credential,
             signer: &signer,
             clock: &SystemClock,
+            timestamps: None,
+            revocation: None,
+            level: config.level(),
             deadline: Instant::now() + Duration::from_secs(30),
         };
         workers::kind::build(config).process(&request, &environment)

@@ -1,8 +1,10 @@
 //! What the check before release finds in a CMS that is signed correctly, but is not the one that should have been made.
 
+use cms::signed_data::SignedAttributes;
 use const_oid::db::rfc5911::{ID_CONTENT_TYPE, ID_SIGNED_DATA};
 use cryptotoken_api::{DataToBeSigned, ToBeSigned};
-use der::Encode;
+use der::asn1::SetOfVec;
+use der::{Any, Encode};
 use time::{Duration, OffsetDateTime};
 use x509_cert::attr::Attribute;
 
@@ -32,8 +34,9 @@ fn finding(key: &SoftwareKey, attributes: Vec<Attribute>) -> Result<(), Discrepa
     let attributes = SignedAttributes::try_from(attributes).unwrap();
     let data = DataToBeSigned::new(attributes.to_der().unwrap());
     let value = key.sign(ToBeSigned::Data(&data));
-    let cms = signed_data(None, &context.credential.chain, context.algorithm, attributes, &value).unwrap().concat();
-    verify_signed_data(&cms, &context, Some(TIME), |_| Some(context.algorithm.digest().digest(CONTENT)))
+    let cms =
+        signed_data(None, &context.credential.chain, context.algorithm, &attributes, &value, &[]).unwrap().concat();
+    verify_signed_data(&cms, &context, Some(TIME), |_| Some(context.algorithm.digest().digest(CONTENT))).map(|_| ())
 }
 
 #[test]

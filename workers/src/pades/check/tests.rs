@@ -43,7 +43,7 @@ fn finding(change: impl FnOnce(&mut PreparedPades)) -> Result<(), Discrepancy> {
     prepared.signed_attributes = signed_attributes(&digest, leaf, context.algorithm, None).unwrap();
     prepared.data_to_be_signed = DataToBeSigned::new(prepared.signed_attributes.to_der().unwrap());
     let value = key.sign(prepared.to_be_signed());
-    check(&prepared.assemble(&value).unwrap(), &document(), &context)
+    check(&prepared.assemble(&value, None).unwrap(), &document(), &context)
 }
 
 fn replace(update: &mut Vec<u8>, from: &str, to: &str) {

@@ -24,7 +24,7 @@ impl Sealed {
         let document = signer_document(DOCUMENT);
         let prepared = format.prepare(&document, &SigningParameters::default(), &key.context()).unwrap();
         let value = key.sign(prepared.to_be_signed());
-        let signed = prepared.assemble(&value).unwrap();
+        let signed = prepared.assemble(&value, None).unwrap();
         let text = String::from_utf8(signed.contiguous().into_owned()).unwrap();
         Self { key, text }
     }
@@ -36,6 +36,7 @@ impl Sealed {
             segments: vec![self.text.replacen(from, to, 1).into()],
             media_type: "application/xml".into(),
             level: None,
+            degraded: None,
         };
         super::check(&signed, &signer_document(input), &self.key.context())
     }

@@ -21,6 +21,7 @@ import eu.europa.esig.dss.spi.signature.AdvancedSignature;
 import eu.europa.esig.dss.spi.validation.CommonCertificateVerifier;
 import eu.europa.esig.dss.spi.x509.CommonCertificateSource;
 import eu.europa.esig.dss.spi.x509.CommonTrustedCertificateSource;
+import eu.europa.esig.dss.spi.x509.revocation.crl.ExternalResourcesCRLSource;
 import eu.europa.esig.dss.validation.SignedDocumentValidator;
 import eu.europa.esig.dss.validation.reports.Reports;
 
@@ -75,6 +76,10 @@ final class Judge {
         CommonCertificateVerifier verifier = new CommonCertificateVerifier(true);
         verifier.setTrustedCertSources(roots);
         verifier.setAdjunctCertSources(certificates);
+        if (!question.crls().isEmpty()) {
+            verifier.setCrlSource(new ExternalResourcesCRLSource(
+                question.crls().stream().map(FileDocument::new).toArray(DSSDocument[]::new)));
+        }
         return verifier;
     }
 

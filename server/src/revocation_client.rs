@@ -1,0 +1,272 @@
+//! Revocation information and issuers over HTTP: OCSP first, then CRLs, as the certificate says (RFC 5280, sections 4.2.1.13, 4.2.2.1).
+
+mod cache;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use cryptotoken_api::Certificate;
+use time::OffsetDateTime;
+use workers::certificate_extensions::{crl_urls, issuer_urls, ocsp_urls};
+use workers::revocation::ocsp::OcspRequest;
+use workers::revocation::{crl, issuers};
+use workers::{RevocationError, RevocationEvidence, RevocationInfo, RevocationSource};
+
+use crate::fetch::{Fetch, FetchError, Fetcher};
+use cache::Cache;
+
+/// Asks authorities, and remembers what they said for as long as that is current. One for a process; its functions block.
+pub struct RevocationClient {
+    fetcher: Arc<Fetcher>,
+    retry_after: Duration,
+    known: Cache<CertificateId, RevocationInfo>,
+    crls: Cache<String, Bytes>,
+    issuers: Cache<String, Certificate>,
+    failed: Cache<String, FetchError>,
+}
+
+/// A certificate and its issuer, by their fingerprints.
+type CertificateId = (String, String);
+
+/// Octets of an OCSP response at most; those with a chain of certificates have 10,000.
+const OCSP_LIMIT: u64 = 256 << 10;
+/// Octets of an issuer's certificate, or of a bundle of some.
+const ISSUER_LIMIT: u64 = 1 << 20;
+/// Octets of everything that is remembered, for each kind.
+const MEMORY: usize = 128 << 20;
+/// How far the clock of a responder may be behind that of a time-stamping authority until its information counts as too old at once.
+const CLOCK_DIFFERENCE: Duration = Duration::from_secs(5);
+
+impl RevocationClient {
+    /// A client without knowledge. A server that did not answer is not asked again before `retry_after`.
+    #[must_use]
+    pub fn new(fetcher: Arc<Fetcher>, retry_after: Duration) -> Self {
+        Self {
+            fetcher,
+            retry_after,
+            known: Cache::new(MEMORY),
+            crls: Cache::new(MEMORY),
+            issuers: Cache::new(MEMORY),
+            failed: Cache::new(MEMORY),
+        }
+    }
+
+    /// What is known of a certificate's status, asked at most `max_age` ago.
+    ///
+    /// # Errors
+    /// [`RevocationError`].
+    pub fn status(
+        &self,
+        certificate: &Certificate,
+        issuer: &Certificate,
+        max_age: Duration,
+        deadline: Instant,
+    ) -> Result<RevocationInfo, RevocationError> {
+        let id = (certificate.fingerprint(), issuer.fingerprint());
+        let now = OffsetDateTime::now_utc();
+        match self.known.get(&id) {
+            Some((info, since)) if since.elapsed() < max_age && info.next_update.is_none_or(|next| now <= next) => {
+                Ok(info)
+            }
+            _ => self.ask(certificate, issuer, None, Some(max_age), deadline),
+        }
+    }
+
+    fn ask(
+        &self,
+        certificate: &Certificate,
+        issuer: &Certificate,
+        not_before: Option<OffsetDateTime>,
+        max_age: Option<Duration>,
+        deadline: Instant,
+    ) -> Result<RevocationInfo, RevocationError> {
+        let question = Question { client: self, certificate, issuer, not_before, max_age, deadline };
+        let mut failures: Vec<RevocationError> = Vec::new();
+        let ocsp = ocsp_urls(certificate).into_iter().map(|url| (url, true));
+        for (url, is_ocsp) in ocsp.chain(crl_urls(certificate).into_iter().map(|url| (url, false))) {
+            match if is_ocsp { question.ocsp(&url) } else { question.crl(&url) } {
+                Ok(info) => {
+                    let octets = match &info.evidence {
+                        RevocationEvidence::Ocsp(der) => der.len(),
+                        // Held once for all certificates of the list.
+                        RevocationEvidence::Crl(_) => 0,
+                    };
+                    self.known.put((certificate.fingerprint(), issuer.fingerprint()), info.clone(), octets);
+                    return Ok(info);
+                }
+                // Said by who must know: nobody else is asked.
+                Err(unknown @ RevocationError::Unknown { .. }) => return Err(unknown),
+                Err(error) => {
+                    tracing::warn!("{error}");
+                    failures.push(error);
+                }
+            }
+        }
+        // What is wrong counts before what is missing: only the latter lets a level degrade.
+        let wrong = failures.iter().position(|error| !matches!(error, RevocationError::Unavailable { .. }));
+        let subject = certificate.subject();
+        let none = || "it names no place where its status can be learnt over HTTP".to_owned();
+        let first = if failures.is_empty() { None } else { Some(failures.swap_remove(wrong.unwrap_or(0))) };
+        Err(first.unwrap_or_else(|| RevocationError::Unknown { subject, reason: none() }))
+    }
+
+    fn fetch(&self, fetch: &Fetch<'_>) -> Result<Bytes, FetchError> {
+        let url = fetch.url.to_owned();
+        if let Some((error, since)) = self.failed.get(&url)
+            && since.elapsed() < self.retry_after
+        {
+            return Err(error);
+        }
+        let result = self.fetcher.fetch(fetch);
+        match &result {
+            // The caller ran out of time, which says nothing of the server.
+            Err(FetchError::Late) if Instant::now() >= fetch.deadline => {}
+            Err(error) if error.is_outage() => self.failed.put(url, error.clone(), 256),
+            _ => self.failed.forget(&url),
+        }
+        result
+    }
+}
+
+impl RevocationSource for RevocationClient {
+    fn issuer(&self, certificate: &Certificate, deadline: Instant) -> Result<Certificate, RevocationError> {
+        let subject = || format!("{} (its issuer)", certificate.subject());
+        if let Some((issuer, _)) = self.issuers.get(&certificate.fingerprint()) {
+            return Ok(issuer);
+        }
+        let mut failures = Vec::new();
+        for url in issuer_urls(certificate) {
+            let fetch =
+                Fetch { purpose: "issuer", url: &url, body: None, account: None, limit: ISSUER_LIMIT, deadline };
+            match self.fetch(&fetch) {
+                Ok(received) => {
+                    let found = issuers::read(&received).into_iter().find(|issuer| certificate.is_issued_by(issuer));
+                    if let Some(issuer) = found {
+                        self.issuers.put(certificate.fingerprint(), issuer.clone(), issuer.der().len());
+                        return Ok(issuer);
+                    }
+                    let reason = format!("what {url} serves is not its issuer's certificate");
+                    failures.push(RevocationError::Invalid { subject: subject(), reason });
+                }
+                Err(error) => failures.push(not_fetched(subject(), &url, &error)),
+            }
+        }
+        let wrong = failures.iter().position(|error| !matches!(error, RevocationError::Unavailable { .. }));
+        if failures.is_empty() {
+            let reason = "it names no place where its issuer's certificate can be had over HTTP".into();
+            return Err(RevocationError::Unknown { subject: subject(), reason });
+        }
+        Err(failures.swap_remove(wrong.unwrap_or(0)))
+    }
+
+    fn revocation(
+        &self,
+        certificate: &Certificate,
+        issuer: &Certificate,
+        not_before: Option<OffsetDateTime>,
+        deadline: Instant,
+    ) -> Result<RevocationInfo, RevocationError> {
+        let id = (certificate.fingerprint(), issuer.fingerprint());
+        match self.known.get(&id) {
+            Some((info, _)) if info.is_usable(OffsetDateTime::now_utc(), not_before) => Ok(info),
+            _ => self.ask(certificate, issuer, not_before, None, deadline),
+        }
+    }
+}
+
+struct Question<'a> {
+    client: &'a RevocationClient,
+    certificate: &'a Certificate,
+    issuer: &'a Certificate,
+    not_before: Option<OffsetDateTime>,
+    /// How long ago a CRL may have been fetched.
+    max_age: Option<Duration>,
+    deadline: Instant,
+}
+
+impl Question<'_> {
+    /// Asks again when the answer is too old by no more than clocks differ.
+    fn ocsp(&self, url: &str) -> Result<RevocationInfo, RevocationError> {
+        let info = self.ocsp_once(url)?;
+        let late = self
+            .not_before
+            .map(|not_before| not_before - info.this_update)
+            .and_then(|late| Duration::try_from(late).ok());
+        let left = self.deadline.saturating_duration_since(Instant::now());
+        match late {
+            Some(late) if !late.is_zero() && late <= CLOCK_DIFFERENCE && late < left && !self.is_fresh(&info) => {
+                std::thread::sleep(late);
+                self.fresh(self.ocsp_once(url)?, url)
+            }
+            _ => self.fresh(info, url),
+        }
+    }
+
+    fn ocsp_once(&self, url: &str) -> Result<RevocationInfo, RevocationError> {
+        let mut nonce = [0; 16];
+        openssl::rand::rand_bytes(&mut nonce).map_err(|error| self.invalid(error.to_string()))?;
+        let request = OcspRequest::new(self.certificate, self.issuer, Some(&nonce));
+        let request = request.map_err(|error| self.invalid(error.to_string()))?;
+        let body = Some(("application/ocsp-request", request.der()));
+        let received = self.client.fetch(&Fetch {
+            purpose: "ocsp",
+            url,
+            body,
+            account: None,
+            limit: OCSP_LIMIT,
+            deadline: self.deadline,
+        });
+        let received = received.map_err(|error| not_fetched(self.certificate.subject(), url, &error))?;
+        request.verify(received, self.certificate, self.issuer, OffsetDateTime::now_utc())
+    }
+
+    fn crl(&self, url: &str) -> Result<RevocationInfo, RevocationError> {
+        let judge = |crl: &Bytes| crl::verify(crl, self.certificate, self.issuer, OffsetDateTime::now_utc());
+        let key = url.to_owned();
+        if let Some((crl, since)) = self.client.crls.get(&key)
+            && self.max_age.is_none_or(|age| since.elapsed() < age)
+            && let Ok(info) = judge(&crl)
+            && info.next_update.is_some()
+            && self.is_fresh(&info)
+        {
+            return Ok(info);
+        }
+        let limit = self.client.fetcher.max_crl();
+        let fetch = Fetch { purpose: "crl", url, body: None, account: None, limit, deadline: self.deadline };
+        let received = self.client.fetch(&fetch);
+        let received = received.map_err(|error| not_fetched(self.certificate.subject(), url, &error))?;
+        let info = judge(&received)?;
+        if let RevocationEvidence::Crl(der) = &info.evidence {
+            self.client.crls.put(key, der.clone(), der.len());
+        }
+        self.fresh(info, url)
+    }
+
+    fn is_fresh(&self, info: &RevocationInfo) -> bool {
+        self.not_before.is_none_or(|not_before| info.is_made_after(not_before))
+    }
+
+    fn fresh(&self, info: RevocationInfo, url: &str) -> Result<RevocationInfo, RevocationError> {
+        match self.not_before {
+            Some(not_before) if !self.is_fresh(&info) => Err(self.invalid(format!(
+                "that of {url} was made on {} and not after {not_before}, as revocation_freshness of the worker asks for",
+                info.this_update
+            ))),
+            _ => Ok(info),
+        }
+    }
+
+    fn invalid(&self, reason: String) -> RevocationError {
+        RevocationError::Invalid { subject: self.certificate.subject(), reason }
+    }
+}
+
+fn not_fetched(subject: String, url: &str, error: &FetchError) -> RevocationError {
+    let reason = format!("{url}: {error}");
+    if error.is_outage() {
+        RevocationError::Unavailable { subject, reason }
+    } else {
+        RevocationError::Invalid { subject, reason }
+    }
+}

@@ -1,0 +1,90 @@
+//! Timestamps over HTTP (RFC 3161, section 3.4), from the first of several authorities that gives one.
+
+use std::time::Instant;
+
+use const_oid::ObjectIdentifier;
+use cryptotoken_api::{Certificate, DtbsRepresentation};
+use workers::certification_path::CertificationPath;
+use workers::timestamp::TimestampRequest;
+use workers::{RevocationSource, TimestampError, TimestampSource, TimestampToken};
+
+use crate::fetch::{Fetch, FetchError, Fetcher};
+
+/// The authorities of one worker.
+pub struct TimestampClient<'a> {
+    /// Who asks.
+    pub fetcher: &'a Fetcher,
+    /// Whom, in order.
+    pub urls: &'a [String],
+    /// The account of `sigillo.toml` to ask with.
+    pub account: Option<&'a str>,
+    /// The policy asked for.
+    pub policy: Option<ObjectIdentifier>,
+    /// Whom an authority must be certified by; empty: whoever it is.
+    pub trust_anchors: &'a [Certificate],
+    /// Where missing certificates on the way to them come from.
+    pub issuers: &'a dyn RevocationSource,
+}
+
+/// Octets of an answer at most; those with a chain of certificates have 10,000.
+const LIMIT: u64 = 1 << 20;
+
+impl TimestampSource for TimestampClient<'_> {
+    fn timestamp(&self, imprint: &DtbsRepresentation, deadline: Instant) -> Result<TimestampToken, TimestampError> {
+        let mut failures: Vec<TimestampError> = Vec::new();
+        for url in self.urls {
+            match self.ask(url, imprint, deadline) {
+                Ok(token) => return Ok(token),
+                Err(error) => {
+                    tracing::warn!("{error}");
+                    failures.push(error);
+                }
+            }
+        }
+        // What was refused or wrong counts before what is missing: only the latter lets a level degrade.
+        let wrong = failures.iter().position(|error| !matches!(error, TimestampError::Unavailable { .. }));
+        if failures.is_empty() {
+            let reason = "the worker names none".into();
+            return Err(TimestampError::Unavailable { authority: String::new(), reason });
+        }
+        Err(failures.swap_remove(wrong.unwrap_or(0)))
+    }
+}
+
+impl TimestampClient<'_> {
+    fn ask(
+        &self,
+        url: &str,
+        imprint: &DtbsRepresentation,
+        deadline: Instant,
+    ) -> Result<TimestampToken, TimestampError> {
+        let authority = || url.to_owned();
+        let unavailable = |reason: String| TimestampError::Unavailable { authority: authority(), reason };
+        let request =
+            TimestampRequest::new(imprint.clone(), self.policy).map_err(|error| unavailable(error.to_string()))?;
+        let query = request.to_der().map_err(|error| unavailable(error.to_string()))?;
+        let body = Some(("application/timestamp-query", query.as_slice()));
+        let fetch = Fetch { purpose: "timestamp", url, body, account: self.account, limit: LIMIT, deadline };
+        let response = self.fetcher.fetch(&fetch).map_err(|error| match error {
+            error if error.is_outage() => unavailable(error.to_string()),
+            error @ FetchError::TooLarge(_) => {
+                TimestampError::Invalid { authority: authority(), reason: error.to_string() }
+            }
+            error => TimestampError::Refused { authority: authority(), reason: error.to_string() },
+        })?;
+        let token = request.accept(&response, url)?;
+        self.check_trust(&token, deadline)
+            .map_err(|reason| TimestampError::Invalid { authority: authority(), reason })?;
+        Ok(token)
+    }
+
+    fn check_trust(&self, token: &TimestampToken, deadline: Instant) -> Result<(), String> {
+        if self.trust_anchors.is_empty() {
+            return Ok(());
+        }
+        let fetch =
+            |certificate: &Certificate| self.issuers.issuer(certificate, deadline).map_err(|error| error.to_string());
+        let path = CertificationPath::build(&token.signer, self.trust_anchors, &token.certificates, token.time, fetch);
+        path.map(|_| ()).map_err(|error| error.to_string())
+    }
+}

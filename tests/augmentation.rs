@@ -1,0 +1,8 @@
+//! Signatures above level B-B, made and augmented in process against live authorities, judged by foreign programs.
+
+#[path = "augmentation/bench.rs"]
+mod bench;
+#[path = "augmentation/levels.rs"]
+mod levels;
+#[path = "augmentation/others.rs"]
+mod others;

@@ -1,0 +1,202 @@
+//! What may be believed of a certificate revocation list (RFC 5280, sections 5 and 6.3).
+//!
+//! Complete CRLs of the certificate's own issuer, for all reasons. Indirect CRLs, deltas and lists for some reasons are refused: a
+//! certificate that is not on one of these may be revoked all the same.
+
+use bytes::Bytes;
+use const_oid::db::rfc5280::{
+    ID_CE_AUTHORITY_KEY_IDENTIFIER, ID_CE_CRL_NUMBER, ID_CE_DELTA_CRL_INDICATOR, ID_CE_ISSUING_DISTRIBUTION_POINT,
+};
+use cryptotoken_api::Certificate;
+use der::asn1::{AnyRef, BitString};
+use der::{Decode, Header, Reader, SliceReader, Tag, TagMode, TagNumber};
+use openssl::x509::{X509, X509Name};
+use spki::AlgorithmIdentifierOwned;
+use time::OffsetDateTime;
+use x509_cert::ext::Extensions;
+use x509_cert::ext::pkix::KeyUsages;
+use x509_cert::ext::pkix::crl::dp::IssuingDistributionPoint;
+use x509_cert::ext::pkix::name::DistributionPointName;
+use x509_cert::time::Time;
+
+use super::armour::unarmoured;
+use super::validity::Validity;
+use super::{RevocationError, RevocationEvidence, RevocationInfo, RevocationStatus, signature};
+use crate::certificate_extensions::distribution_points;
+
+/// What a CRL says of a certificate: it must be signed by the issuer, cover the certificate and be current at `now`. Takes DER and
+/// PEM; goes through the entries once, without keeping them.
+///
+/// # Errors
+/// [`RevocationError::Invalid`] for everything that cannot be believed, or does not cover the certificate.
+pub fn verify(
+    received: &Bytes,
+    certificate: &Certificate,
+    issuer: &Certificate,
+    now: OffsetDateTime,
+) -> Result<RevocationInfo, RevocationError> {
+    let invalid = |reason: String| RevocationError::Invalid { subject: certificate.subject(), reason };
+    let der = match unarmoured(received, &["X509 CRL"]) {
+        Some(std::borrow::Cow::Borrowed(_)) => received.clone(),
+        Some(std::borrow::Cow::Owned(der)) => der.into(),
+        None => return Err(invalid("what was received is no CRL".into())),
+    };
+    let crl = CertificateList::read(&der).map_err(|error| invalid(format!("the CRL cannot be read: {error}")))?;
+    crl.check_signature(issuer).map_err(|reason| invalid(format!("the CRL is not to be believed: {reason}")))?;
+    crl.validity.check(now).map_err(|reason| invalid(format!("the CRL {reason}")))?;
+    crl.check_scope(certificate).map_err(|reason| invalid(format!("the CRL {reason}")))?;
+    let status = crl.status(certificate).map_err(|error| invalid(format!("the CRL cannot be read: {error}")))?;
+    Ok(RevocationInfo {
+        status,
+        this_update: crl.validity.this_update,
+        next_update: crl.validity.next_update,
+        signers: Vec::new(),
+        evidence: RevocationEvidence::Crl(der.clone()),
+    })
+}
+
+/// `CertificateList`, with what is signed and the entries as they were received.
+struct CertificateList<'a> {
+    signed: &'a [u8],
+    algorithm: AlgorithmIdentifierOwned,
+    signature: BitString,
+    issuer: &'a [u8],
+    validity: Validity,
+    /// `SEQUENCE OF` entries.
+    entries: Option<AnyRef<'a>>,
+    extensions: Extensions,
+}
+
+impl<'a> CertificateList<'a> {
+    fn read(der: &'a [u8]) -> Result<Self, der::Error> {
+        let mut reader = SliceReader::new(der)?;
+        let (signed, algorithm, signature) = reader.sequence(|reader| {
+            let signed = reader.tlv_bytes()?;
+            Ok::<_, der::Error>((signed, AlgorithmIdentifierOwned::decode(reader)?, BitString::decode(reader)?))
+        })?;
+        reader.finish()?;
+        let mut reader = SliceReader::new(signed)?;
+        let list = reader.sequence(|reader| {
+            // Version 2, or absent for 1.
+            if Tag::peek(reader)? == Tag::Integer {
+                u8::decode(reader)?;
+            }
+            let inner = AlgorithmIdentifierOwned::decode(reader)?;
+            if inner != algorithm {
+                return Err(reader.error(der::ErrorKind::Value { tag: Tag::Sequence }));
+            }
+            let issuer = reader.tlv_bytes()?;
+            let this_update = instant(Time::decode(reader)?);
+            let is_time = |tag| matches!(tag, Tag::UtcTime | Tag::GeneralizedTime);
+            let next_update = match reader.is_finished() {
+                false if is_time(Tag::peek(reader)?) => Some(instant(Time::decode(reader)?)),
+                _ => None,
+            };
+            let entries = match reader.is_finished() {
+                false if Tag::peek(reader)? == Tag::Sequence => Some(AnyRef::decode(reader)?),
+                _ => None,
+            };
+            let extensions = reader.context_specific::<Extensions>(TagNumber(0), TagMode::Explicit)?;
+            Ok(Self {
+                signed,
+                algorithm,
+                signature,
+                issuer,
+                validity: Validity { this_update, next_update },
+                entries,
+                extensions: extensions.unwrap_or_default(),
+            })
+        })?;
+        reader.finish()?;
+        Ok(list)
+    }
+
+    fn check_signature(&self, issuer: &Certificate) -> Result<(), String> {
+        let same_name = || {
+            let name = X509Name::from_der(self.issuer).ok()?;
+            name.try_cmp(X509::from_der(issuer.der()).ok()?.subject_name()).ok()
+        };
+        if same_name() != Some(std::cmp::Ordering::Equal) {
+            return Err(format!("it is not one of the issuer \"{}\"", issuer.subject()));
+        }
+        if issuer.key_usage().is_some_and(|usage| !usage.0.contains(KeyUsages::CRLSign)) {
+            return Err(format!("the certificate of \"{}\" is not for signing CRLs", issuer.subject()));
+        }
+        signature::verify(issuer, &self.algorithm, self.signed, self.signature.raw_bytes())
+    }
+
+    // RFC 5280, section 6.3.3 (b), without the cases that are refused here.
+    fn check_scope(&self, certificate: &Certificate) -> Result<(), String> {
+        for extension in &self.extensions {
+            match extension.extn_id {
+                ID_CE_DELTA_CRL_INDICATOR => return Err("is a delta, which alone says nothing".into()),
+                ID_CE_ISSUING_DISTRIBUTION_POINT => {
+                    let point = IssuingDistributionPoint::from_der(extension.extn_value.as_bytes());
+                    covers(&point.map_err(|error| format!("cannot be read: {error}"))?, certificate)?;
+                }
+                ID_CE_AUTHORITY_KEY_IDENTIFIER | ID_CE_CRL_NUMBER => {}
+                other if extension.critical => {
+                    return Err(format!("has a critical extension that is not known ({other})"));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn status(&self, certificate: &Certificate) -> Result<RevocationStatus, der::Error> {
+        let wanted = certificate.fields().serial_number().as_bytes();
+        let Some(entries) = self.entries else { return Ok(RevocationStatus::Good) };
+        let mut reader = SliceReader::new(entries.value())?;
+        while !reader.is_finished() {
+            let found = reader.sequence(|entry| {
+                let header = Header::decode(entry)?;
+                header.tag().assert_eq(Tag::Integer)?;
+                let serial = entry.read_slice(header.length())?;
+                let found = serial == wanted;
+                let revoked_at = if found { Some(instant(Time::decode(entry)?)) } else { None };
+                // What else is said of it (reason, hold) does not make it less revoked.
+                entry.drain(entry.remaining_len())?;
+                Ok::<_, der::Error>(revoked_at)
+            })?;
+            if let Some(revoked_at) = found {
+                return Ok(RevocationStatus::Revoked(revoked_at));
+            }
+        }
+        Ok(RevocationStatus::Good)
+    }
+}
+
+fn covers(point: &IssuingDistributionPoint, certificate: &Certificate) -> Result<(), String> {
+    if point.indirect_crl {
+        return Err("is an indirect one, which is not supported".into());
+    }
+    if point.only_some_reasons.is_some() {
+        return Err("is for some reasons of revocation only".into());
+    }
+    let is_ca = certificate.is_ca();
+    if point.only_contains_attribute_certs
+        || (point.only_contains_user_certs && is_ca)
+        || (point.only_contains_ca_certs && !is_ca)
+    {
+        return Err("is for other kinds of certificates".into());
+    }
+    match &point.distribution_point {
+        None => Ok(()),
+        Some(DistributionPointName::FullName(names)) => {
+            let own = distribution_points(certificate);
+            if names.iter().any(|name| own.contains(name)) {
+                Ok(())
+            } else {
+                Err("is of a distribution point that the certificate does not name".into())
+            }
+        }
+        Some(DistributionPointName::NameRelativeToCRLIssuer(_)) => {
+            Err("is of a distribution point with a relative name, which is not supported".into())
+        }
+    }
+}
+
+fn instant(time: Time) -> OffsetDateTime {
+    OffsetDateTime::UNIX_EPOCH + time.to_unix_duration()
+}

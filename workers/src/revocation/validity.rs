@@ -1,0 +1,45 @@
+//! Whether revocation information is current, and fresh enough (RFC 6960, section 4.2.2.1; RFC 5280, section 5.1.2).
+
+use std::time::Duration;
+
+use time::OffsetDateTime;
+
+use super::RevocationInfo;
+
+/// The times of revocation information.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Validity {
+    pub(super) this_update: OffsetDateTime,
+    pub(super) next_update: Option<OffsetDateTime>,
+}
+
+/// What clocks of others may be ahead of ours.
+const SKEW: Duration = Duration::from_secs(300);
+
+impl Validity {
+    pub(super) fn check(self, now: OffsetDateTime) -> Result<(), String> {
+        match self.next_update {
+            _ if self.this_update > now + SKEW => {
+                Err(format!("is made in the future ({}): compare the clocks", self.this_update))
+            }
+            Some(next) if next < now => Err(format!("is stale: its next update was due on {next}")),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl RevocationInfo {
+    /// Whether it was made at or after this time. Both have seconds at best, so fractions do not count.
+    #[must_use]
+    pub fn is_made_after(&self, not_before: OffsetDateTime) -> bool {
+        self.this_update.unix_timestamp() >= not_before.unix_timestamp()
+    }
+
+    /// Whether it can be used again: it is current, and was made after `not_before`, where that is given. What does not say when
+    /// it ends can be had anew at all times, and is only good for who says how old it may be.
+    #[must_use]
+    pub fn is_usable(&self, now: OffsetDateTime, not_before: Option<OffsetDateTime>) -> bool {
+        self.next_update.map_or(not_before.is_some(), |next| now <= next)
+            && not_before.is_none_or(|not_before| self.is_made_after(not_before))
+    }
+}
