@@ -6,3 +6,5 @@ mod bench;
 mod levels;
 #[path = "augmentation/others.rs"]
 mod others;
+#[path = "augmentation/service.rs"]
+mod service;

@@ -2,3 +2,17 @@
 
 #[path = "trust/authority.rs"]
 mod authority;
+#[path = "trust/clients.rs"]
+mod clients;
+#[path = "trust/fetch.rs"]
+mod fetch;
+#[path = "trust/hostile.rs"]
+mod hostile;
+#[path = "trust/revocation.rs"]
+mod revocation;
+#[path = "trust/sealing.rs"]
+mod sealing;
+#[path = "trust/timestamps.rs"]
+mod timestamps;
+#[path = "trust/validation_data.rs"]
+mod validation_data;

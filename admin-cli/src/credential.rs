@@ -5,6 +5,7 @@ use administration::credential::{self, CredentialView};
 use clap::Subcommand;
 use serde_json::json;
 
+use crate::authorization::summary as authorization;
 use crate::certificate;
 use crate::context::Context;
 use crate::failure::Failure;
@@ -65,6 +66,8 @@ pub(crate) fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
         Verb::Activate { credential } => credential::activate(&node, actor, &credential)?,
         Verb::Disable { credential } => credential::disable(&node, actor, &credential)?,
     };
+    let warnings: Vec<String> = shown.authorizations.iter().filter_map(|key| key.warning.clone()).collect();
+    output.warnings(&warnings);
     output.one(&shown, &properties(&shown))
 }
 
@@ -105,6 +108,7 @@ pub(crate) fn properties(credential: &CredentialView) -> Vec<(&'static str, Stri
         ("keys", keys.join("; ")),
         ("uses", uses(credential)),
         ("evidence", evidence.unwrap_or_default()),
+        ("authorisation", credential.authorizations.iter().map(authorization).collect::<Vec<_>>().join("; ")),
         ("backups", credential.backups.iter().map(backup).collect::<Vec<_>>().join("; ")),
         ("backup missing", credential.backup_missing.clone().unwrap_or_default()),
         ("certificates", credential.chain.len().to_string()),

@@ -9,6 +9,7 @@ use clap::{Args, Subcommand};
 use cryptotoken_api::{CredentialState, KeyAlias, KeyAttributes, KeySpec, Purpose};
 use time::Date;
 
+use crate::authorization::{self, Authorize};
 use crate::context::Context;
 use crate::credential;
 use crate::failure::Failure;
@@ -44,8 +45,8 @@ pub(crate) enum Verb {
         #[command(flatten)]
         intake: Intake,
     },
-    /// Authorise a key where the device wants that before its first use.
-    Authorize(Key),
+    /// Authorise a key where the device wants that before it signs (EN 419 221-5).
+    Authorize(Authorize),
     /// Put on record that there is a copy of a key, as require_backup of a token asks before its credential becomes active.
     BackupConfirm {
         /// Token in sigillo.toml.
@@ -79,10 +80,10 @@ pub(crate) enum Verb {
 pub(crate) struct Key {
     /// Token in sigillo.toml.
     #[arg(long)]
-    token: String,
+    pub(crate) token: String,
     /// Name of the key: 1 to 64 of the characters A-Z a-z 0-9 . _ -
-    #[arg(long)]
-    alias: KeyAlias,
+    #[arg(long, visible_alias = "key")]
+    pub(crate) alias: KeyAlias,
 }
 
 /// What is said of a key when it becomes a credential.
@@ -137,10 +138,7 @@ pub(crate) fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
             let tested = key::test(&node, actor, &token, &alias)?;
             output.done(&format!("key \"{alias}\" on token \"{token}\" signs, and its signature verifies"), &tested)
         }
-        Verb::Authorize(Key { token, alias }) => {
-            let authorized = key::authorize(&node, &token, &alias)?;
-            output.one(&authorized, &properties(&authorized))
-        }
+        Verb::Authorize(arguments) => authorization::run(&node, actor, output, arguments),
         Verb::BackupConfirm { token, key, place, date, by } => {
             let shown = backup::confirm(&node, actor, &token, &key, &place, date, &by)?;
             output.one(&shown, &credential::properties(&shown))?;
@@ -195,6 +193,13 @@ fn copies(copies: &KeyCopies) -> String {
 }
 
 fn request_command(key: &KeyView) -> String {
+    if key.state == Some(CredentialState::AwaitingAuthorization) {
+        return format!(
+            "sigillo key authorize --token {} --alias {} --initialize --count N (or --unlimited), with the KAK: --kak-token, \
+             --export-challenge or --kak-key",
+            key.token, key.alias
+        );
+    }
     format!(
         "sigillo csr create --token {0} --key {1} --subject \"C=…, O=…, organizationIdentifier=…, CN=…\" --out {1}.csr",
         key.token, key.alias

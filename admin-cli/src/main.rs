@@ -3,6 +3,7 @@
 //! Arguments in, table or JSON out; what happens in between is `administration`, or for `sign` a server. One file per noun.
 
 mod audit;
+mod authorization;
 mod certificate;
 mod cli;
 mod client;

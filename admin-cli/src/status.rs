@@ -28,6 +28,7 @@ pub(crate) fn run(context: &Context) -> Result<(), Failure> {
             ("replicated credentials", if replicated.is_empty() { "none".to_owned() } else { replicated.join(", ") }),
         ],
     )?;
+    output.warnings(&status.warnings);
     if output == OutputFormat::Table && !status.tokens.items.is_empty() {
         output.text("\n")?;
         output.list(&status.tokens, &token::COLUMNS, token::row)?;

@@ -1,11 +1,15 @@
 //! One `[[token]]` of `sigillo.toml`: which library, which slot, where the PIN is. Never the PIN itself.
 
+mod kak;
+
 use std::fmt;
 use std::path::{Path, PathBuf};
 
 use secrecy::SecretString;
 use serde::Deserialize;
 use zeroize::Zeroizing;
+
+pub use kak::{KakLocation, KeyAuthorizationConfig};
 
 /// A token as `sigillo.toml` describes it, read and not yet checked against its profile.
 #[derive(Clone, Debug, Deserialize)]
@@ -25,6 +29,9 @@ pub struct TokenConfig {
     /// Sessions used at the same time, at most. Absent: the profile's `session.max`.
     #[serde(default)]
     pub sessions: Option<usize>,
+    /// Where keys that must be authorised find their KAK after a restart of the device. Absent: a person authorises them.
+    #[serde(default)]
+    pub key_authorization: Option<KeyAuthorizationConfig>,
     /// Whether a credential with a key on this token stays out of `active` until a backup of the key is on record. Default false.
     #[serde(default)]
     pub require_backup: bool,
@@ -41,6 +48,7 @@ impl TokenConfig {
         if let PinSource::File(path) = &self.pin {
             self.pin = PinSource::File(base.join(path));
         }
+        self.key_authorization = self.key_authorization.map(|config| config.resolved(base));
         self
     }
 }

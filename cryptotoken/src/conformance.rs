@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use cryptotoken_api::KeySpec;
 use serde::Serialize;
 
-pub use measure::measure;
+pub use measure::{Witness, measure, measure_before};
 
 use crate::config::{SlotSelector, TokenConfig};
 use crate::identity::DeviceIdentity;

@@ -10,12 +10,14 @@ pub mod config;
 pub mod conformance;
 mod held_pin;
 pub mod identity;
+pub mod kak_file;
 pub mod lifecycle;
 pub mod login;
 pub mod pkcs11;
 pub mod profile;
 
-pub use config::{PinSource, SlotSelector, TokenConfig};
+pub use config::{KakLocation, KeyAuthorizationConfig, PinSource, SlotSelector, TokenConfig};
+pub use kak_file::KakFile;
 pub use login::{LoginMemory, LoginOutcome, MemoryError, ProcessMemory};
 pub use pkcs11::Pkcs11Token;
 pub use profile::TokenProfile;

@@ -14,5 +14,5 @@ pub use certification_request::{CertificationRequest, RequestError, certificatio
 pub use destroy_key::destroy;
 pub use generate_key::{AttributeProblem, check_attributes, generate};
 pub use import_certificate::{CheckedCertificate, ImportRefusal, check_certificate};
-pub use self_test::{SelfTestFailure, self_test};
+pub use self_test::{SelfTestFailure, Specimen, self_test, specimen};
 pub use subject::{InvalidSubject, Subject};

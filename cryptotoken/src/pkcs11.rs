@@ -1,4 +1,4 @@
-//! A crypto token over PKCS#11 (OASIS PKCS#11 2.40 and 3.0), any vendor's: what differs is in the profile.
+//! A crypto token over PKCS#11 (OASIS PKCS#11 2.40 to 3.2), any vendor's: what differs is in the profile.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -6,8 +6,8 @@ use std::time::Instant;
 
 use cryptoki::session::Session;
 use cryptotoken_api::{
-    Certificate, CryptoToken, KeyAlias, KeyId, KeyInfo, KeyLocation, KeySpec, PublicKey, SignatureAlgorithm, Signer,
-    SignerError, TokenError, TokenState, TokenStatus,
+    Certificate, CryptoToken, KeyAlias, KeyAuthorizer, KeyId, KeyInfo, KeyLocation, KeySpec, PublicKey,
+    SignatureAlgorithm, Signer, SignerError, TokenError, TokenState, TokenStatus,
 };
 use secrecy::SecretString;
 
@@ -19,8 +19,9 @@ use crate::pkcs11::link::{Link, Unready};
 use crate::pkcs11::recovery::Remedy;
 use crate::pkcs11::session_pool::Failure;
 use crate::pkcs11::sign::{Calling, Pkcs11Signer};
-use crate::profile::{CertStore, KeygenMode, Support, TokenProfile};
+use crate::profile::{CertStore, KeyAuthorizationKind, KeygenMode, Support, TokenProfile};
 
+mod authorization;
 mod conduct;
 mod connection;
 mod describe;
@@ -81,6 +82,9 @@ impl Pkcs11Token {
             .map_err(|error| TokenError::Configuration(format!("token \"{}\": {error}", config.name)))?;
         if config.sessions == Some(0) {
             return Err(TokenError::Configuration(format!("token \"{}\": sessions must be at least 1", config.name)));
+        }
+        if let Some(reason) = authorization::impossible(&profile.key_authorization) {
+            return Err(TokenError::Configuration(format!("token \"{}\": {reason}", config.name)));
         }
         let profile = Arc::new(profile);
         let link = Arc::new(Link::new(Connector::new(config, Arc::clone(&profile), memory)));
@@ -303,6 +307,10 @@ impl CryptoToken for Pkcs11Token {
             let (alias, id) = (&location.alias, &location.id);
             Err(TokenError::Refused(format!("token \"{}\" has no key \"{alias}\" with identifier {id}", self.name())))
         }
+    }
+
+    fn key_authorizer(&self) -> Option<&dyn KeyAuthorizer> {
+        (self.profile.key_authorization.kind == KeyAuthorizationKind::UtimacoCp5).then_some(self)
     }
 
     fn public_key(&self, location: &KeyLocation) -> Result<PublicKey, TokenError> {

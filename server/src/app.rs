@@ -7,7 +7,7 @@ use actix_web::middleware::from_fn;
 use actix_web::{App, HttpServer, web};
 use administration::configuration::ServerConfig;
 use administration::control::ControlSocket;
-use administration::{AdministrationError, Configuration, Node, credential};
+use administration::{AdministrationError, Configuration, Node, authorization, credential};
 use anyhow::Context;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use store::AuditEvent;
@@ -117,8 +117,8 @@ fn housekeeping(
     node: &Arc<Node>,
     metrics: &PrometheusHandle,
     replicas: &Arc<ReplicaHealth>,
-) -> [tokio::task::JoinHandle<()>; 5] {
-    let [locks, tokens, time, places] = [(); 4].map(|()| Arc::clone(node));
+) -> [tokio::task::JoinHandle<()>; 6] {
+    let [locks, tokens, time, places, keys] = [(); 5].map(|()| Arc::clone(node));
     let replicas = Arc::clone(replicas);
     // Without it what was measured is kept until somebody asks for it.
     let metrics = metrics.clone();
@@ -127,11 +127,26 @@ fn housekeeping(
         every_second(node, move || tokens.revive_tokens()),
         every_second(node, move || credential::follow_time(&time)),
         every_second(node, move || replicas.follow(&places)),
+        every_second(node, move || measure_authorizations(&keys)),
         every_second(node, move || {
             metrics.run_upkeep();
             Ok(())
         }),
     ]
+}
+
+/// How often keys may still be used that were authorised for a number of uses, so that a person comes before there are none left.
+fn measure_authorizations(node: &Node) -> Result<(), AdministrationError> {
+    for (credential, token, left) in authorization::remaining(node)? {
+        let gauge =
+            metrics::gauge!("sigillo_key_authorization_remaining", "credential" => credential, "token" => token);
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "a gauge is a float, and nobody acts on the last digits of a count above 2^53"
+        )]
+        gauge.set(left as f64);
+    }
+    Ok(())
 }
 
 fn every_second(

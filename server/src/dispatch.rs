@@ -9,28 +9,32 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use administration::Node;
-use cryptotoken_api::{CertificateChain, Credential, CredentialState, DigestAlgorithm, Signer};
+use cryptotoken_api::{CertificateChain, Credential, CredentialState, DigestAlgorithm, Signer, SignerError};
 use store::audit::RequestOutcome;
-use store::{AuditEvent, AuditLog, CredentialRecord, KeyUse, Receipt, SigningContext};
+use store::{AuditEvent, AuditLog, CredentialRecord, KeyUse, Receipt, SigningContext, WorkerRecord};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use workers::config::TimestampOrigin;
 use workers::{
-    DocumentContent, SignedDocument, SigningEnvironment, SigningRequest, SystemClock, TimestampSource, Worker,
-    WorkerConfig, WorkerError,
+    AugmentationEnvironment, AugmentationRequest, DocumentContent, SignatureLevel, SignedDocument, SigningEnvironment,
+    SigningRequest, SystemClock, TimestampSource, Worker, WorkerConfig, WorkerError,
 };
 
 use crate::authorization::Grant;
 use crate::error::{ApiError, Lateness, legible};
+use crate::local_tsa::LocalTsa;
 use crate::replicas::health::ReplicaHealth;
 use crate::replicas::{Lender, ReplicatedSigner};
 use crate::request_id::RequestId;
+use crate::timestamp_client::TimestampClient;
 use crate::trust::Trust;
 
 /// The door. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Dispatcher(Arc<Shared>);
 
-struct Shared {
-    node: Arc<Node>,
+/// What the threads that sign share.
+pub(crate) struct Shared {
+    pub(crate) node: Arc<Node>,
     audit: AuditLog,
     replicas: Arc<ReplicaHealth>,
     trust: Trust,
@@ -52,8 +56,21 @@ const WATCH: Duration = Duration::from_millis(200);
 pub(crate) struct Completed {
     /// The signed documents, in the order of the requests.
     pub(crate) documents: Vec<SignedDocument>,
-    /// The credential that signed.
-    pub(crate) credential: Credential,
+    /// The credential that signed; `None` where no key was needed.
+    pub(crate) credential: Option<Credential>,
+}
+
+/// What a front end wants done.
+enum Work {
+    Sign(Vec<SigningRequest>),
+    Augment(AugmentationRequest),
+}
+
+impl Completed {
+    /// The level that every document has reached; `None` for plain signatures.
+    pub(crate) fn level(&self) -> Option<SignatureLevel> {
+        self.documents.iter().filter_map(|document| document.level).min()
+    }
 }
 
 impl Dispatcher {
@@ -86,6 +103,30 @@ impl Dispatcher {
         requests: Vec<SigningRequest>,
         pending: impl Send + 'static,
     ) -> Result<Completed, ApiError> {
+        self.work(grant, request_id, Work::Sign(requests), pending).await
+    }
+
+    /// Brings a signature to the worker's level. Uses no key, and is limited and recorded as signing is.
+    ///
+    /// # Errors
+    /// [`ApiError`]; what was refused or failed after authentication is on record by then.
+    pub(crate) async fn augment(
+        &self,
+        grant: Grant,
+        request_id: RequestId,
+        request: AugmentationRequest,
+        pending: impl Send + 'static,
+    ) -> Result<Completed, ApiError> {
+        self.work(grant, request_id, Work::Augment(request), pending).await
+    }
+
+    async fn work(
+        &self,
+        grant: Grant,
+        request_id: RequestId,
+        work: Work,
+        pending: impl Send + 'static,
+    ) -> Result<Completed, ApiError> {
         let deadline = request_id.received() + self.0.timeout;
         let (permit, grant, credential) = match self.enter(&grant, deadline).await {
             Ok(entered) => entered,
@@ -100,22 +141,22 @@ impl Dispatcher {
         let task = self.0.node.runtime().spawn(async move {
             let _permit = permit;
             let ending = Arc::new(Ending::default());
-            let mut work = tokio::task::spawn_blocking({
+            let mut thread = tokio::task::spawn_blocking({
                 let ending = Arc::clone(&ending);
                 move || {
                     let _pending = pending;
-                    shared.process(&grant, request_id, credential, &requests, deadline, &ending)
+                    shared.process(&grant, request_id, credential, &work, deadline, &ending)
                 }
             });
             loop {
                 let look = deadline.min(Instant::now() + WATCH);
-                if let Ok(ended) = tokio::time::timeout_at(look.into(), &mut work).await {
+                if let Ok(ended) = tokio::time::timeout_at(look.into(), &mut thread).await {
                     return ended;
                 }
                 let Some(late) = ending.lateness(deadline, timeout) else { continue };
                 if ending.claim(Some(late)).is_err() {
                     // It ended in the last moment, and only waits for its records.
-                    return work.await;
+                    return thread.await;
                 }
                 // A call that hangs in a vendor's library, perhaps for ever, costs its thread and not its place.
                 metrics::counter!("sigillo_requests_late_total").increment(1);
@@ -220,13 +261,16 @@ impl Shared {
         grant: &Grant,
         request_id: RequestId,
         credential: Option<CredentialRecord>,
-        requests: &[SigningRequest],
+        work: &Work,
         deadline: Instant,
         ending: &Ending,
     ) -> Result<Completed, ApiError> {
         let started = Instant::now();
         let worker = &grant.worker().name;
-        let result = self.sign_all(grant, request_id, credential, requests, deadline, ending);
+        let result = match work {
+            Work::Sign(requests) => self.sign_all(grant, request_id, credential, requests, deadline, ending),
+            Work::Augment(request) => self.augment(grant, request_id, request, deadline, ending),
+        };
         let outcome = if result.is_ok() { "signed" } else { "failed" };
         metrics::counter!("sigillo_requests_total", "worker" => worker.clone(), "outcome" => outcome).increment(1);
         metrics::histogram!("sigillo_request_seconds", "worker" => worker.clone())
@@ -246,27 +290,25 @@ impl Shared {
         let mut signers: Vec<Arc<ReplicatedSigner>> = Vec::with_capacity(requests.len());
         // A fault of ours in reading a document ends this request, and not without its record.
         let result = catch_unwind(AssertUnwindSafe(|| {
-            let prepared = self.prepare(grant, credential)?;
-            let config = prepared.worker.config();
-            self.trust.check_status(&self.node, config, &prepared.credential, deadline)?;
-            let timestamps = self.trust.authorities(config);
+            let prepared = self.prepare(grant.worker(), credential, deadline)?;
+            let timestamps = self.timestamps(prepared.worker.config(), grant.client(), request_id);
             let mut documents = Vec::with_capacity(requests.len());
             for request in requests {
-                let signer = Arc::new(self.lend(&prepared, grant, request_id, request)?);
+                let signer = Arc::new(self.lend(&prepared, grant.client(), grant.worker(), request_id, request)?);
                 ending.watch(&signer);
                 signers.push(Arc::clone(&signer));
                 let environment = SigningEnvironment {
                     credential: &prepared.credential,
                     signer: signer.as_ref(),
                     clock: &SystemClock,
-                    timestamps: timestamps.as_ref().map(|client| client as &dyn TimestampSource),
+                    timestamps: timestamps.as_deref(),
                     revocation: Some(self.trust.revocation()),
                     deadline,
                     level: prepared.worker.config().level(),
                 };
                 documents.push(prepared.worker.process(request, &environment)?);
             }
-            Ok(Completed { documents, credential: prepared.credential })
+            Ok(Completed { documents, credential: Some(prepared.credential) })
         }));
         let result = result.unwrap_or_else(|_| Err(ApiError::Internal("the worker panicked".into())));
         let result = match ending.claim(None) {
@@ -288,8 +330,47 @@ impl Shared {
         result
     }
 
-    fn prepare(&self, grant: &Grant, record: Option<CredentialRecord>) -> Result<PreparedRequest, ApiError> {
-        let config = worker_config(grant)?;
+    fn augment(
+        &self,
+        grant: &Grant,
+        request_id: RequestId,
+        request: &AugmentationRequest,
+        deadline: Instant,
+        ending: &Ending,
+    ) -> Result<Completed, ApiError> {
+        let result = catch_unwind(AssertUnwindSafe(|| {
+            let worker = workers::kind::build(worker_config(grant)?);
+            let timestamps = self.timestamps(worker.config(), grant.client(), request_id);
+            let environment = AugmentationEnvironment {
+                clock: &SystemClock,
+                timestamps: timestamps.as_deref(),
+                revocation: Some(self.trust.revocation()),
+                deadline,
+                level: worker.config().level(),
+            };
+            Ok(Completed { documents: vec![worker.augment(request, &environment)?], credential: None })
+        }));
+        let result = result.unwrap_or_else(|_| Err(ApiError::Internal("the worker panicked".into())));
+        let result = match ending.claim(None) {
+            Err(Some(late)) => result.and(Err(ApiError::Late(late))),
+            _ => result,
+        };
+        let event = match &result {
+            Err(error) => refusal(grant.client(), &grant.worker().name, request_id, error),
+            Ok(_) => completion(grant, request_id, &result, false),
+        };
+        self.audit.submit(vec![event]).wait()?;
+        result
+    }
+
+    /// Everything that can be refused before the document is looked at.
+    pub(crate) fn prepare(
+        &self,
+        worker: &WorkerRecord,
+        record: Option<CredentialRecord>,
+        deadline: Instant,
+    ) -> Result<PreparedRequest, ApiError> {
+        let config = definition(worker)?;
         let record = record.ok_or_else(|| {
             ApiError::Misconfigured(format!(
                 "worker \"{}\" names credential \"{}\", which does not exist",
@@ -297,6 +378,7 @@ impl Shared {
                 config.credential()
             ))
         })?;
+        refuse_unauthorized(&record)?;
         let credential = active_credential(&record)?;
         let algorithm = config
             .algorithm(record.spec)
@@ -309,23 +391,49 @@ impl Shared {
         }
         // Before the token is asked: what the certificate forbids is no matter of the device.
         workers::policy::check(config.kind(), &credential, time::OffsetDateTime::now_utc())?;
+        self.trust.check_status(&self.node, &config, &credential, deadline)?;
         let qualified = config.qualified().is_some();
         Ok(PreparedRequest { worker: workers::kind::build(config), credential, record, algorithm, qualified })
     }
 
-    fn lend(
+    /// Where a worker's timestamps come from.
+    fn timestamps<'a>(
+        &'a self,
+        config: &'a WorkerConfig,
+        client: &'a str,
+        request_id: RequestId,
+    ) -> Option<Box<dyn TimestampSource + 'a>> {
+        let timestamp = config.timestamp()?;
+        Some(match timestamp.source() {
+            TimestampOrigin::Worker(name) => {
+                Box::new(LocalTsa::new(self, name, timestamp.policy(), client, request_id))
+            }
+            TimestampOrigin::Authorities { urls, account } => Box::new(TimestampClient {
+                fetcher: self.trust.fetcher(),
+                urls,
+                account: account.as_deref(),
+                policy: timestamp.policy(),
+                trust_anchors: config.trust_anchors(),
+                issuers: self.trust.revocation(),
+            }),
+        })
+    }
+
+    /// The key, for one document of this client.
+    pub(crate) fn lend(
         &self,
         prepared: &PreparedRequest,
-        grant: &Grant,
+        client: &str,
+        worker: &WorkerRecord,
         request_id: RequestId,
         request: &SigningRequest,
     ) -> Result<ReplicatedSigner, ApiError> {
         let context = SigningContext {
             request_id: request_id.uuid(),
             key_use: KeyUse::Request,
-            client: grant.client().to_owned(),
-            worker: grant.worker().name.clone(),
-            worker_version: grant.worker().version,
+            client: client.to_owned(),
+            worker: worker.name.clone(),
+            worker_version: worker.version,
             credential: prepared.record.name.clone(),
             certificate_sha256: Some(prepared.credential.chain.leaf().fingerprint()),
             document_sha256: document_sha256(&request.document.content),
@@ -336,9 +444,10 @@ impl Shared {
     }
 }
 
-struct PreparedRequest {
-    worker: Box<dyn Worker>,
-    credential: Credential,
+/// A worker with its credential, which may sign now.
+pub(crate) struct PreparedRequest {
+    pub(crate) worker: Box<dyn Worker>,
+    pub(crate) credential: Credential,
     record: CredentialRecord,
     algorithm: cryptotoken_api::SignatureAlgorithm,
     qualified: bool,
@@ -349,9 +458,27 @@ struct PreparedRequest {
 /// # Errors
 /// [`ApiError::Misconfigured`] when this version does not understand it.
 pub(crate) fn worker_config(grant: &Grant) -> Result<WorkerConfig, ApiError> {
-    let record = grant.worker();
+    definition(grant.worker())
+}
+
+/// A worker's definition.
+///
+/// # Errors
+/// As [`worker_config`].
+pub(crate) fn definition(record: &WorkerRecord) -> Result<WorkerConfig, ApiError> {
     WorkerConfig::parse(&record.definition)
         .map_err(|error| ApiError::Misconfigured(format!("worker \"{}\": {error}", record.name)))
+}
+
+/// Says of a credential that waits for the authorisation of its key what is to be done.
+fn refuse_unauthorized(record: &CredentialRecord) -> Result<(), ApiError> {
+    match record.locations.first() {
+        Some(location) if record.state == CredentialState::AwaitingAuthorization => {
+            let reason = administration::authorization::awaiting(record, location);
+            Err(WorkerError::from(SignerError::NotPermitted { reason }).into())
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The credential of a record that has a certificate.
@@ -383,7 +510,7 @@ fn completion(
     result: &Result<Completed, ApiError>,
     may_have_signed: bool,
 ) -> AuditEvent {
-    let level = result.as_ref().ok().and_then(|completed| completed.documents.first()?.level);
+    let level = result.as_ref().ok().and_then(Completed::level);
     AuditEvent::RequestCompleted {
         request_id: request_id.uuid(),
         client: grant.client().to_owned(),
@@ -394,7 +521,20 @@ fn completion(
             Err(_) => RequestOutcome::Failed,
         },
         level: level.map(|level| level.name().to_owned()),
-        reason: result.as_ref().err().map(ApiError::causes),
+        reason: match result {
+            Ok(completed) => remark(completed),
+            Err(error) => Some(error.causes()),
+        },
+    }
+}
+
+/// What the record says of a release beside its level.
+fn remark(completed: &Completed) -> Option<String> {
+    let degraded = completed.documents.iter().find_map(|document| document.degraded.as_ref());
+    match (&completed.credential, degraded) {
+        (None, _) => Some("a signature that was there was augmented; no key was used".into()),
+        (Some(_), Some(outage)) => Some(legible(&format!("degraded: {outage}"), 1000)),
+        (Some(_), None) => None,
     }
 }
 

@@ -11,6 +11,7 @@ use actix_web::{HttpResponse, ResponseError};
 use cryptotoken_api::SignerError;
 use serde::Serialize;
 use utoipa::ToSchema;
+use workers::tsa::refusal::FailureInfo;
 use workers::{Fault, WorkerError};
 
 use crate::request_id::RequestId;
@@ -125,6 +126,7 @@ impl ApiError {
                 (Fault::MediaType, _) => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "media-type"),
                 (Fault::Parameters, _) => (StatusCode::UNPROCESSABLE_ENTITY, "parameters-unacceptable"),
                 (Fault::Credential, _) => (StatusCode::CONFLICT, "credential-not-active"),
+                (Fault::Clock, _) => (StatusCode::SERVICE_UNAVAILABLE, "timestamp-unavailable"),
                 (Fault::Token, WorkerError::Signer(error)) => signer_problem(error),
                 (Fault::TimestampAuthority, _) => (StatusCode::SERVICE_UNAVAILABLE, "timestamp-unavailable"),
                 (Fault::Revocation, _) => (StatusCode::SERVICE_UNAVAILABLE, "revocation-unavailable"),
@@ -156,7 +158,7 @@ impl ApiError {
             (StatusCode::SERVICE_UNAVAILABLE, "database-unavailable") => {
                 "the service cannot record what it does and therefore does nothing; try again later".into()
             }
-            // Whose service it is and what it did is what the caller needs to know.
+            // Our own clock, or another service: whose fault it is and what it did is what the caller needs to know.
             (StatusCode::SERVICE_UNAVAILABLE, "timestamp-unavailable" | "revocation-unavailable") => {
                 format!("{self}; nothing is released, try again later")
             }
@@ -169,6 +171,19 @@ impl ApiError {
                 Self::Worker(WorkerError::Signer(cause)) => cause.to_string(),
                 _ => self.to_string(),
             },
+        }
+    }
+
+    /// What a time-stamping authority replies instead (RFC 3161, section 2.4.2); `None` where callers are not known, may not, or should
+    /// come again, which HTTP says better.
+    pub(crate) fn failure_info(&self) -> Option<FailureInfo> {
+        match self {
+            Self::Worker(WorkerError::NoTimestamp(refusal)) => Some(refusal.failure_info()),
+            Self::Worker(_) | Self::NotQualified { .. } | Self::Misconfigured(_) | Self::Internal(_) => {
+                let passes = self.problem().0 == StatusCode::SERVICE_UNAVAILABLE;
+                (!passes).then_some(FailureInfo::SystemFailure)
+            }
+            _ => None,
         }
     }
 
@@ -216,7 +231,7 @@ const fn signer_problem(error: &SignerError) -> (StatusCode, &'static str) {
             (StatusCode::SERVICE_UNAVAILABLE, "token-unavailable")
         }
         SignerError::NotRecorded(_) => (StatusCode::SERVICE_UNAVAILABLE, "database-unavailable"),
-        SignerError::NotPermitted { .. } | SignerError::KeyNotFound { .. } => {
+        SignerError::NotPermitted { .. } | SignerError::NotAuthorized { .. } | SignerError::KeyNotFound { .. } => {
             (StatusCode::CONFLICT, "credential-not-active")
         }
         SignerError::UnsupportedAlgorithm { .. } => (StatusCode::INTERNAL_SERVER_ERROR, "misconfigured"),

@@ -5,4 +5,5 @@ pub(crate) mod documents;
 pub(crate) mod health;
 pub(crate) mod native;
 pub(crate) mod problems;
+pub(crate) mod timestamp;
 pub(crate) mod workers;

@@ -16,6 +16,7 @@ mod dispatch;
 mod error;
 pub mod fetch;
 mod frontend;
+mod local_tsa;
 pub mod openapi;
 mod replicas;
 mod request_id;

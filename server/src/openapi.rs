@@ -4,7 +4,7 @@ use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
 use crate::error::Problem;
-use crate::frontend::{documents, health, native, workers};
+use crate::frontend::{documents, health, native, timestamp, workers};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -17,6 +17,8 @@ use crate::frontend::{documents, health, native, workers};
         native::sign_document,
         native::sign_raw,
         native::sign_digest,
+        native::augment,
+        timestamp::stamp,
         workers::list,
         workers::show,
         workers::certificates,
@@ -29,6 +31,7 @@ use crate::frontend::{documents, health, native, workers};
         documents::SignRequest,
         documents::SignResponse,
         documents::SignForm,
+        documents::AugmentForm,
         documents::SignDigestRequest,
         documents::SignDigestResponse,
         documents::WorkerInfo,
@@ -39,6 +42,7 @@ use crate::frontend::{documents, health, native, workers};
     )),
     tags(
         (name = "signing", description = "Sign documents and digests"),
+        (name = "timestamps", description = "RFC 3161"),
         (name = "workers", description = "What the caller may use"),
         (name = "health", description = "For machines that watch the service")
     ),

@@ -7,11 +7,11 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use administration::{Node, qualified};
+use administration::{Node, authorization, qualified};
 use cryptotoken_api::{
     CryptoToken, KeyLocation, SignatureAlgorithm, SignatureValue, Signer, SignerError, ToBeSigned, TokenState,
 };
-use store::{AuditLog, AuditedSigner, CredentialRecord, Receipt, SigningContext};
+use store::{AuditLog, AuditedSigner, CredentialRecord, Receipt, SigningContext, StoreError};
 use workers::WorkerError;
 
 use crate::error::ApiError;
@@ -120,6 +120,8 @@ impl Lender<'_> {
             .token(&location.token)
             .map_err(|error| ApiError::Misconfigured(format!("credential \"{}\": {error}", record.name)))?;
         let inner = token.signer(location, record.spec, algorithm).map_err(WorkerError::from)?;
+        let inner = authorization::renewing(self.node, token, location, inner)
+            .map_err(|error| ApiError::Misconfigured(format!("credential \"{}\": {error}", record.name)))?;
         let sessions = if record.locations.len() > 1 { token.status().sessions.1 } else { 1 };
         let context = SigningContext { location: Some(location.clone()), ..context.clone() };
         let signer = self.audit.signer(inner, context).without_retry();
@@ -131,6 +133,14 @@ impl ReplicatedSigner {
     /// Receipts of the outcomes so far that nobody has waited for.
     pub(crate) fn take_outcomes(&self) -> Vec<Receipt> {
         self.replicas.iter().flat_map(|replica| replica.signer.take_outcomes()).collect()
+    }
+
+    /// Waits until all outcomes so far are durable; blocks.
+    ///
+    /// # Errors
+    /// As [`AuditedSigner::settle`].
+    pub(crate) fn settle(&self) -> Result<(), StoreError> {
+        self.replicas.iter().try_for_each(|replica| replica.signer.settle())
     }
 
     /// Whether there was an attempt at the key, whatever came of it.

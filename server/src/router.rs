@@ -5,7 +5,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use utoipa_swagger_ui::SwaggerUi;
 
 use crate::error::ApiError;
-use crate::frontend::{health, native, workers};
+use crate::frontend::{health, native, timestamp, workers};
 use crate::openapi;
 
 /// Adds all routes.
@@ -17,8 +17,10 @@ pub(crate) fn routes(app: &mut ServiceConfig) {
             .service(resource("/{worker}/certificates").get_only(workers::certificates))
             .service(resource("/{worker}/sign").post_only(native::sign_document))
             .service(resource("/{worker}/sign/raw").post_only(native::sign_raw))
-            .service(resource("/{worker}/sign-digest").post_only(native::sign_digest)),
+            .service(resource("/{worker}/sign-digest").post_only(native::sign_digest))
+            .service(resource("/{worker}/augment").post_only(native::augment)),
     )
+    .service(resource("/tsa/{worker}").post_only(timestamp::stamp))
     .service(resource("/health/live").get_only(health::live))
     .service(resource("/health/ready").get_only(health::ready))
     .service(resource("/metrics").get_only(health::metrics))

@@ -6,7 +6,7 @@ use const_oid::ObjectIdentifier;
 use cryptotoken_api::{Certificate, DtbsRepresentation};
 use workers::certification_path::CertificationPath;
 use workers::timestamp::TimestampRequest;
-use workers::{RevocationSource, TimestampError, TimestampSource, TimestampToken};
+use workers::{RevocationError, RevocationSource, TimestampError, TimestampSource, TimestampToken};
 
 use crate::fetch::{Fetch, FetchError, Fetcher};
 
@@ -73,18 +73,25 @@ impl TimestampClient<'_> {
             error => TimestampError::Refused { authority: authority(), reason: error.to_string() },
         })?;
         let token = request.accept(&response, url)?;
-        self.check_trust(&token, deadline)
-            .map_err(|reason| TimestampError::Invalid { authority: authority(), reason })?;
+        self.check_trust(&token, url, deadline)?;
         Ok(token)
     }
 
-    fn check_trust(&self, token: &TimestampToken, deadline: Instant) -> Result<(), String> {
+    fn check_trust(&self, token: &TimestampToken, url: &str, deadline: Instant) -> Result<(), TimestampError> {
         if self.trust_anchors.is_empty() {
             return Ok(());
         }
-        let fetch =
-            |certificate: &Certificate| self.issuers.issuer(certificate, deadline).map_err(|error| error.to_string());
+        let mut outage = false;
+        let fetch = |certificate: &Certificate| {
+            self.issuers.issuer(certificate, deadline).map_err(|error| {
+                outage = matches!(error, RevocationError::Unavailable { .. });
+                error.to_string()
+            })
+        };
         let path = CertificationPath::build(&token.signer, self.trust_anchors, &token.certificates, token.time, fetch);
-        path.map(|_| ()).map_err(|error| error.to_string())
+        path.map(|_| ()).map_err(|error| match (url.to_owned(), error.to_string()) {
+            (authority, reason) if outage => TimestampError::Unavailable { authority, reason },
+            (authority, reason) => TimestampError::Invalid { authority, reason },
+        })
     }
 }

@@ -9,7 +9,6 @@ use cryptotoken_api::{Certificate, Credential};
 use time::OffsetDateTime;
 use workers::certificate_extensions::needs_no_revocation;
 use workers::certification_path::CertificationPath;
-use workers::config::TimestampOrigin;
 use workers::{
     RevocationError, RevocationSource, RevocationStatus, SubjectRole, ValidationDataError, WorkerConfig, WorkerError,
 };
@@ -17,7 +16,6 @@ use workers::{
 use crate::error::ApiError;
 use crate::fetch::Fetcher;
 use crate::revocation_client::RevocationClient;
-use crate::timestamp_client::TimestampClient;
 
 /// The clients of a process.
 pub(crate) struct Trust {
@@ -46,20 +44,9 @@ impl Trust {
         &self.revocation
     }
 
-    /// The time-stamping authorities of a worker; `None` when it has none, or a worker of this service in their place.
-    pub(crate) fn authorities<'a>(&'a self, config: &'a WorkerConfig) -> Option<TimestampClient<'a>> {
-        let timestamp = config.timestamp()?;
-        match timestamp.source() {
-            TimestampOrigin::Worker(_) => None,
-            TimestampOrigin::Authorities { urls, account } => Some(TimestampClient {
-                fetcher: &self.fetcher,
-                urls,
-                account: account.as_deref(),
-                policy: timestamp.policy(),
-                trust_anchors: config.trust_anchors(),
-                issuers: &self.revocation,
-            }),
-        }
+    /// What asks over HTTP.
+    pub(crate) fn fetcher(&self) -> &Fetcher {
+        &self.fetcher
     }
 
     /// Refuses to use the key of a certificate that is revoked or unknown to its issuer. A revoked one is put on record, and its

@@ -1,5 +1,6 @@
 //! A token that hangs or fails in the middle: no caller waits for ever, and the record says what became of each signature.
 
+use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -143,31 +144,72 @@ fn a_call_that_hangs_as_long_as_the_profile_allows_is_answered_at_the_end_of_the
     assert!((Duration::from_secs(2)..Duration::from_secs(6)).contains(&time), "{time:?}");
 }
 
+/// A service before whose token the simulator stands, with a worker `cms`, its caller, and how to say what is simulated.
+struct Simulated {
+    service: TestService,
+    client: Client,
+    folder: TempDir,
+}
+
+impl Simulated {
+    fn start(server: &str, token: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("simulator.toml");
+        configure(&file, "");
+        let mut service = TestService::builder()
+            .server(server)
+            .library(&token_simulator::library().unwrap())
+            .environment(token_simulator::VARIABLE, &file.display().to_string())
+            .token(token)
+            .create();
+        service.key("seal", "ec-p256", "document");
+        service.worker("cms", "cades", "seal", "");
+        let key = service.api_key("caller", &["cms"]);
+        service.start();
+        let client = service.client().key(&key);
+        Self { service, client, folder }
+    }
+
+    fn simulate(&self, more: &str) {
+        configure(&self.folder.path().join("simulator.toml"), more);
+    }
+}
+
+fn configure(file: &Path, more: &str) {
+    token_simulator::configure(file, &format!("module = {:?}\n{more}", token::softhsm())).unwrap();
+}
+
 #[test]
 fn waiting_for_a_session_is_no_hanging_call() {
-    let folder = tempfile::tempdir().unwrap();
-    let simulated = folder.path().join("simulator.toml");
-    let configure = |more: &str| {
-        token_simulator::configure(&simulated, &format!("module = {:?}\n{more}", token::softhsm())).unwrap();
-    };
-    configure("");
-    let mut service = TestService::builder()
-        .library(&token_simulator::library().unwrap())
-        .environment(token_simulator::VARIABLE, &simulated.display().to_string())
-        .token("sessions = 1\n[token.override]\n\"recovery.call_timeout\" = \"1s\"")
-        .create();
-    service.key("seal", "ec-p256", "document");
-    service.worker("cms", "cades", "seal", "");
-    let key = service.api_key("caller", &["cms"]);
-    service.start();
-    let client = service.client().key(&key);
-    configure("[[fault]]\nfunction = \"C_Sign\"\ndelay_ms = 600");
+    let simulated = Simulated::start("", "sessions = 1\n[token.override]\n\"recovery.call_timeout\" = \"1s\"");
+    simulated.simulate("[[fault]]\nfunction = \"C_Sign\"\ndelay_ms = 600");
     let started = Instant::now();
     std::thread::scope(|scope| {
-        let calls: Vec<_> = (0..4).map(|_| scope.spawn(|| client.sign("cms", b"document").status)).collect();
+        let calls: Vec<_> = (0..4).map(|_| scope.spawn(|| simulated.client.sign("cms", b"document").status)).collect();
         assert_eq!(calls.into_iter().map(|call| call.join().unwrap()).collect::<Vec<_>>(), [200; 4]);
     });
     assert!(started.elapsed() > Duration::from_secs(2), "they waited for each other: {:?}", started.elapsed());
+}
+
+#[test]
+fn a_key_is_not_used_again_for_a_caller_who_was_told_that_its_call_hangs() {
+    let simulated =
+        Simulated::start("request_timeout = \"30s\"", "[token.override]\n\"recovery.call_timeout\" = \"1s\"");
+    simulated.simulate("[[fault]]\nfunction = \"C_Sign\"\ndelay_ms = 2500\ncode = \"CKR_DEVICE_ERROR\"\ntimes = 1");
+    let answer = simulated.client.sign("cms", b"document");
+    assert_eq!((answer.status, answer.problem().as_str()), (503, "token-unavailable"));
+    let events = || -> Vec<String> {
+        let events = simulated.service.audit_events().into_iter();
+        let of_request = events.filter(|event| event["requestId"] == answer.request_id);
+        of_request.map(|event| event["event"].as_str().unwrap().to_owned()).collect()
+    };
+    let until = Instant::now() + Duration::from_secs(10);
+    while events().last().is_none_or(|last| last != "request-completed") {
+        assert!(Instant::now() < until, "{:?}", events());
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    assert_eq!(events(), ["signing-intended", "outcome-unknown", "request-completed"]);
+    let _ = simulated.client.sign("cms", b"document").success();
 }
 
 #[test]

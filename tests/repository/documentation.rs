@@ -35,6 +35,12 @@ fn the_documented_worker_is_accepted() {
 }
 
 #[test]
+fn the_documented_authority_is_accepted() {
+    let page = page("docs/timestamps.md");
+    workers::WorkerConfig::parse(blocks(&page, "toml")[0]).unwrap();
+}
+
+#[test]
 fn links_between_pages_lead_somewhere() {
     let tracked = output(Command::new("git").args(["ls-files", "*.md"]));
     let mut links = 0;

@@ -3,7 +3,9 @@
 //! Everything is made by the programs an operator uses (`sigillo`, `sigillo-server`, `softhsm2-util`, `openssl`), in a temporary
 //! folder, on a free port of loopback. Nothing here is skipped when a program is missing: it fails and says how to install it.
 
+pub mod device;
 pub mod http;
+pub mod kryoptic;
 pub mod live_pki;
 pub mod pki;
 pub mod programs;
@@ -14,6 +16,7 @@ pub mod service;
 pub mod token;
 pub mod verifiers;
 
+pub use device::Device;
 pub use http::{Answer, Client};
 pub use live_pki::LivePki;
 pub use pki::TestPki;

@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::programs::run;
+use crate::programs::{repository, run};
 
 /// An authority that certifies seals.
 pub struct TestPki {
@@ -18,6 +18,10 @@ pub struct Profile {
     pub validity: (&'static str, &'static str),
     /// `keyUsage` as OpenSSL writes it.
     pub key_usage: &'static str,
+    /// `extendedKeyUsage` as OpenSSL writes it; empty for none.
+    pub extended_key_usage: &'static str,
+    /// Whether it says that there is no revocation information on it (`noRevAvail`). EU DSS does not heed that in a timestamp.
+    pub without_revocation: bool,
     /// Lines of OpenSSL's extension section, sections of their own last.
     pub extensions: Vec<String>,
 }
@@ -28,7 +32,22 @@ impl Default for Profile {
         Self {
             validity: ("0 days", "30 days"),
             key_usage: "critical, digitalSignature, nonRepudiation",
+            extended_key_usage: "emailProtection",
+            without_revocation: true,
             extensions: Vec::new(),
+        }
+    }
+}
+
+impl Profile {
+    /// A certificate of a time-stamping unit.
+    #[must_use]
+    pub fn timestamping() -> Self {
+        Self {
+            key_usage: "critical, digitalSignature",
+            extended_key_usage: "critical, timeStamping",
+            without_revocation: false,
+            ..Self::default()
         }
     }
 }
@@ -55,15 +74,47 @@ impl TestPki {
         self.folder.join("root.pem")
     }
 
+    /// Certifies the request of an ML-DSA key, which the openssl program may not know, with the root in `issuer`: [`Self::folder`] or that
+    /// of [`Self::ml_dsa_root`]. Returns the chain: the certificate, then the root.
+    #[must_use]
+    pub fn certify_ml_dsa(&self, request: &Path, issuer: &Path) -> PathBuf {
+        let name = request.file_stem().expect("a name").to_string_lossy().into_owned();
+        let (leaf, chain) = (self.folder.join(format!("{name}.pem")), self.folder.join(format!("{name}.chain.pem")));
+        let (root, key) = (issuer.join("root.pem"), issuer.join("root.key"));
+        run(authority("certify").arg(request).args([&root, &key, &leaf]));
+        let text = |path| std::fs::read_to_string(path).expect("a certificate");
+        std::fs::write(&chain, text(&leaf) + &text(&root)).expect("the chain");
+        chain
+    }
+
+    /// Makes a root that signs with ML-DSA, `ml-dsa/root.pem` in the folder.
+    pub fn ml_dsa_root(&self) {
+        let folder = self.folder.join("ml-dsa");
+        std::fs::create_dir(&folder).expect("a folder for the authority");
+        run(authority("root").arg(&folder));
+    }
+
+    /// The folder of [`Self::root`].
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// Certifies a request. Returns the chain: the certificate, then the root.
     #[must_use]
     pub fn certify(&self, request: &Path, profile: &Profile) -> PathBuf {
         let name = request.file_stem().expect("a name").to_string_lossy().into_owned();
         let mut extensions = format!(
-            "basicConstraints = critical, CA:FALSE\nkeyUsage = {}\nextendedKeyUsage = emailProtection\n\
-             subjectKeyIdentifier = hash\nauthorityKeyIdentifier = keyid\n2.5.29.56 = ASN1:NULL\n",
+            "basicConstraints = critical, CA:FALSE\nkeyUsage = {}\nsubjectKeyIdentifier = hash\n\
+             authorityKeyIdentifier = keyid\n",
             profile.key_usage
         );
+        if !profile.extended_key_usage.is_empty() {
+            writeln!(extensions, "extendedKeyUsage = {}", profile.extended_key_usage).expect("a string takes all");
+        }
+        if profile.without_revocation {
+            extensions.push_str("2.5.29.56 = ASN1:NULL\n");
+        }
         for line in &profile.extensions {
             writeln!(extensions, "{line}").expect("a string takes all");
         }
@@ -88,6 +139,12 @@ impl TestPki {
         std::fs::write(file("chain.pem"), leaf + &root).expect("the chain");
         file("chain.pem")
     }
+}
+
+fn authority(verb: &str) -> Command {
+    let mut command = Command::new(repository().join("tests/verifiers/run"));
+    command.args(["authority", verb]);
+    command
 }
 
 // As `openssl ca -startdate` wants it.

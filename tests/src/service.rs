@@ -7,6 +7,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::http::Client;
+use crate::kryoptic;
 use crate::live_pki::LivePki;
 use crate::pki::{Profile, TestPki};
 use crate::programs::{our_program, output, run};
@@ -31,6 +32,8 @@ pub struct TestService {
 pub struct TestServiceBuilder {
     server: String,
     library: Option<PathBuf>,
+    profile: Option<String>,
+    kryoptic: bool,
     token: String,
     sections: String,
     pin: Option<String>,
@@ -56,6 +59,20 @@ impl TestServiceBuilder {
     #[must_use]
     pub fn library(mut self, library: &Path) -> Self {
         self.library = Some(library.to_owned());
+        self
+    }
+
+    /// Another profile of the token than SoftHSM's.
+    #[must_use]
+    pub fn profile(mut self, profile: &str) -> Self {
+        self.profile = Some(profile.to_owned());
+        self
+    }
+
+    /// Kryoptic for a token; SoftHSM's stands beside it unused.
+    #[must_use]
+    pub fn kryoptic(mut self) -> Self {
+        self.kryoptic = true;
         self
     }
 
@@ -90,21 +107,33 @@ impl TestServiceBuilder {
         let token = TestToken::create(folder.path());
         let pki = TestPki::create(folder.path());
         std::fs::write(folder.path().join("pin"), self.pin.as_deref().unwrap_or(token::PIN)).expect("a PIN file");
-        let library = self.library.unwrap_or_else(|| token.library().to_owned());
+        let (profile, slot, own) = match self.kryoptic {
+            true => ("kryoptic", format!("id = {}", kryoptic::SLOT), kryoptic::library()),
+            false => ("softhsm", format!("label = \"{}\"", token::LABEL), token.library().to_owned()),
+        };
         let configuration = format!(
             "[server]\nlisten = \"127.0.0.1:0\"\n{}\n[database]\nurl = \"sqlite://sigillo.db\"\n\
-             [[token]]\nname = \"{TOKEN}\"\nprofile = \"softhsm\"\nlibrary = \"{}\"\n\
-             slot = {{ label = \"{}\" }}\npin = {{ file = \"pin\" }}\n{}\n{}\n",
+             [[token]]\nname = \"{TOKEN}\"\nprofile = \"{}\"\nlibrary = \"{}\"\n\
+             slot = {{ {slot} }}\npin = {{ file = \"pin\" }}\n{}\n{}\n",
             self.server,
-            library.display(),
-            token::LABEL,
+            self.profile.as_deref().unwrap_or(profile),
+            self.library.unwrap_or(own).display(),
             self.token,
             self.sections
         );
         std::fs::write(folder.path().join("sigillo.toml"), configuration).expect("sigillo.toml");
         let softhsm = ("SOFTHSM2_CONF".to_owned(), token.configuration().display().to_string());
-        let environment = [vec![softhsm], self.environment].concat();
-        TestService { server: None, pki, token, environment, folder }
+        let mut environment = [vec![softhsm], self.environment].concat();
+        if self.kryoptic {
+            let conf = kryoptic::configure(folder.path()).display().to_string();
+            environment.push((kryoptic::VARIABLE.to_owned(), conf));
+        }
+        let service = TestService { server: None, pki, token, environment, folder };
+        if self.kryoptic {
+            std::fs::write(service.folder().join("so-pin"), "so-pin-test").expect("a PIN file");
+            service.sigillo(&["token", "init", TOKEN, "--so-pin-file", "so-pin", "--pin-file", "pin"]);
+        }
+        service
     }
 
     /// Sets everything up and starts the server.
@@ -229,7 +258,7 @@ impl TestService {
         chain
     }
 
-    /// Requests a certificate for a key. Returns the request.
+    /// Has a key sign its certification request.
     ///
     /// # Panics
     /// When that fails.

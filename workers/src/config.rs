@@ -21,6 +21,7 @@ use crate::kind::WorkerKind;
 use crate::level::SignatureLevel;
 use crate::pades::PadesConfig;
 use crate::plain::PlainConfig;
+use crate::tsa::TsaConfig;
 use crate::worker::SigningParameters;
 use crate::xades::XadesConfig;
 
@@ -91,6 +92,8 @@ pub enum FormatConfig {
     Pades(PadesConfig),
     /// Options of `xades`.
     Xades(XadesConfig),
+    /// Options of `timestamp`.
+    Timestamp(TsaConfig),
 }
 
 /// The keys that every kind has.
@@ -104,6 +107,7 @@ impl FormatConfig {
             WorkerKind::Cades => Self::Cades(CadesConfig::parse(fields)?),
             WorkerKind::Pades => Self::Pades(PadesConfig::parse(fields)?),
             WorkerKind::Xades => Self::Xades(XadesConfig::parse(fields)?),
+            WorkerKind::Timestamp => Self::Timestamp(TsaConfig::parse(fields)?),
         })
     }
 
@@ -114,6 +118,7 @@ impl FormatConfig {
             WorkerKind::Cades => CadesConfig::KEYS,
             WorkerKind::Pades => PadesConfig::KEYS,
             WorkerKind::Xades => XadesConfig::KEYS,
+            WorkerKind::Timestamp => TsaConfig::KEYS,
         }
     }
 
@@ -121,7 +126,7 @@ impl FormatConfig {
     const fn settable(kind: WorkerKind) -> &'static [&'static str] {
         match kind {
             WorkerKind::Pades => PadesConfig::SETTABLE,
-            WorkerKind::Plain | WorkerKind::Cades | WorkerKind::Xades => &[],
+            WorkerKind::Plain | WorkerKind::Cades | WorkerKind::Xades | WorkerKind::Timestamp => &[],
         }
     }
 
@@ -131,6 +136,7 @@ impl FormatConfig {
             Self::Cades(options) => serde_json::to_value(options),
             Self::Pades(options) => serde_json::to_value(options),
             Self::Xades(options) => serde_json::to_value(options),
+            Self::Timestamp(options) => serde_json::to_value(options),
         }
     }
 }
@@ -166,18 +172,11 @@ impl WorkerConfig {
 
     fn from_map(map: Map<String, Value>, text: &str) -> Result<Self, ConfigError> {
         let mut fields = Fields(map);
-        let kind: WorkerKind = match fields.required::<String>("kind")?.as_str() {
-            "timestamp" => {
-                return Err(ConfigError::Value {
-                    key: "kind",
-                    reason: "timestamp workers are not part of this version; use plain, cades, pades or xades".into(),
-                });
-            }
-            name => serde_json::from_value(Value::from(name)).map_err(|_| ConfigError::Value {
-                key: "kind",
-                reason: format!("there is no kind \"{name}\"; use plain, cades, pades or xades"),
-            })?,
-        };
+        let kind: String = fields.required("kind")?;
+        let kind: WorkerKind = serde_json::from_value(Value::from(kind.as_str())).map_err(|_| ConfigError::Value {
+            key: "kind",
+            reason: format!("there is no kind \"{kind}\"; use plain, cades, pades, xades or timestamp"),
+        })?;
         let known = || COMMON_KEYS.iter().chain(&Augmentation::KEYS).chain(FormatConfig::keys(kind)).copied();
         if let Some(key) = fields.0.keys().find(|key| !known().any(|k| k == key.as_str())) {
             return Err(unknown_key(key, known(), text));
@@ -193,6 +192,7 @@ impl WorkerConfig {
             format: FormatConfig::parse(kind, &mut fields)?,
             kind,
         };
+        config.check_qualified()?;
         config.check_settable()?;
         config.check_scheme()?;
         Ok(config)
@@ -205,20 +205,30 @@ impl WorkerConfig {
         }
     }
 
-    // Readers of PDF and verifiers of XML that know Ed25519 or ML-DSA are few; a seal that nobody can verify is worse than none.
+    // Readers of PDF and verifiers of XML and of timestamps that know Ed25519 or ML-DSA are few; a seal that nobody can verify is
+    // worse than none.
     fn check_format_knows(&self, scheme: SignatureScheme) -> Result<(), ConfigError> {
+        use WorkerKind::{Pades, Timestamp, Xades};
         match (self.kind, scheme) {
-            (WorkerKind::Pades | WorkerKind::Xades, SignatureScheme::Eddsa | SignatureScheme::MlDsa) => {
-                Err(ConfigError::Value {
-                    key: "signature_scheme",
-                    reason: format!(
-                        "a {} worker signs with rsa-pkcs1, rsa-pss or ecdsa; name a credential with an RSA or EC key",
-                        self.kind
-                    ),
-                })
-            }
+            (Pades | Xades | Timestamp, SignatureScheme::Eddsa | SignatureScheme::MlDsa) => Err(ConfigError::Value {
+                key: "signature_scheme",
+                reason: format!(
+                    "a {} worker signs with rsa-pkcs1, rsa-pss or ecdsa; name a credential with an RSA or EC key",
+                    self.kind
+                ),
+            }),
             _ => Ok(()),
         }
+    }
+
+    fn check_qualified(&self) -> Result<(), ConfigError> {
+        if self.kind == WorkerKind::Timestamp && self.qualified.is_some() {
+            return Err(ConfigError::Value {
+                key: "qualified",
+                reason: "a timestamp worker makes no seals; its statement is qualified_timestamp".into(),
+            });
+        }
+        Ok(())
     }
 
     fn check_settable(&self) -> Result<(), ConfigError> {

@@ -15,6 +15,7 @@ use cryptotoken_api::{
 use time::OffsetDateTime;
 
 use crate::augmentation::{Augmentable, AugmentationFault};
+use crate::clock::Clock;
 use crate::config::WorkerConfig;
 use crate::error::{Discrepancy, WorkerError};
 use crate::level::SignatureLevel;
@@ -36,6 +37,8 @@ pub struct SignatureContext<'a> {
     pub algorithm: SignatureAlgorithm,
     /// The claimed signing time, in UTC.
     pub signing_time: OffsetDateTime,
+    /// The clock it comes from.
+    pub clock: &'a dyn Clock,
 }
 
 /// The verbs that differ between formats.
@@ -117,6 +120,7 @@ pub fn create<F: SignatureFormat>(
         credential: environment.credential,
         algorithm: environment.signer.algorithm(),
         signing_time: environment.clock.now(),
+        clock: environment.clock,
     };
     policy::check(config.kind(), environment.credential, context.signing_time)?;
     config.check_parameters(&request.parameters)?;

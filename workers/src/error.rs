@@ -10,6 +10,7 @@ use crate::level::SignatureLevel;
 use crate::pades::refusal::PdfRefusal;
 use crate::revocation::RevocationError;
 use crate::timestamp::TimestampError;
+use crate::tsa::refusal::TimestampRefusal;
 use crate::validation_data::{SubjectRole, ValidationDataError};
 use crate::xades::XmlError;
 
@@ -61,6 +62,10 @@ pub enum WorkerError {
         reason: String,
     },
 
+    /// The request for a timestamp is not acceptable, or no timestamps are made now.
+    #[error(transparent)]
+    NoTimestamp(#[from] TimestampRefusal),
+
     // The operator must act.
     /// The credential is not active.
     #[error("credential \"{name}\" is {state}")]
@@ -89,6 +94,20 @@ pub enum WorkerError {
     /// The certificate does not allow this kind of signature.
     #[error("the key usage of credential \"{name}\" allows neither nonRepudiation nor digitalSignature")]
     KeyUsage {
+        /// Name of the credential.
+        name: String,
+    },
+    /// The certificate is none of a time-stamping unit.
+    #[error("the certificate of credential \"{name}\" is none of a time-stamping authority: {reason}")]
+    NotTimestamping {
+        /// Name of the credential.
+        name: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// The certificate is valid, and its key may not be used any more, or not yet.
+    #[error("the key of credential \"{name}\" may not be used now: its certificate's privateKeyUsagePeriod says so")]
+    KeyUsagePeriod {
         /// Name of the credential.
         name: String,
     },
@@ -137,6 +156,9 @@ pub enum WorkerError {
     /// A signature was made and is not released, because a check of it failed.
     #[error("the signature was made and withheld: {0}")]
     Withheld(#[source] Discrepancy),
+    /// The random number generator failed.
+    #[error("there are no random numbers")]
+    Randomness(#[from] openssl::error::ErrorStack),
     /// The structure to be signed could not be encoded: a bug.
     #[error("the signature structure could not be encoded")]
     Encoding(#[from] der::Error),
@@ -181,6 +203,8 @@ pub enum Fault {
     Parameters,
     /// The operator: state, certificate or purpose of the credential.
     Credential,
+    /// The operator: the system clock is not known to be right.
+    Clock,
     /// The token: see the [`SignerError`].
     Token,
     /// A time-stamping authority: see the [`TimestampError`].
@@ -204,12 +228,16 @@ impl WorkerError {
             | Self::Augmentation(_)
             | Self::Pdf(_)
             | Self::Xml(_) => Fault::Document,
+            Self::NoTimestamp(TimestampRefusal::Clock(_) | TimestampRefusal::ClockError { .. }) => Fault::Clock,
+            Self::NoTimestamp(_) => Fault::Document,
             Self::MediaType { .. } => Fault::MediaType,
             Self::Parameter { .. } => Fault::Parameters,
             Self::CredentialNotActive { .. }
             | Self::CertificateExpired { .. }
             | Self::CertificateNotYetValid { .. }
             | Self::KeyUsage { .. }
+            | Self::NotTimestamping { .. }
+            | Self::KeyUsagePeriod { .. }
             | Self::Purpose { .. }
             | Self::Algorithm { .. } => Fault::Credential,
             Self::Signer(_) => Fault::Token,
@@ -226,7 +254,7 @@ impl WorkerError {
                 _ => Fault::Revocation,
             },
             Self::Withheld(_) => Fault::Withheld,
-            Self::Encoding(_) | Self::NoServices { .. } => Fault::Service,
+            Self::Encoding(_) | Self::Randomness(_) | Self::NoServices { .. } => Fault::Service,
         }
     }
     /// Whether it is an outage of a service of others: only that lets a level degrade (promise 7).

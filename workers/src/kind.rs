@@ -9,6 +9,7 @@ use crate::config::{FormatConfig, WorkerConfig};
 use crate::create::{SignatureFormat, augment, create};
 use crate::error::WorkerError;
 use crate::level::SignatureLevel;
+use crate::tsa;
 use crate::worker::{
     AugmentationEnvironment, AugmentationRequest, SignedDocument, SigningEnvironment, SigningRequest, Worker,
 };
@@ -25,6 +26,8 @@ pub enum WorkerKind {
     Pades,
     /// XML signatures (EN 319 132-1).
     Xades,
+    /// Timestamps (RFC 3161, EN 319 422).
+    Timestamp,
 }
 
 impl WorkerKind {
@@ -36,6 +39,7 @@ impl WorkerKind {
             Self::Cades => "cades",
             Self::Pades => "pades",
             Self::Xades => "xades",
+            Self::Timestamp => "timestamp",
         }
     }
 
@@ -45,6 +49,7 @@ impl WorkerKind {
         match self {
             Self::Plain => Purpose::Blind,
             Self::Cades | Self::Pades | Self::Xades => Purpose::Document,
+            Self::Timestamp => Purpose::Timestamp,
         }
     }
 
@@ -52,7 +57,7 @@ impl WorkerKind {
     #[must_use]
     pub const fn highest_level(self) -> SignatureLevel {
         match self {
-            Self::Plain | Self::Pades | Self::Xades => SignatureLevel::BaselineB,
+            Self::Plain | Self::Pades | Self::Xades | Self::Timestamp => SignatureLevel::BaselineB,
             Self::Cades => SignatureLevel::BaselineLta,
         }
     }
@@ -72,6 +77,7 @@ impl WorkerKind {
                 matches!(essence.as_str(), "application/xml" | "text/xml") || essence.ends_with("+xml"),
                 "application/xml, text/xml or …+xml",
             ),
+            Self::Timestamp => (essence == tsa::QUERY_MEDIA_TYPE, tsa::QUERY_MEDIA_TYPE),
         };
         // What clients send when they know nothing better.
         if fits || essence == "application/octet-stream" {
@@ -96,6 +102,7 @@ pub fn build(config: WorkerConfig) -> Box<dyn Worker> {
         FormatConfig::Cades(options) => Box::new(FormatWorker { config, format: options }),
         FormatConfig::Pades(options) => Box::new(FormatWorker { config, format: options }),
         FormatConfig::Xades(options) => Box::new(FormatWorker { config, format: options }),
+        FormatConfig::Timestamp(options) => Box::new(FormatWorker { config, format: options }),
     }
 }
 

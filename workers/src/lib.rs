@@ -30,12 +30,13 @@ pub mod revocation;
 mod software_key;
 pub mod timestamp;
 mod tlv;
+pub mod tsa;
 pub mod validation_data;
 pub mod worker;
 pub mod xades;
 
 pub use augmentation::AugmentationFault;
-pub use clock::{Clock, SystemClock};
+pub use clock::{Clock, ClockError, SystemClock};
 pub use config::{ConfigError, FormatConfig, WorkerConfig};
 pub use error::{Fault, WorkerError};
 pub use kind::WorkerKind;

@@ -1,6 +1,6 @@
 //! Refusals that do not depend on the document, before the key is used (promise 2).
 
-use cryptotoken_api::{CredentialState, Purpose};
+use cryptotoken_api::{Certificate, CredentialState, Purpose};
 use time::OffsetDateTime;
 use x509_cert::ext::pkix::KeyUsages;
 
@@ -32,7 +32,18 @@ pub fn check(
     let may_sign = leaf.key_usage().is_none_or(|usage| {
         usage.0.contains(KeyUsages::NonRepudiation) || usage.0.contains(KeyUsages::DigitalSignature)
     });
-    if may_sign { Ok(()) } else { Err(WorkerError::KeyUsage { name: name() }) }
+    if !may_sign {
+        return Err(WorkerError::KeyUsage { name: name() });
+    }
+    if kind == WorkerKind::Timestamp { check_timestamping(&credential.name, leaf, now) } else { Ok(()) }
+}
+
+fn check_timestamping(name: &str, leaf: &Certificate, now: OffsetDateTime) -> Result<(), WorkerError> {
+    if let Some(reason) = leaf.objection_to_timestamping() {
+        return Err(WorkerError::NotTimestamping { name: name.to_owned(), reason });
+    }
+    // EN 319 421, clause 7.6.2: a time-stamping unit's key has an end of its own, before that of its certificate.
+    if leaf.key_may_be_used_at(now) { Ok(()) } else { Err(WorkerError::KeyUsagePeriod { name: name.to_owned() }) }
 }
 
 /// Whether a worker of this kind may use credentials of this purpose at all.

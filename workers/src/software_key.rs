@@ -37,6 +37,7 @@ impl SoftwareKey {
             credential: &self.credential,
             algorithm: self.algorithm,
             signing_time: OffsetDateTime::UNIX_EPOCH,
+            clock: &crate::clock::SystemClock,
         }
     }
 

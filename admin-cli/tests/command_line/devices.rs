@@ -59,7 +59,7 @@ fn a_qualified_worker_is_refused_on_a_wrong_library_behind_the_profile_of_a_qual
     let worker = "name = \"seals\"\nkind = \"cades\"\ncredential = \"seal\"\nqualified = \"eseal\"\n";
     installation.write("seals.toml", worker);
     for (profile, reason) in [
-        ("utimaco-cp5", "token \"hsm\" is another one"),
+        ("utimaco-cp5", "libsofthsm2.so has no CP5_KeyAuthorizationInit"),
         // What a Trident says of itself is in no source, so that nothing is confirmed.
         ("trident", "what token \"hsm\" says of itself decides nothing"),
         ("softhsm", "wears profile softhsm, which is none"),
@@ -104,11 +104,14 @@ fn two_tokens_whose_library_needs_two_environments_are_refused_with_the_reason()
 #[test]
 fn a_key_that_needs_authorisation_elsewhere_is_told_where() {
     let installation = Installation::certified();
-    let needs_none = installation.sigillo("key authorize --token hsm --alias seal").complaint(3);
+    let needs_none = installation.sigillo("key authorize --token hsm --alias seal --unlimited").complaint(3);
     assert!(needs_none.contains("needs no authorisation"), "{needs_none}");
+    disguise(&installation, "nshield-cc", "\"module.env\" = {}\n");
+    let elsewhere = installation.sigillo("key authorize --token hsm --alias seal --unlimited").complaint(3);
+    assert!(elsewhere.contains("nshield-cc") && elsewhere.contains("preload"), "{elsewhere}");
     disguise(&installation, "utimaco-cp5", "");
-    let elsewhere = installation.sigillo("key authorize --token hsm --alias seal").complaint(3);
-    assert!(elsewhere.contains("utimaco-cp5") && elsewhere.contains("vendor's tools"), "{elsewhere}");
+    let other = installation.sigillo("key authorize --token hsm --alias seal --unlimited").complaint(1);
+    assert!(other.contains("libsofthsm2.so has no CP5_KeyAuthorizationInit"), "{other}");
 }
 
 #[test]

@@ -5,11 +5,12 @@ use std::fmt;
 use std::sync::Arc;
 
 use const_oid::AssociatedOid;
+use der::asn1::GeneralizedTime;
 use der::{Decode, Encode, Header, Reader, SliceReader};
 use openssl::error::ErrorStack;
 use openssl::x509::X509;
 use time::OffsetDateTime;
-use x509_cert::ext::pkix::{BasicConstraints, ExtendedKeyUsage, KeyUsage, SubjectKeyIdentifier};
+use x509_cert::ext::pkix::{BasicConstraints, ExtendedKeyUsage, KeyUsage, PrivateKeyUsagePeriod, SubjectKeyIdentifier};
 
 use crate::algorithm::DigestAlgorithm;
 use crate::distinguished_name;
@@ -141,6 +142,42 @@ impl Certificate {
     #[must_use]
     pub fn extended_key_usage(&self) -> Option<ExtendedKeyUsage> {
         self.extension::<ExtendedKeyUsage>()
+    }
+
+    /// What keeps it from being the certificate of a time-stamping unit; `None` when nothing does.
+    ///
+    /// RFC 3161, section 2.3: `extKeyUsage` is critical, and has `id-kp-timeStamping` and nothing else.
+    #[must_use]
+    pub fn objection_to_timestamping(&self) -> Option<&'static str> {
+        let extensions = self.fields().extensions();
+        let extension =
+            extensions.and_then(|all| all.iter().find(|extension| extension.extn_id == ExtendedKeyUsage::OID));
+        let Some(extension) = extension else {
+            return Some("it has no extended key usage, and needs timeStamping, critical");
+        };
+        let usage =
+            ExtendedKeyUsage::from_der(extension.extn_value.as_bytes()).map(|usage| usage.0).unwrap_or_default();
+        if !usage.contains(&const_oid::db::rfc5280::ID_KP_TIME_STAMPING) {
+            Some("its extended key usage does not allow timeStamping")
+        } else if usage.len() > 1 {
+            Some("its extended key usage allows more than timeStamping")
+        } else if !extension.critical {
+            Some("its extended key usage is not critical")
+        } else {
+            None
+        }
+    }
+
+    /// Whether `privateKeyUsagePeriod` (RFC 3280, section 4.2.1.4) lets the key be used at this time. Absent it restricts nothing,
+    /// unreadable it allows nothing.
+    #[must_use]
+    pub fn key_may_be_used_at(&self, time: OffsetDateTime) -> bool {
+        let Some(value) = self.raw_extension(PrivateKeyUsagePeriod::OID) else { return true };
+        let instant = |time: GeneralizedTime| OffsetDateTime::UNIX_EPOCH + time.to_unix_duration();
+        PrivateKeyUsagePeriod::from_der(value).is_ok_and(|period| {
+            period.not_before.is_none_or(|begin| instant(begin) <= time)
+                && period.not_after.is_none_or(|end| time <= instant(end))
+        })
     }
 
     /// Whether `basicConstraints` makes it a CA certificate.

@@ -60,6 +60,16 @@ pub enum SignerError {
         /// What stands in the way and the next step.
         reason: String,
     },
+    /// The device wants the key authorised before it signs (EN 419 221-5); no signature was made. An authorised person must act.
+    #[error("key \"{key}\" on token \"{token}\" is not authorised: {next}")]
+    NotAuthorized {
+        /// Name of the token.
+        token: String,
+        /// Its alias.
+        key: String,
+        /// The next step.
+        next: String,
+    },
     /// The attempt could not be recorded, so the key was not used. Retry later.
     #[error("the attempt could not be recorded")]
     NotRecorded(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -80,6 +90,7 @@ impl SignerError {
             | Self::Unavailable { .. }
             | Self::TokenFailed { .. }
             | Self::KeyNotFound { .. }
+            | Self::NotAuthorized { .. }
             | Self::DeadlineExceeded { .. } => true,
             Self::UnsupportedAlgorithm { .. }
             | Self::DataRequired

@@ -7,6 +7,7 @@ use crate::algorithm::SignatureAlgorithm;
 use crate::credential::KeyLocation;
 use crate::error::{SignerError, TokenError};
 use crate::key::{KeyAlias, KeyId, KeyInfo, KeySpec, PublicKey};
+use crate::key_authorization::KeyAuthorizer;
 use crate::signer::Signer;
 
 /// A device that holds keys. Safe to share between threads; every call blocks.
@@ -57,6 +58,11 @@ pub trait CryptoToken: Send + Sync {
     /// # Errors
     /// [`TokenError::Refused`] when the token is initialised already: nothing is ever erased.
     fn initialize(&self, so_pin: &SecretString, user_pin: &SecretString) -> Result<(), TokenError>;
+
+    /// How single keys are authorised before they sign; `None` where they need no such thing, or not from here.
+    fn key_authorizer(&self) -> Option<&dyn KeyAuthorizer> {
+        None
+    }
 
     /// The public key of one location.
     ///

@@ -3,11 +3,12 @@
 use std::time::{Duration, Instant};
 
 use cryptotoken_api::{
-    CryptoToken, DigestAlgorithm, KeyAlias, KeyInfo, KeyLocation, KeySpec, SignatureAlgorithm, SignatureScheme,
+    CryptoToken, DigestAlgorithm, KeyAlias, KeyInfo, KeyLocation, KeySpec, PublicKey, SignatureAlgorithm,
+    SignatureScheme,
 };
 
 use crate::conformance::{CheckItem, Verdict};
-use crate::lifecycle::{check_attributes, destroy, generate, self_test};
+use crate::lifecycle::{Specimen, check_attributes, destroy, generate, specimen};
 use crate::pkcs11::Pkcs11Token;
 use crate::profile::{CertStore, KeyAuthorizationKind, KeygenMode, Support};
 
@@ -17,6 +18,12 @@ use crate::profile::{CertStore, KeyAuthorizationKind, KeygenMode, Support};
 /// as long as the device takes to generate keys.
 #[must_use]
 pub fn measure(token: &Pkcs11Token) -> Vec<CheckItem> {
+    measure_before(token, &mut |_, _, _| {})
+}
+
+/// The same, before a witness who is shown every signature that was found to be right.
+#[must_use]
+pub fn measure_before(token: &Pkcs11Token, witness: &mut Witness<'_>) -> Vec<CheckItem> {
     let profile = token.profile();
     if profile.keygen.mode == KeygenMode::External {
         let found = format!("not tried: {}", profile.keygen.external);
@@ -43,7 +50,7 @@ pub fn measure(token: &Pkcs11Token) -> Vec<CheckItem> {
         };
         items.push(CheckItem::new(field, declared.name(), "yes", Verdict::of(declared, Some(true))));
         items.push(attributes(spec, &key));
-        items.extend(signatures(token, spec, &key));
+        items.extend(signatures(token, spec, &key, witness));
         if !conduct_measured {
             conduct_measured = true;
             items.extend(token.measure_conduct(&key, spec));
@@ -53,6 +60,9 @@ pub fn measure(token: &Pkcs11Token) -> Vec<CheckItem> {
     }
     items
 }
+
+/// Is shown a key, an algorithm, and what was signed with them.
+pub type Witness<'a> = dyn FnMut(&PublicKey, SignatureAlgorithm, &Specimen) + 'a;
 
 fn throw_away_alias(spec: KeySpec) -> Option<KeyAlias> {
     let mut octets = [0; 6];
@@ -75,15 +85,21 @@ fn attributes(spec: KeySpec, key: &KeyInfo) -> CheckItem {
     }
 }
 
-fn signatures(token: &Pkcs11Token, spec: KeySpec, key: &KeyInfo) -> Vec<CheckItem> {
+fn signatures(token: &Pkcs11Token, spec: KeySpec, key: &KeyInfo, witness: &mut Witness<'_>) -> Vec<CheckItem> {
     let algorithms =
         SignatureScheme::ALL.into_iter().flat_map(|scheme| DigestAlgorithm::ALL.map(|digest| (scheme, digest)));
     let algorithms =
         algorithms.filter_map(|(scheme, digest)| SignatureAlgorithm::for_key(spec, Some(scheme), Some(digest)).ok());
-    algorithms.map(|algorithm| signature(token, spec, key, algorithm)).collect()
+    algorithms.map(|algorithm| signature(token, spec, key, algorithm, witness)).collect()
 }
 
-fn signature(token: &Pkcs11Token, spec: KeySpec, key: &KeyInfo, algorithm: SignatureAlgorithm) -> CheckItem {
+fn signature(
+    token: &Pkcs11Token,
+    spec: KeySpec,
+    key: &KeyInfo,
+    algorithm: SignatureAlgorithm,
+    witness: &mut Witness<'_>,
+) -> CheckItem {
     let profile = token.profile();
     let field = format!("sign, {spec} with {algorithm}");
     if profile.key_authorization.kind != KeyAuthorizationKind::None {
@@ -100,8 +116,11 @@ fn signature(token: &Pkcs11Token, spec: KeySpec, key: &KeyInfo, algorithm: Signa
         }
         Err(error) => return CheckItem::new(field, "yes", error.to_string(), Verdict::Differs).required(),
     };
-    match self_test(signer.as_ref(), public, Instant::now() + PATIENCE) {
-        Ok(()) => CheckItem::new(field, "yes", "signs, verified in software", Verdict::Ok),
+    match specimen(signer.as_ref(), public, Instant::now() + PATIENCE) {
+        Ok(specimen) => {
+            witness(public, algorithm, &specimen);
+            CheckItem::new(field, "yes", "signs, verified in software", Verdict::Ok)
+        }
         Err(error) => {
             let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
             CheckItem::new(field, "yes", format!("{error}{cause}"), Verdict::Differs).required()

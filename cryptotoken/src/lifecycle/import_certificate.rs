@@ -43,6 +43,12 @@ pub enum ImportRefusal {
         /// What is missing.
         needed: &'static str,
     },
+    /// It is for other uses than time-stamping, or for others too.
+    #[error("the certificate is none of a time-stamping authority: {reason}")]
+    NotTimestamping {
+        /// What is wrong with it.
+        reason: &'static str,
+    },
     /// Past its end.
     #[error("the certificate expired on {}", rfc3339(*not_after))]
     Expired {
@@ -80,25 +86,17 @@ fn check_usage(leaf: &Certificate, purpose: Purpose) -> Result<(), ImportRefusal
     let needed = match purpose {
         Purpose::Document => "nonRepudiation (contentCommitment) or digitalSignature",
         Purpose::Blind => "digitalSignature or nonRepudiation (contentCommitment)",
-        Purpose::Timestamp => {
-            "digitalSignature or nonRepudiation, with timeStamping as the only and critical extended key usage"
-        }
+        Purpose::Timestamp => "digitalSignature or nonRepudiation (contentCommitment)",
     };
     let usage = leaf.key_usage().ok_or(ImportRefusal::NoKeyUsage { needed })?;
     let signs = usage.0.contains(KeyUsages::NonRepudiation) || usage.0.contains(KeyUsages::DigitalSignature);
-    let stamps = purpose != Purpose::Timestamp || is_timestamping(leaf);
-    if signs && stamps { Ok(()) } else { Err(ImportRefusal::KeyUsage { needed }) }
-}
-
-/// RFC 3161, section 2.3.
-fn is_timestamping(leaf: &Certificate) -> bool {
-    let oid = const_oid::db::rfc5280::ID_CE_EXT_KEY_USAGE;
-    let critical = leaf
-        .fields()
-        .extensions()
-        .is_some_and(|extensions| extensions.iter().any(|extension| extension.extn_id == oid && extension.critical));
-    let only = leaf.extended_key_usage().is_some_and(|usage| usage.0 == [const_oid::db::rfc5280::ID_KP_TIME_STAMPING]);
-    critical && only
+    if !signs {
+        return Err(ImportRefusal::KeyUsage { needed });
+    }
+    match leaf.objection_to_timestamping() {
+        Some(reason) if purpose == Purpose::Timestamp => Err(ImportRefusal::NotTimestamping { reason }),
+        _ => Ok(()),
+    }
 }
 
 fn warnings(chain: &CertificateChain, purpose: Purpose, now: OffsetDateTime) -> Vec<String> {

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use cryptotoken_api::verification::{VerificationError, verify};
-use cryptotoken_api::{DataToBeSigned, PublicKey, Signer, SignerError, ToBeSigned};
+use cryptotoken_api::{DataToBeSigned, PublicKey, SignatureValue, Signer, SignerError, ToBeSigned};
 
 /// Why a key is not fit for use.
 #[derive(Debug, thiserror::Error)]
@@ -19,11 +19,27 @@ pub enum SelfTestFailure {
     Random(#[from] openssl::error::ErrorStack),
 }
 
+/// What [`specimen`] signed, and the signature, for whoever wants to verify it, too.
+pub struct Specimen {
+    /// What was signed.
+    pub data: DataToBeSigned,
+    /// The signature.
+    pub value: SignatureValue,
+}
+
 /// Signs random data and verifies the signature in software.
 ///
 /// # Errors
 /// [`SelfTestFailure`].
 pub fn self_test(signer: &dyn Signer, key: &PublicKey, deadline: Instant) -> Result<(), SelfTestFailure> {
+    specimen(signer, key, deadline).map(drop)
+}
+
+/// The same, and hands out what was signed.
+///
+/// # Errors
+/// [`SelfTestFailure`].
+pub fn specimen(signer: &dyn Signer, key: &PublicKey, deadline: Instant) -> Result<Specimen, SelfTestFailure> {
     // Marked and random, so that this signature can never be passed off as one of a document.
     let mut octets = b"Sigillo key self-test ".to_vec();
     let mut random = [0; 32];
@@ -32,5 +48,5 @@ pub fn self_test(signer: &dyn Signer, key: &PublicKey, deadline: Instant) -> Res
     let data = DataToBeSigned::new(octets);
     let value = signer.sign(ToBeSigned::Data(&data), deadline)?;
     verify(key, signer.algorithm(), ToBeSigned::Data(&data), &value)?;
-    Ok(())
+    Ok(Specimen { data, value })
 }

@@ -5,7 +5,7 @@ use cryptoki::session::Session;
 use cryptotoken_api::{KeyAlias, KeyId, KeyInfo, KeySpec, TokenError};
 
 use crate::conformance::{CheckItem, Verdict};
-use crate::pkcs11::error::name;
+use crate::pkcs11::error::{ErrorClass, classify, name};
 use crate::pkcs11::session_pool::Failure;
 use crate::pkcs11::{Pkcs11Token, manage, objects};
 use crate::profile::{Keygen, Support};
@@ -62,13 +62,17 @@ impl Pkcs11Token {
     }
 
     fn duplicate_is_refused(&self, keygen: &Keygen, id: &KeyId, spec: KeySpec) -> Result<(bool, String), String> {
+        let errors = &self.profile().errors;
         let alias = "sigillo-check-duplicate".parse().map_err(|_| "no alias".to_owned())?;
         self.try_change(|session| {
             let outcome = manage::generate(session, keygen, &alias, id, spec);
             // Reading back finds two where there must be one, so that a device that took it may fail here all the same.
             let taken = destroy_labelled(session, &alias)?;
             match outcome {
-                Err(Failure::Pkcs11(error)) if !taken => Ok((true, format!("yes ({})", name(&error)))),
+                // A device that failed has refused nothing.
+                Err(Failure::Pkcs11(error)) if !taken && classify(&error, errors) != ErrorClass::Device => {
+                    Ok((true, format!("yes ({})", name(&error))))
+                }
                 Err(failure) if !taken => Err(failure),
                 _ => Ok((false, String::new())),
             }

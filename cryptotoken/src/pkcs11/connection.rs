@@ -17,13 +17,14 @@ use crate::config::{PinSource, SlotSelector, TokenConfig};
 use crate::held_pin::HeldPin;
 use crate::identity::DeviceIdentity;
 use crate::login::{LoginMemory, LoginOutcome};
+use crate::pkcs11::authorization::Cp5;
 use crate::pkcs11::describe;
 use crate::pkcs11::error::{is_rejection, is_unclear, name};
 use crate::pkcs11::module::{self, Module, ModuleError};
 use crate::pkcs11::objects::{HandleCache, find_one};
 use crate::pkcs11::session_pool::{Failure, SessionPool, close};
 use crate::pkcs11::slot::{self, trimmed};
-use crate::profile::{LoginMode, RecoveryDepth, TokenProfile};
+use crate::profile::{KeyAuthorizationKind, LoginMode, RecoveryDepth, TokenProfile};
 
 /// A slot that is ready for use.
 pub(crate) struct Connection {
@@ -132,6 +133,9 @@ impl Connector {
         anew: bool,
     ) -> Result<Arc<Connection>, NotReady> {
         let (module, fresh) = module::load(self.config.library.as_deref(), &self.profile.module)?;
+        if self.profile.key_authorization.kind == KeyAuthorizationKind::UtimacoCp5 {
+            module.cp5().map_err(ModuleError::Configuration)?;
+        }
         let mut may_restart = !fresh && self.profile.recovery.depth >= RecoveryDepth::Module;
         let mut generation = module.gate().generation();
         if anew && may_restart {
@@ -160,6 +164,14 @@ impl Connector {
             return Err("this library cannot be started twice in one process: restart the service".to_owned());
         }
         module.restart(generation, Instant::now() + self.profile.recovery.call_timeout.min(LONGEST_DRAIN))
+    }
+
+    /// The functions of CP5 in the library of this token.
+    pub(crate) fn cp5(&self) -> Result<Arc<Cp5>, String> {
+        match module::load(self.config.library.as_deref(), &self.profile.module) {
+            Ok((module, _)) => module.cp5(),
+            Err(ModuleError::Configuration(reason) | ModuleError::Unavailable(reason)) => Err(reason),
+        }
     }
 
     /// Calls that do not come back.

@@ -31,6 +31,8 @@ struct Inner {
     next_attempt: Instant,
     /// The last connection failed before anything had succeeded on it: the next one needs more than new sessions.
     anew: bool,
+    /// How often the device was lost, whatever became of it meanwhile.
+    losses: u64,
 }
 
 /// Why there is no connection now.
@@ -52,6 +54,7 @@ impl Link {
             failures: 0,
             next_attempt: Instant::now(),
             anew: false,
+            losses: 0,
         };
         Self { connector, inner: Mutex::new(inner), changed: Condvar::new() }
     }
@@ -126,15 +129,22 @@ impl Link {
             connection.pool.abandon();
         }
         let anew = class == ErrorClass::Device && !connection.pool.is_proven();
-        self.leave(connection, &format!("the device failed: {}", name(error)), anew);
+        let device = class == ErrorClass::Device;
+        self.leave(connection, &format!("the device failed: {}", name(error)), device, anew);
     }
 
     /// Gives up a connection to a library that was started anew for another token.
     pub(crate) fn outdated(&self, connection: &Arc<Connection>) {
-        self.leave(connection, "the library was started anew", false);
+        // Nobody starts a library anew whose device was not lost.
+        self.leave(connection, "the library was started anew", true, false);
     }
 
-    fn leave(&self, connection: &Arc<Connection>, reason: &str, anew: bool) {
+    /// How often the device was lost.
+    pub(crate) fn losses(&self) -> u64 {
+        self.lock().losses
+    }
+
+    fn leave(&self, connection: &Arc<Connection>, reason: &str, device: bool, anew: bool) {
         connection.give_up();
         let mut inner = self.lock();
         // Another thread may have noticed first and be connected again.
@@ -145,6 +155,7 @@ impl Link {
             inner.down = NotReady::unavailable(reason);
             inner.next_attempt = Instant::now();
             inner.anew = anew;
+            inner.losses += u64::from(device);
         }
     }
 

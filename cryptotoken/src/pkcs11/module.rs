@@ -1,13 +1,16 @@
 //! Loaded libraries: one per path and process, shared by every token that uses it, and started anew for all of them together.
 
 use std::collections::HashMap;
+use std::ffi::{CStr, CString};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, LazyLock, Mutex, PoisonError, Weak};
+use std::ptr::NonNull;
+use std::sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError, Weak};
 use std::time::Instant;
 
 use cryptoki::context::{CInitializeArgs, CInitializeFlags, Pkcs11};
 use cryptoki::error::{Error, RvError};
 
+use crate::pkcs11::authorization::Cp5;
 use crate::pkcs11::connection::Connection;
 use crate::pkcs11::error::name;
 use crate::pkcs11::gate::{Gate, NotRestarted};
@@ -26,8 +29,11 @@ pub(crate) enum ModuleError {
 pub(crate) struct Module {
     path: PathBuf,
     pkcs11: Pkcs11,
+    /// What it is started with, each time.
+    init_args: CString,
     gate: Gate,
     connections: Mutex<Vec<Weak<Connection>>>,
+    cp5: OnceLock<Result<Arc<Cp5>, String>>,
 }
 
 impl Module {
@@ -39,6 +45,14 @@ impl Module {
     /// Its door.
     pub(crate) const fn gate(&self) -> &Gate {
         &self.gate
+    }
+
+    /// The functions of CP5 in this very library, for those who hold a [`Visit`](crate::pkcs11::gate::Visit).
+    ///
+    /// # Errors
+    /// A sentence that names the library, where it does not have them.
+    pub(crate) fn cp5(&self) -> Result<Arc<Cp5>, String> {
+        self.cp5.get_or_init(|| Cp5::find(&self.path).map(Arc::new)).clone()
     }
 
     /// Remembers who would suffer from a restart.
@@ -64,7 +78,7 @@ impl Module {
             if let Err(error) = self.pkcs11.clone().finalize() {
                 tracing::debug!("C_Finalize of {}: {}", self.path.display(), name(&error));
             }
-            initialize(&self.pkcs11)
+            initialize(&self.pkcs11, &self.init_args)
         };
         match self.gate.restart(generation, deadline, start) {
             Ok(()) => {
@@ -79,11 +93,22 @@ impl Module {
     }
 }
 
-fn initialize(pkcs11: &Pkcs11) -> Result<(), Error> {
-    match pkcs11.initialize(CInitializeArgs::new(CInitializeFlags::OS_LOCKING_OK)) {
+fn initialize(pkcs11: &Pkcs11, text: &CStr) -> Result<(), Error> {
+    match pkcs11.initialize(arguments(text)) {
         // Another part of the process initialised it; it is ready all the same.
         Ok(()) | Err(Error::Pkcs11(RvError::CryptokiAlreadyInitialized, _)) => Ok(()),
         Err(error) => Err(error),
+    }
+}
+
+#[expect(unsafe_code, reason = "the crate takes pReserved as a pointer of which it knows nothing")]
+fn arguments(text: &CStr) -> CInitializeArgs {
+    let flags = CInitializeFlags::OS_LOCKING_OK;
+    match NonNull::new(text.as_ptr().cast_mut().cast()) {
+        // SAFETY: the pointer is only read, as a text that ends with zero, and only in the call of `C_Initialize`, which the caller's
+        // borrow of the text outlives. Whether the library expects a text there is what the operator says who gives one.
+        Some(pointer) if !text.is_empty() => unsafe { CInitializeArgs::new_with_reserved(flags, pointer) },
+        _ => CInitializeArgs::new(flags),
     }
 }
 
@@ -93,12 +118,18 @@ fn initialize(pkcs11: &Pkcs11) -> Result<(), Error> {
 /// stays loaded until the process ends.
 pub(crate) fn load(configured: Option<&Path>, profile: &profile::Module) -> Result<(Arc<Module>, bool), ModuleError> {
     let path = locate(configured, profile)?;
+    let init_args = CString::new(profile.init_args.as_str())
+        .map_err(|_| ModuleError::Configuration("\"module.init_args\" has a zero in it".to_owned()))?;
     // Of every token, though the library reads it only once: what another token had it loaded with may not be what this one needs.
     check_environment(profile)?;
     // A library that is slow to start must not keep the others waiting.
     let entry = Arc::clone(LOADED.lock().unwrap_or_else(PoisonError::into_inner).entry(path.clone()).or_default());
     let mut entry = entry.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(module) = entry.as_ref() {
+        if module.init_args != init_args {
+            let reason = format!("{} was started with another \"module.init_args\" for another token", path.display());
+            return Err(ModuleError::Configuration(reason));
+        }
         return Ok((Arc::clone(module), false));
     }
     let pkcs11 = Pkcs11::new(&path).map_err(|error| match error {
@@ -114,11 +145,12 @@ pub(crate) fn load(configured: Option<&Path>, profile: &profile::Module) -> Resu
         }
         other => ModuleError::Unavailable(format!("the library {} does not start: {}", path.display(), name(&other))),
     })?;
-    initialize(&pkcs11).map_err(|error| {
+    initialize(&pkcs11, &init_args).map_err(|error| {
         let looked = configured_by(profile);
         ModuleError::Unavailable(format!("C_Initialize of {} failed: {}{looked}", path.display(), name(&error)))
     })?;
-    let module = Arc::new(Module { path, pkcs11, gate: Gate::default(), connections: Mutex::default() });
+    let (gate, connections, cp5) = (Gate::default(), Mutex::default(), OnceLock::new());
+    let module = Arc::new(Module { path, pkcs11, init_args, gate, connections, cp5 });
     *entry = Some(Arc::clone(&module));
     Ok((module, true))
 }

@@ -9,6 +9,7 @@ use cryptotoken_api::{
     KeyLocation, KeySpec, SignatureAlgorithm, SignatureScheme, SignatureValue, Signer, SignerError, ToBeSigned,
 };
 
+use crate::pkcs11::authorization;
 use crate::pkcs11::connection::Connection;
 use crate::pkcs11::error::name;
 use crate::pkcs11::link::Link;
@@ -53,7 +54,11 @@ impl Signer for Pkcs11Signer {
         loop {
             let connection =
                 self.link.connection(deadline).map_err(|unready| unready.into_signer_error(self.token()))?;
-            let failure = match self.attempt(&connection, &input, deadline) {
+            let result = self.attempt(&connection, &input, deadline);
+            // Whoever waited was told that the call hangs, so nothing is tried for them any more.
+            let hung = self.overdue().is_some();
+            self.calling.set(None);
+            let failure = match result {
                 // What came too late is withheld: the caller has answered already.
                 Ok(_) if Instant::now() > deadline => {
                     return Err(SignerError::DeadlineExceeded { token: self.token().to_owned() });
@@ -68,7 +73,12 @@ impl Signer for Pkcs11Signer {
             match remedy {
                 // Where the key may have been used, a second attempt needs a record of its own, so it is the caller's to make. Else once
                 // for each remedy: a lost login, for one, first shows as a stale handle.
-                Some(remedy) if !may_have_signed(&failure) && !remedies.contains(&remedy) => remedies.push(remedy),
+                Some(remedy) if !hung && !may_have_signed(&failure) && !remedies.contains(&remedy) => {
+                    remedies.push(remedy);
+                }
+                _ if hung && may_have_signed(&failure) => {
+                    return Err(SignerError::DeadlineExceeded { token: self.token().to_owned() });
+                }
                 _ => return Err(self.report(failure)),
             }
         }
@@ -103,7 +113,7 @@ impl Pkcs11Signer {
     }
 
     fn attempt(&self, connection: &Connection, input: &[u8], deadline: Instant) -> Result<Vec<u8>, Failure> {
-        let result = connection.pool.with(deadline, |session| {
+        connection.pool.with(deadline, |session| {
             self.calling.set(Some(Instant::now()));
             let key = connection.private_key(session, &self.location.id)?;
             // Waiting for the session may have used up the time.
@@ -111,9 +121,7 @@ impl Pkcs11Signer {
                 return Err(Failure::Busy);
             }
             Ok(session.sign(&self.plan.mechanism(), key, input)?)
-        });
-        self.calling.set(None);
-        result
+        })
     }
 
     fn report(&self, failure: Failure) -> SignerError {
@@ -131,6 +139,10 @@ impl Pkcs11Signer {
                 reason: format!("token \"{token}\" has {count} keys with the identifier {}", self.location.id),
             },
             Failure::Malformed(reason) => SignerError::TokenFailed { token, reason },
+            Failure::Pkcs11(error) if self.profile.key_authorization.unauthorized_errors.contains(&name(&error)) => {
+                let next = authorization::next_step(&self.profile.key_authorization, &self.location);
+                SignerError::NotAuthorized { token, key: self.location.alias.to_string(), next }
+            }
             Failure::Pkcs11(Error::Pkcs11(
                 RvError::MechanismInvalid
                 | RvError::MechanismParamInvalid
@@ -139,7 +151,11 @@ impl Pkcs11Signer {
                 _,
             )) => SignerError::UnsupportedAlgorithm { token, algorithm: self.algorithm.to_string() },
             Failure::Pkcs11(Error::Pkcs11(RvError::KeyFunctionNotPermitted, _)) => SignerError::NotPermitted {
-                reason: format!("token \"{token}\" does not permit signing with {}", self.location.alias),
+                reason: format!(
+                    "token \"{token}\" does not permit signing with {}{}",
+                    self.location.alias,
+                    authorization::hint(&self.profile.key_authorization)
+                ),
             },
             Failure::Pkcs11(error) => {
                 let reason = name(&error);

@@ -47,6 +47,9 @@ pub struct Module {
     pub configured_by: BTreeSet<String>,
     /// What else must be installed or running, said where the library cannot be loaded.
     pub requires: Vec<String>,
+    /// A text that `C_Initialize` is given in `pReserved`; empty: a null pointer, as PKCS#11 wants it. NSS reads there, as its
+    /// `LibraryParameters`, where its database is.
+    pub init_args: String,
 }
 
 /// Slots.
@@ -228,8 +231,16 @@ pub struct KeyAuthorization {
     pub change_mechanism: u64,
     /// The number of operations that means "without limit"; 0: not known.
     pub unlimited_count: u64,
+    /// Vendor's number of [`AuthorizationProtocol::RsaPssSha256`](cryptotoken_api::AuthorizationProtocol); 0: not known.
+    pub pss_protocol: u8,
+    /// Vendor's number of [`AuthorizationProtocol::RsaPkcs1Sha256`](cryptotoken_api::AuthorizationProtocol); 0: not known.
+    pub pkcs1_protocol: u8,
+    /// Whether a zero octet stands before the modulus of a KAK, as before a signed number.
+    pub leading_zero: bool,
     /// What a key says about its authorisation in `C_Sign`, `CKR_…` or `0x8…`; empty: not known.
     pub unauthorized_errors: BTreeSet<String>,
+    /// Which of these fields nobody has compared with the vendor's header; each use of one warns.
+    pub unverified: BTreeSet<String>,
 }
 
 /// How keys are authorised.

@@ -48,10 +48,30 @@ softhsm_test!(softhsm_under_the_profile_of_another_vendor_is_found_out, |bench| 
         assert!(refusing.iter().any(|field| field.starts_with("identity.")), "{profile}: {refusing:?}");
     }
     let bare = "override = { 'module.env_required' = [], 'module.env' = {} }";
-    for (profile, confirmed) in [("trident", None), ("utimaco-cp5", Some(false)), ("nshield-cc", Some(false))] {
+    for (profile, confirmed) in [("trident", None), ("nshield-cc", Some(false))] {
         let token = disguised(bench, profile, bare).unwrap();
         assert!(token.status().qscd, "{profile}");
         assert_eq!(token.status().device_confirmed, confirmed, "{profile}");
+    }
+});
+
+softhsm_test!(a_library_without_the_functions_that_authorise_keys_is_refused_by_name, |bench| {
+    bench.initialize();
+    let bare = "override = { 'module.env_required' = [], 'module.env' = {} }";
+    match disguised(bench, "utimaco-cp5", bare).map(|token| token.status()) {
+        Err(TokenError::Configuration(reason)) => {
+            assert!(reason.contains("libsofthsm2.so has no CP5_KeyAuthorizationInit"), "{reason}");
+        }
+        other => panic!("{other:?}"),
+    }
+});
+
+softhsm_test!(authorisation_by_session_is_refused_with_the_way_out, |bench| {
+    bench.initialize();
+    let by_session = "override = { 'key_authorization.kind' = 'luna-pka' }";
+    match disguised(bench, "luna", by_session).map(|token| token.status()) {
+        Err(TokenError::Configuration(reason)) => assert!(reason.contains("V0 partition"), "{reason}"),
+        other => panic!("{other:?}"),
     }
 });
 

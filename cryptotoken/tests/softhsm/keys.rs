@@ -30,6 +30,29 @@ softhsm_test!(every_kind_of_key_signs_with_every_algorithm_and_openssl_agrees, |
     }
 });
 
+softhsm_test!(each_of_many_keys_is_searched_once_and_not_once_for_each_session, |bench| {
+    bench.initialize();
+    let token = bench.open(&format!("library = {:?}\nsessions = 4", crate::bench::spy())).unwrap();
+    let keys: Vec<_> = (0..40)
+        .map(|number| generate(&token, &format!("key-{number}").parse().unwrap(), KeySpec::EcP256).unwrap())
+        .collect();
+    let signs = |key: &KeyInfo| {
+        let signer = default_signer(&token, key, KeySpec::EcP256);
+        self_test(signer.as_ref(), key.public_key.as_ref().unwrap(), soon()).unwrap();
+    };
+    let before = bench.calls("C_FindObjectsInit");
+    keys.iter().for_each(signs);
+    assert_eq!(bench.calls("C_FindObjectsInit") - before, keys.len());
+    let sessions = bench.calls("C_OpenSession");
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| keys.iter().for_each(signs));
+        }
+    });
+    assert!(bench.calls("C_OpenSession") > sessions, "several sessions signed");
+    assert_eq!(bench.calls("C_FindObjectsInit") - before, keys.len(), "each key is searched once");
+});
+
 softhsm_test!(a_kind_of_key_whose_mechanism_the_device_lacks_is_refused_by_the_name_of_the_mechanism, |bench| {
     let token = bench.token("");
     let refusal = generate(&token, &"seal".parse().unwrap(), KeySpec::MlDsa65).unwrap_err().to_string();

@@ -10,4 +10,3 @@ mod faults;
 mod keys;
 mod login;
 mod outage;
-mod throughput;

@@ -11,7 +11,7 @@ use time::OffsetDateTime;
 
 use crate::error::causes;
 use crate::key::{by_location, default_algorithm, signer};
-use crate::{Actor, AdministrationError, Node, backup};
+use crate::{Actor, AdministrationError, Node, authorization, backup};
 
 /// What a certificate says.
 #[derive(Debug, Serialize)]
@@ -69,6 +69,7 @@ pub fn request(
     let subject =
         Subject::parse(subject).map_err(|error| AdministrationError::Refused(format!("the subject: {error}")))?;
     let credential = by_location(node, token_name, alias)?;
+    authorization::refuse_awaiting(&credential)?;
     let public_key = public_key(&credential)?;
     let key_location = credential
         .locations

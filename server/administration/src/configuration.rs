@@ -10,7 +10,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use cryptotoken::profile::environment_conflict;
-use cryptotoken::{PinSource, TokenConfig};
+use cryptotoken::{KakLocation, PinSource, TokenConfig};
 use serde::Deserialize;
 use serde::de::IntoDeserializer;
 
@@ -226,6 +226,17 @@ impl Configuration {
         names.sort_unstable();
         if let Some((name, _)) = names.iter().zip(names.iter().skip(1)).find(|(a, b)| a == b) {
             return contradiction(format!("there are two tokens named \"{name}\"; give each its own name"));
+        }
+        for token in &self.tokens {
+            let kak = token.key_authorization.as_ref().map(|authorization| &authorization.kak);
+            if let Some(KakLocation::Token { token: kak, .. }) = kak
+                && !names.contains(&kak.as_str())
+            {
+                return contradiction(format!(
+                    "the KAK of token \"{}\" is on token \"{kak}\", which is not in this file",
+                    token.name
+                ));
+            }
         }
         // Here and not when a token is opened: the second one would find the library loaded for the first.
         environment_conflict(&self.tokens).map_or(Ok(()), contradiction)

@@ -6,6 +6,7 @@ use serde_json::json;
 use store::{CredentialRecord, KeyBackup, KeyEvidence};
 use time::OffsetDateTime;
 
+use crate::authorization::{self, AuthorizationView};
 use crate::certificate::{CertificateView, view as certificate_view};
 use crate::replica::{self, ReplicaView};
 use crate::{Actor, AdministrationError, Items, Node, backup};
@@ -35,6 +36,9 @@ pub struct CredentialView {
     pub use_limit: Option<u64>,
     /// What is recorded of the key ceremony.
     pub evidence: Option<KeyEvidence>,
+    /// Authorisations of its key, where the device wants them; only of a credential that is shown alone.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub authorizations: Vec<AuthorizationView>,
     /// Copies of the key on record.
     pub backups: Vec<KeyBackup>,
     /// That a backup is missing which a token requires, and what to do.
@@ -65,7 +69,9 @@ pub fn list(node: &Node) -> Result<Items<CredentialView>, AdministrationError> {
 /// # Errors
 /// Refused when there is none of this name.
 pub fn show(node: &Node, name: &str) -> Result<CredentialView, AdministrationError> {
-    view(node, find(node, name)?, node.wait(node.store().key_backups(Some(name)))?, true)
+    let mut shown = view(node, find(node, name)?, node.wait(node.store().key_backups(Some(name)))?, true)?;
+    shown.authorizations = authorization::of_credential(node, name)?;
+    Ok(shown)
 }
 
 /// One credential, without a look at its tokens, which may hang.
@@ -89,7 +95,13 @@ pub fn suspend(node: &Node, actor: &Actor, name: &str) -> Result<CredentialView,
 /// Refused in every other state, and while a backup is missing that its token requires; a certificate past its end stays expired.
 pub fn activate(node: &Node, actor: &Actor, name: &str) -> Result<CredentialView, AdministrationError> {
     let record = find(node, name)?;
-    let target = by_certificate(&record, OffsetDateTime::now_utc());
+    let used_up = |key: &AuthorizationView| !key.authorized;
+    let authorizations = authorization::of_credential(node, name)?;
+    let target = if !authorizations.is_empty() && authorizations.iter().all(used_up) {
+        CredentialState::AwaitingAuthorization
+    } else {
+        by_certificate(&record, OffsetDateTime::now_utc())
+    };
     if backup::gate(node, &record, target)? != target {
         let missing = backup::missing_now(node, &record)?.unwrap_or_default();
         return Err(AdministrationError::Refused(format!("credential \"{name}\" is not activated: {missing}")));
@@ -182,7 +194,8 @@ pub(crate) fn refuse_used(node: &Node, name: &str) -> Result<(), AdministrationE
     Ok(())
 }
 
-fn by_certificate(record: &CredentialRecord, now: OffsetDateTime) -> CredentialState {
+/// The state that the certificate gives.
+pub(crate) fn by_certificate(record: &CredentialRecord, now: OffsetDateTime) -> CredentialState {
     match record.chain.first().and_then(|der| Certificate::from_der(der).ok()) {
         None => CredentialState::AwaitingCertificate,
         Some(leaf) if now > leaf.not_after() => CredentialState::Expired,
@@ -236,6 +249,7 @@ fn view(
         uses: record.uses,
         use_limit: record.use_limit,
         evidence: record.evidence,
+        authorizations: Vec::new(),
         backups,
         backup_missing: missing.map(|missing| missing + &then),
         chain,

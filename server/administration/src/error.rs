@@ -95,7 +95,8 @@ impl AdministrationError {
                 | StoreError::LocationsChanged { .. }
                 | StoreError::SeparationOfDuties { .. }
                 | StoreError::CredentialNotActive { .. }
-                | StoreError::UseLimitReached { .. } => Consequence::Refused,
+                | StoreError::UseLimitReached { .. }
+                | StoreError::KeyNotAuthorized { .. } => Consequence::Refused,
                 error if error.may_pass() => Consequence::Unavailable,
                 _ => Consequence::Failed,
             },
@@ -119,7 +120,7 @@ impl AdministrationError {
 
 const fn signer_consequence(error: &SignerError) -> Consequence {
     match error {
-        SignerError::NotPermitted { .. } => Consequence::Refused,
+        SignerError::NotPermitted { .. } | SignerError::NotAuthorized { .. } => Consequence::Refused,
         SignerError::Busy { .. }
         | SignerError::Unavailable { .. }
         | SignerError::NotRecorded(_)

@@ -1,10 +1,10 @@
 //! Keys: what `sigillo key` does. The credential of a key is named as its alias.
 
 use cryptotoken::lifecycle;
-use cryptotoken::profile::{KeyAuthorizationKind, Support};
+use cryptotoken::profile::Support;
 use cryptotoken_api::{
     CredentialState, CryptoToken, KeyAlias, KeyAttributes, KeyInfo, KeyLocation, KeySpec, PublicKey, Purpose,
-    SignatureAlgorithm, TokenError,
+    SignatureAlgorithm, SignerError, TokenError,
 };
 use serde::Serialize;
 use serde_json::json;
@@ -14,7 +14,7 @@ use store::{
 use time::OffsetDateTime;
 
 use crate::backup::{self, KeyCopies};
-use crate::{Actor, AdministrationError, Items, Node};
+use crate::{Actor, AdministrationError, Items, Node, authorization};
 
 /// A key as the command line shows it.
 #[derive(Debug, Serialize)]
@@ -143,11 +143,15 @@ fn take_in(
     let public_key = readable(key, alias)?;
     let location = KeyLocation { token: token_name.to_owned(), alias: alias.clone(), id: key.id.clone() };
     let evidence = ceremony.map(|ceremony| evidence(node, token_name, ceremony)).transpose()?;
+    // A new key of such a device signs nothing yet; one that is adopted may have been authorised by the vendor's tool.
+    let awaits = authorization::needed(node.token(token_name)?);
+    let unproven =
+        awaits && (action == "key generate" || !authorized_elsewhere(node, actor, alias, &location, public_key)?);
     let new = NewCredential {
         name: alias.to_string(),
         owner: DEFAULT_OWNER.to_owned(),
         purpose,
-        state: CredentialState::AwaitingCertificate,
+        state: if unproven { CredentialState::AwaitingAuthorization } else { CredentialState::AwaitingCertificate },
         locations: vec![location.clone()],
         spec: public_key.spec(),
         public_key: public_key.spki_der().to_vec(),
@@ -161,12 +165,31 @@ fn take_in(
         "evidenceSha256": new.evidence.as_ref().map(|evidence| evidence.record_sha256.clone()),
     }));
     // Before the key has a credential, and on record as every use of a key. One that fails stays `on token only`.
-    prove(node, actor, alias.as_str(), &location, public_key)?;
+    if !awaits {
+        prove(node, actor, alias.as_str(), &location, public_key)?;
+    }
     node.wait(node.store().insert_credential(&new, act))?;
     let credential = node.wait(node.store().credential(alias.as_str()))?;
     let missing = credential.as_ref().map(|credential| backup::missing_now(node, credential)).transpose()?;
     let warnings = missing.flatten().into_iter().chain(unseen(node, token_name)?).collect();
     Ok(KeyView { warnings, ..view(token_name, Some(key), credential.as_ref()) })
+}
+
+/// Whether a key signs that must be authorised for that.
+fn authorized_elsewhere(
+    node: &Node,
+    actor: &Actor,
+    alias: &KeyAlias,
+    location: &KeyLocation,
+    public_key: &PublicKey,
+) -> Result<bool, AdministrationError> {
+    match prove(node, actor, alias.as_str(), location, public_key) {
+        Ok(()) => Ok(true),
+        Err(AdministrationError::SelfTest(lifecycle::SelfTestFailure::Signer(SignerError::NotAuthorized {
+            ..
+        }))) => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 /// Signs random data with a key and verifies the signature in software.
@@ -177,28 +200,11 @@ pub fn test(node: &Node, actor: &Actor, token_name: &str, alias: &KeyAlias) -> R
     let key = find(node, token_name, alias)?;
     let credential = by_location(node, token_name, alias)?;
     let location = KeyLocation { token: token_name.to_owned(), alias: alias.clone(), id: key.id.clone() };
-    prove(node, actor, &credential.name, &location, readable(&key, alias)?)?;
+    // As it was when the key was taken in: not every token keeps the public half.
+    let public_key = PublicKey::from_spki_der(&credential.public_key)
+        .map_err(|error| AdministrationError::Refused(format!("credential \"{}\": {error}", credential.name)))?;
+    prove(node, actor, &credential.name, &location, &public_key)?;
     Ok(view(token_name, Some(&key), Some(&credential)))
-}
-
-/// Authorises a key where the device wants that before its first use (EN 419 221-5). This version has no such step of its own.
-///
-/// # Errors
-/// Refused, always, with what to do instead; a key that does not exist is said first.
-pub fn authorize(node: &Node, token_name: &str, alias: &KeyAlias) -> Result<KeyView, AdministrationError> {
-    let key = show(node, token_name, alias)?;
-    let token = node.token(token_name)?;
-    let profile = &token.config().profile;
-    let reason = match token.profile().key_authorization.kind {
-        KeyAuthorizationKind::None => {
-            format!("needs no authorisation: profile {profile} of token \"{token_name}\" knows none")
-        }
-        kind => format!(
-            "cannot be authorised from here (profile {profile} of token \"{token_name}\": {}); authorise it with the vendor's tools",
-            kind.name()
-        ),
-    };
-    Err(AdministrationError::Refused(format!("key \"{}\" {reason}", key.alias)))
 }
 
 /// The keys of a token, and those that the store knows there.
@@ -300,7 +306,8 @@ pub(crate) fn signer(
     mut context: SigningContext,
 ) -> Result<AuditedSigner, AdministrationError> {
     context.location = Some(location.clone());
-    let inner = node.token(&location.token)?.signer(location, spec, algorithm)?;
+    let token = node.token(&location.token)?;
+    let inner = authorization::renewing(node, token, location, token.signer(location, spec, algorithm)?)?;
     Ok(node.audit()?.signer(inner, context))
 }
 
@@ -342,7 +349,7 @@ pub(crate) fn by_location(
     })
 }
 
-/// The key of this alias on a token.
+/// The one key of this name on a token.
 pub(crate) fn find(node: &Node, token_name: &str, alias: &KeyAlias) -> Result<KeyInfo, AdministrationError> {
     let mut keys = node.token(token_name)?.keys()?.into_iter().filter(|key| key.label == alias.as_str());
     match (keys.next(), keys.next()) {
@@ -397,6 +404,7 @@ pub(crate) fn evidence(
         profile: status.profile,
         approved_by: ceremony.approved_by.clone(),
         assigned_key: ceremony.assigned_key.then_some(true),
+        kak_source: None,
         recorded_at: OffsetDateTime::now_utc(),
     })
 }

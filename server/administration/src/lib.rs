@@ -6,6 +6,7 @@
 
 pub mod actor;
 pub mod audit;
+pub mod authorization;
 pub mod backup;
 pub mod certificate;
 pub mod client;

@@ -11,6 +11,7 @@ use store::{AuditEvent, AuditLog, Store};
 use tokio::runtime::Handle;
 
 use crate::AdministrationError;
+use crate::authorization::Gates;
 use crate::configuration::Configuration;
 use crate::error::causes;
 
@@ -21,6 +22,7 @@ pub struct Node {
     audit: OnceLock<AuditLog>,
     tokens: BTreeMap<String, LazyToken>,
     runtime: Handle,
+    gates: Gates,
 }
 
 struct LazyToken {
@@ -42,7 +44,7 @@ impl Node {
             forgiven: Arc::default(),
         };
         let tokens = configuration.tokens.iter().map(|config| (config.name.clone(), lazy(config))).collect();
-        Ok(Self { configuration, store, audit: OnceLock::new(), tokens, runtime })
+        Ok(Self { configuration, store, audit: OnceLock::new(), tokens, runtime, gates: Gates::default() })
     }
 
     /// Opens every token. A device that is away or rejects its PIN is no error: its status tells.
@@ -63,6 +65,11 @@ impl Node {
     #[must_use]
     pub const fn store(&self) -> &Store {
         &self.store
+    }
+
+    /// What is known of the authorisation of keys.
+    pub(crate) const fn gates(&self) -> &Gates {
+        &self.gates
     }
 
     /// Where asynchronous work of this node runs.

@@ -8,7 +8,7 @@ use store::{CredentialRecord, KeyEvidence};
 use workers::WorkerConfig;
 
 use crate::error::causes;
-use crate::{AdministrationError, Node};
+use crate::{AdministrationError, Node, authorization};
 
 /// What this credential lacks for EU qualified electronic seals, in words; empty when nothing.
 #[must_use]
@@ -48,6 +48,7 @@ fn replica(node: &Node, credential: &CredentialRecord, location: &KeyLocation, m
         Ok(token) => {
             let mut missing = device(&token.status(), evidence, may_be_away);
             missing.extend(assigned(token.profile().assurance.assigned_keys, &location.token, evidence));
+            missing.extend(authorization::missing_for_eseal(node, token, location));
             missing
         }
         Err(error) => vec![causes(&error)],
@@ -188,6 +189,7 @@ mod tests {
             profile: "trident".into(),
             approved_by: "A. Officer".into(),
             assigned_key: None,
+            kak_source: None,
             recorded_at: OffsetDateTime::UNIX_EPOCH,
         }
     }

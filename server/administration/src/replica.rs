@@ -1,6 +1,7 @@
 //! Replicas: the same key on several tokens, cloned by the devices' own means. What `sigillo credential replica` does.
 
-use cryptotoken_api::{CredentialState, CryptoToken, KeyAlias, KeyId, KeyLocation, PublicKey, TokenState};
+use cryptotoken::lifecycle::SelfTestFailure;
+use cryptotoken_api::{CredentialState, CryptoToken, KeyAlias, KeyId, KeyLocation, PublicKey, SignerError, TokenState};
 use serde::Serialize;
 use serde_json::json;
 use store::{CredentialRecord, KeyEvidence, KeyReplica};
@@ -119,7 +120,11 @@ pub fn add(
         evidence,
     });
     refuse_closing_the_gate(node, &after)?;
-    key::prove(node, actor, name, &location, public_key)?;
+    match key::prove(node, actor, name, &location, public_key) {
+        // Where the device wants each copy authorised, that comes when the credential knows this one; until then others sign.
+        Err(AdministrationError::SelfTest(SelfTestFailure::Signer(SignerError::NotAuthorized { .. }))) => {}
+        proven => proven?,
+    }
 
     let act = actor.act("credential replica add", name).with(json!({
         "token": token_name, "alias": alias, "id": found.id, "justification": justification, "replicas": after.locations.len(),

@@ -6,7 +6,7 @@ use cryptotoken_api::{CredentialState, TokenState, TokenStatus};
 use serde::Serialize;
 
 use crate::replica::Availability;
-use crate::{AdministrationError, Items, Node, credential, token};
+use crate::{AdministrationError, Items, Node, authorization, credential, token};
 
 /// The node at one glance.
 #[derive(Debug, Serialize)]
@@ -27,6 +27,8 @@ pub struct Status {
     pub clients: usize,
     /// Uses of a key whose outcome is not on record: being made now, or left by a process that died.
     pub open_intents: u64,
+    /// What is worth a look: authorisations of keys that are used up or soon will be.
+    pub warnings: Vec<String>,
 }
 
 /// A credential whose key is on several tokens.
@@ -70,5 +72,6 @@ pub fn status(node: &Node) -> Result<Status, AdministrationError> {
         clients: clients.iter().filter(|client| client.revoked_at.is_none()).count(),
         open_intents: node.wait(node.store().open_intents())?,
         tokens,
+        warnings: authorization::warnings(node)?,
     })
 }

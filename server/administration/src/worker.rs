@@ -1,14 +1,17 @@
 //! Workers: what `sigillo worker` does.
 
-use cryptotoken_api::{CertificateChain, Credential, CredentialState};
+use bytes::Bytes;
+use cryptotoken_api::{CertificateChain, Credential, CredentialState, DigestAlgorithm, DtbsRepresentation};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use store::{CredentialRecord, DEFAULT_OWNER, KeyUse, NewWorker, SigningContext, WorkerRecord};
 use time::OffsetDateTime;
 use uuid::Uuid;
+use workers::timestamp::TimestampRequest;
+use workers::tsa::TsaConfig;
 use workers::{
-    DocumentContent, SignatureLevel, SignerDocument, SigningEnvironment, SigningParameters, SigningRequest,
-    SystemClock, WorkerConfig, WorkerKind,
+    DocumentContent, FormatConfig, SignatureLevel, SignerDocument, SigningEnvironment, SigningParameters,
+    SigningRequest, SystemClock, WorkerConfig, WorkerKind,
 };
 
 use crate::{Actor, AdministrationError, Items, Node, qualified};
@@ -58,7 +61,12 @@ pub fn apply(node: &Node, actor: &Actor, definition: &str, dry_run: bool) -> Res
     if !dry_run {
         let WorkerRecord { name, owner, definition, .. } = record.clone();
         let act = |version| {
-            actor.act("worker apply", config.name()).with(json!({ "version": version, "credential": credential.name }))
+            let mut detail = json!({ "version": version, "credential": credential.name });
+            // That nothing but the operator's word stands behind the times of tokens must be found in the record.
+            if let (FormatConfig::Timestamp(options), Value::Object(detail)) = (config.format(), &mut detail) {
+                detail.insert("clock".into(), json!(options.clock));
+            }
+            actor.act("worker apply", config.name()).with(detail)
         };
         record = node.wait(node.store().apply_worker(&NewWorker { name, owner, definition }, act))?;
     }
@@ -110,10 +118,11 @@ pub fn test(node: &Node, actor: &Actor, name: &str) -> Result<WorkerView, Admini
     let credential = Credential { name: stored.name.clone(), purpose: stored.purpose, state: stored.state, chain };
     let algorithm = config.algorithm(stored.spec).map_err(|error| AdministrationError::Refused(error.to_string()))?;
     let location = crate::replica::nearest(node, &stored)?;
-    let document: &[u8] = match config.kind() {
-        WorkerKind::Plain | WorkerKind::Cades => b"A test of this worker, signed by an administrator.\n",
-        WorkerKind::Xades => b"<test>A test of this worker, signed by an administrator.</test>\n",
-        WorkerKind::Pades => include_bytes!("worker/test.pdf"),
+    let document: Bytes = match config.format() {
+        FormatConfig::Plain(_) | FormatConfig::Cades(_) => TEST.into(),
+        FormatConfig::Xades(_) => "<test>A test of this worker, signed by an administrator.</test>\n".into(),
+        FormatConfig::Pades(_) => include_bytes!("worker/test.pdf").as_slice().into(),
+        FormatConfig::Timestamp(options) => query(options)?.into(),
     };
     let context = SigningContext {
         request_id: Uuid::now_v7(),
@@ -123,11 +132,11 @@ pub fn test(node: &Node, actor: &Actor, name: &str) -> Result<WorkerView, Admini
         worker_version: record.version,
         credential: stored.name.clone(),
         certificate_sha256: Some(credential.chain.leaf().fingerprint()),
-        document_sha256: Some(hex::encode(openssl::sha::sha256(document))),
+        document_sha256: Some(hex::encode(openssl::sha::sha256(&document))),
         location: Some(location.clone()),
     };
     let signer = crate::key::signer(node, location, algorithm, stored.spec, context)?;
-    let content = DocumentContent::Memory(document.into());
+    let content = DocumentContent::Memory(document);
     let request = SigningRequest {
         document: SignerDocument { content, media_type: None },
         parameters: SigningParameters::default(),
@@ -147,6 +156,17 @@ pub fn test(node: &Node, actor: &Actor, name: &str) -> Result<WorkerView, Admini
     signed?;
     view(&record, Some(&stored))
 }
+
+fn query(options: &TsaConfig) -> Result<Vec<u8>, AdministrationError> {
+    let refused = |error: &dyn std::error::Error| AdministrationError::Refused(error.to_string());
+    let algorithm = options.accepted_digests.first().copied().unwrap_or(DigestAlgorithm::Sha256);
+    let imprint = DtbsRepresentation::new(algorithm, algorithm.digest(TEST.as_bytes()));
+    let query = TimestampRequest::new(imprint.map_err(|error| refused(&error))?, None);
+    query.map_err(|error| refused(&error))?.to_der().map_err(|error| refused(&error))
+}
+
+/// What workers are tried with.
+const TEST: &str = "A test of this worker, signed by an administrator.\n";
 
 fn shown(node: &Node, record: &WorkerRecord) -> Result<WorkerView, AdministrationError> {
     let config = WorkerConfig::parse(&record.definition)?;

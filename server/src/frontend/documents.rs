@@ -68,6 +68,18 @@ pub(crate) struct SignForm {
     parameters: Option<String>,
 }
 
+/// A multipart form with a signature to augment.
+#[derive(Debug, ToSchema)]
+#[expect(dead_code, reason = "describes the form for OpenAPI; the parts are read as a stream")]
+pub(crate) struct AugmentForm {
+    /// The signature.
+    #[schema(value_type = String, format = Binary)]
+    signature: Vec<u8>,
+    /// The document of a detached signature.
+    #[schema(value_type = Option<String>, format = Binary)]
+    document: Option<Vec<u8>>,
+}
+
 /// Digests to sign.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -97,12 +109,12 @@ pub(crate) struct WorkerInfo {
     /// Its name.
     #[schema(example = "invoices")]
     pub(crate) name: String,
-    /// `plain`, `cades`, `pades` or `xades`.
+    /// `plain`, `cades`, `pades`, `xades` or `timestamp`.
     #[schema(example = "pades")]
     pub(crate) kind: String,
     /// Version of its definition.
     pub(crate) version: i64,
-    /// The level of its signatures; absent for plain ones.
+    /// The level of its signatures; absent for plain ones and timestamps.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "B-B")]
     pub(crate) level: Option<String>,

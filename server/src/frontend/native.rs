@@ -1,14 +1,17 @@
 //! The native API: documents and digests in, signed documents and signatures out.
 
+mod augment;
 mod multipart;
 
 use actix_web::http::header::{ACCEPT, CONTENT_TYPE};
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use cryptotoken_api::{CertificateChain, DigestAlgorithm, DtbsRepresentation};
-use workers::{DocumentContent, SignedDocument, SignerDocument, SigningParameters, SigningRequest, WorkerError};
+use workers::{
+    DocumentContent, SignatureLevel, SignedDocument, SignerDocument, SigningParameters, SigningRequest, WorkerError,
+};
 
 use super::body::{ENVELOPE, Pending};
 use super::documents::{
@@ -21,6 +24,8 @@ use crate::dispatch::{Completed, worker_config};
 use crate::error::{ApiError, Problem};
 use crate::request_id::RequestId;
 use crate::service::Service;
+
+pub(crate) use augment::{__path_augment, augment};
 
 /// Sign the body.
 ///
@@ -71,7 +76,8 @@ pub(crate) async fn sign_raw(
     request_body(description = "The document with its parameters", content((SignRequest = "application/json"), (SignForm = "multipart/form-data"))),
     responses(
         (status = 200, description = "The signed document with what was done", body = SignResponse,
-         headers(("Sigillo-Request-Id" = String, description = "The request, as in logs and audit records"))),
+         headers(("Sigillo-Request-Id" = String, description = "The request, as in logs and audit records"),
+                 ("Sigillo-Signature-Level" = String, description = "The level reached, which an outage may have lowered where the worker allows it; absent for plain signatures"))),
         (status = 415, description = "Neither JSON nor a form, or a document of another kind than the worker signs", body = Problem, content_type = "application/problem+json"),
         SigningProblems,
     )
@@ -91,7 +97,9 @@ pub(crate) async fn sign_document(
     if form && !accepts_json(&request) {
         return document_response(document);
     }
-    Ok(HttpResponse::Ok().json(SignResponse {
+    let mut response = HttpResponse::Ok();
+    say_level(&mut response, document.level);
+    Ok(response.json(SignResponse {
         request_id: id.to_string(),
         signed_document: STANDARD.encode(document.contiguous()),
         media_type: document.media_type,
@@ -113,7 +121,8 @@ pub(crate) async fn sign_document(
     request_body(content = SignDigestRequest, description = "The digests"),
     responses(
         (status = 200, description = "One signature for each digest", body = SignDigestResponse,
-         headers(("Sigillo-Request-Id" = String, description = "The request, as in logs and audit records"))),
+         headers(("Sigillo-Request-Id" = String, description = "The request, as in logs and audit records"),
+                 ("Sigillo-Signature-Level" = String, description = "The level reached, which an outage may have lowered where the worker allows it; absent for plain signatures"))),
         (status = 415, description = "Not JSON", body = Problem, content_type = "application/problem+json"),
         SigningProblems,
     )
@@ -131,7 +140,9 @@ pub(crate) async fn sign_digest(
     let requests = service.recorded(&grant, id, requests).await?;
     let completed = service.dispatcher().sign(grant, id, requests, pending).await?;
     let signatures = completed.documents.iter().map(|document| STANDARD.encode(document.contiguous())).collect();
-    Ok(HttpResponse::Ok().json(SignDigestResponse { request_id: id.to_string(), signatures }))
+    let mut response = HttpResponse::Ok();
+    say_level(&mut response, completed.level());
+    Ok(response.json(SignDigestResponse { request_id: id.to_string(), signatures }))
 }
 
 const DIGESTS: usize = 256;
@@ -213,7 +224,7 @@ fn parse<'a, T: serde::Deserialize<'a>>(body: &'a [u8]) -> Result<T, ApiError> {
     serde_json::from_slice(body).map_err(|error| ApiError::Malformed(format!("the JSON body cannot be read: {error}")))
 }
 
-fn essence(request: &HttpRequest) -> String {
+pub(super) fn essence(request: &HttpRequest) -> String {
     let header = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     header.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
 }
@@ -224,19 +235,23 @@ fn accepts_json(request: &HttpRequest) -> bool {
     ranges.into_iter().any(|range| matches!(range, "*/*" | "application/*" | "application/json" | ""))
 }
 
-fn only(completed: Completed) -> Result<(SignedDocument, CertificateChain, String), ApiError> {
-    let Completed { documents, credential } = completed;
-    let document = documents.into_iter().next();
-    let document = document.ok_or_else(|| ApiError::Internal("a request completed without a document".into()))?;
+fn say_level(response: &mut HttpResponseBuilder, level: Option<SignatureLevel>) {
+    if let Some(level) = level {
+        response.insert_header(("Sigillo-Signature-Level", level.name()));
+    }
+}
+
+pub(super) fn only(completed: Completed) -> Result<(SignedDocument, CertificateChain, String), ApiError> {
+    let incomplete = || ApiError::Internal("a request completed without a document".into());
+    let credential = completed.credential.ok_or_else(incomplete)?;
+    let document = completed.documents.into_iter().next().ok_or_else(incomplete)?;
     Ok((document, credential.chain, credential.name))
 }
 
 fn document_response(document: SignedDocument) -> Result<HttpResponse, ApiError> {
     let mut response = HttpResponse::Ok();
     response.insert_header((CONTENT_TYPE, document.media_type.clone()));
-    if let Some(level) = document.level {
-        response.insert_header(("Sigillo-Signature-Level", level.name()));
-    }
+    say_level(&mut response, document.level);
     let length = document.length() as u64;
     let segments = document.segments.into_iter().map(Ok::<_, std::convert::Infallible>);
     Ok(response.no_chunking(length).streaming(futures_util::stream::iter(segments)))

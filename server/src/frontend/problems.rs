@@ -10,6 +10,9 @@ type Responses = BTreeMap<String, RefOr<Response>>;
 /// What every operation that signs may answer.
 pub(crate) struct SigningProblems;
 
+/// What a time-stamping authority may answer beside its replies.
+pub(crate) struct TimestampProblems;
+
 /// What every operation on a named worker may answer.
 pub(crate) struct WorkerProblems;
 
@@ -30,6 +33,16 @@ const SIGNING: &[(u16, &str)] = &[
     (503, "Token or database away, or too many requests; try again later"),
 ];
 
+const TIMESTAMP: &[(u16, &str)] = &[
+    (401, UNAUTHENTICATED),
+    (403, NO_GRANT),
+    (404, UNKNOWN),
+    (408, "The body did not arrive in time"),
+    (413, "The body is larger than a request for a timestamp can be"),
+    (415, "Not `application/timestamp-query`, or the worker makes no timestamps"),
+    (503, "Token or database away, or too many requests; try again later"),
+];
+
 const WORKER: &[(u16, &str)] = &[
     (400, "The name is no text"),
     (401, UNAUTHENTICATED),
@@ -46,6 +59,12 @@ const UNKNOWN: &str = "No such worker, said to clients with a role only";
 impl IntoResponses for SigningProblems {
     fn responses() -> Responses {
         responses(SIGNING)
+    }
+}
+
+impl IntoResponses for TimestampProblems {
+    fn responses() -> Responses {
+        responses(TIMESTAMP)
     }
 }
 

@@ -127,7 +127,8 @@ async fn describe(record: &WorkerRecord, service: &Service) -> Result<WorkerInfo
         name: record.name.clone(),
         kind: config.kind().name().to_owned(),
         version: record.version,
-        level: (config.kind() != WorkerKind::Plain).then(|| config.level().name().to_owned()),
+        level: (!matches!(config.kind(), WorkerKind::Plain | WorkerKind::Timestamp))
+            .then(|| config.level().name().to_owned()),
         algorithm: algorithm.map(|algorithm| algorithm.to_string()),
         credential: config.credential().to_owned(),
         caller_may_set: config.caller_may_set().to_vec(),

@@ -234,8 +234,8 @@ impl Lease {
         let now = Instant::now();
         self.health.lock().change(&self.credential, &self.token, |breaker| match result {
             Ok(_) => breaker.succeeded(),
-            // A token that is busy works.
-            Err(SignerError::Busy { .. }) => breaker.undecided(now),
+            // A token that is busy works, and so does one that waits for an authorised person.
+            Err(SignerError::Busy { .. } | SignerError::NotAuthorized { .. }) => breaker.undecided(now),
             Err(error) if error.is_of_the_device() => breaker.failed(now, chance()),
             Err(_) => breaker.undecided(now),
         });

@@ -199,7 +199,7 @@ fn every_replica_is_waited_for_before_something_rests_on_the_signature() {
     let bench = Bench::new();
     let signer = bench.signer(&[&[fails], &[signs]]);
     sign(&signer, TIME).unwrap();
-    signer.settle().unwrap();
+    Signer::settle(&signer).unwrap();
     assert_eq!(bench.asked(), "abAB");
 }
 

@@ -6,6 +6,7 @@
 //! to recompute it; what it does not show (a forger who rewrites all of it) is told there too.
 
 mod append;
+mod authorized_use;
 mod chain;
 mod event;
 mod log;

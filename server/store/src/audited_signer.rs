@@ -191,7 +191,12 @@ impl AuditedSigner {
         let attempt = Uuid::now_v7();
         let intent = self.intent(attempt, to_be_signed);
         self.log.submit(vec![AuditEvent::SigningIntended(intent)]).wait().map_err(|error| {
-            if error.is_refusal() {
+            if let StoreError::KeyNotAuthorized { token, alias, .. } = &error {
+                let (text, key) = (error.to_string(), format!("key \"{alias}\" on token \"{token}\" "));
+                let next =
+                    text.strip_prefix(&key).unwrap_or(&text).trim_start_matches("is not authorised; ").to_owned();
+                SignerError::NotAuthorized { token: token.clone(), key: alias.clone(), next }
+            } else if error.is_refusal() {
                 SignerError::NotPermitted { reason: error.to_string() }
             } else {
                 SignerError::NotRecorded(Box::new(error))

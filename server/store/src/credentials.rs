@@ -103,6 +103,9 @@ pub struct KeyEvidence {
     /// Whether it is an assigned key, where the device has that notion (EN 419 221-5).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub assigned_key: Option<bool>,
+    /// Where the key's KAK was when the key was initialised, where it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kak_source: Option<crate::KakSource>,
     /// When this was recorded.
     #[serde(with = "time::serde::rfc3339")]
     pub recorded_at: OffsetDateTime,

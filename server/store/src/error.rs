@@ -111,6 +111,17 @@ pub enum StoreError {
         limit: u64,
     },
 
+    /// The key was authorised for so many signatures and has made them, or is not authorised at all.
+    #[error("{}; an authorised person must run: sigillo key authorize --token {token} --alias {alias} --count N", not_authorized(alias, token, *.used_up))]
+    KeyNotAuthorized {
+        /// Name of the token.
+        token: String,
+        /// Alias of the key.
+        alias: String,
+        /// How many signatures it was authorised for, where it was.
+        used_up: Option<u64>,
+    },
+
     // Retry later; the operator acts when it stays.
     /// Another process kept the database locked for too long.
     #[error("the database is busy")]
@@ -158,7 +169,13 @@ impl StoreError {
     /// Whether an intent is refused by rule, so that nothing of it was written and nothing failed.
     #[must_use]
     pub const fn is_refusal(&self) -> bool {
-        matches!(self, Self::CredentialNotActive { .. } | Self::UseLimitReached { .. } | Self::NotFound { .. })
+        matches!(
+            self,
+            Self::CredentialNotActive { .. }
+                | Self::UseLimitReached { .. }
+                | Self::KeyNotAuthorized { .. }
+                | Self::NotFound { .. }
+        )
     }
 
     /// For inserts: a taken name is the administrator's error, everything else the database's.
@@ -178,5 +195,17 @@ impl StoreError {
     pub(crate) fn unreadable<E: std::fmt::Display>(noun: &'static str, name: &str) -> impl Fn(E) -> Self + use<E> {
         let name = name.to_owned();
         move |error| Self::Unreadable { noun, name: name.clone(), reason: error.to_string() }
+    }
+}
+
+fn not_authorized(alias: &str, token: &str, used_up: Option<u64>) -> String {
+    match used_up {
+        Some(1) => {
+            format!("key \"{alias}\" on token \"{token}\" has made the one signature that it was authorised for")
+        }
+        Some(count) => {
+            format!("key \"{alias}\" on token \"{token}\" has made the {count} signatures that it was authorised for")
+        }
+        None => format!("key \"{alias}\" on token \"{token}\" is not authorised"),
     }
 }

@@ -12,13 +12,15 @@ use sqlx::{query, query_as, query_scalar};
 use uuid::Uuid;
 
 use crate::audit::{Appender, AuditEvent};
-use crate::database::{Connection, Database, folder, lock_file, on};
+use crate::database::{Connection, Database, Transaction, folder, lock_file, on};
 use crate::error::StoreError;
 use crate::{Store, moment};
 
 const REGISTER: &str = "INSERT INTO instance (id, host, boot_id, pid, started_at) VALUES ($1, $2, $3, $4, $5)";
 const RETIRE: &str =
     "DELETE FROM instance WHERE id = $1 AND NOT EXISTS (SELECT 1 FROM open_intent WHERE instance = $1)";
+// By a millisecond, since SQLite writes no page that stays the same.
+const TOUCH: &str = "UPDATE instance SET started_at = started_at + 1 WHERE id = $1";
 const ALL: &str = "SELECT id FROM instance";
 const OPEN_INTENTS: &str = "SELECT attempt, request_id FROM open_intent WHERE instance = $1 ORDER BY seq";
 
@@ -60,6 +62,12 @@ pub(crate) async fn register(database: &Database, locks: &Path, id: Uuid) -> Res
         .map_err(StoreError::on_insert("audit writer of", &id.to_string())))?;
     transaction.commit().await?;
     Ok(presence)
+}
+
+/// Writes something that means nothing.
+pub(crate) async fn touch(transaction: &mut Transaction<'_>, id: Uuid) -> Result<(), StoreError> {
+    on!(Transaction, transaction, t => query(TOUCH).bind(id.to_string()).execute(&mut **t).await.map(drop))?;
+    Ok(())
 }
 
 /// Takes this process off the list, unless one of its intents is still open.

@@ -19,7 +19,12 @@ pub(super) fn answer(authority: &Authority, now: &Behaviour, request: &Request) 
         ("GET", "/issuing.crt") => issuer(authority, now.issuer, "issuing"),
         ("GET", "/large") => Response::Answer(200, "application/octet-stream", vec![0; 64 << 20]),
         ("GET", "/elsewhere") => Response::Redirect("http://localhost:1/".into()),
-        ("GET", "/here") => Response::Redirect("/root.crt".into()),
+        ("GET", "/round") => Response::Redirect("/round".into()),
+        ("GET", "/headers") => {
+            let headers = request.headers.iter().map(|(name, value)| format!("{name}: {value}\n"));
+            Response::Answer(200, "text/plain", headers.collect::<String>().into_bytes())
+        }
+        ("POST" | "GET", "/here") => Response::Redirect("/root.crt".into()),
         _ => Response::Answer(404, "text/plain", b"there is nothing here".to_vec()),
     }
 }

@@ -3,6 +3,10 @@
 from asn1crypto import cms
 
 
+# RFC 9881, section 2.
+_ML_DSA = {f"2.16.840.1.101.3.4.3.{number}" for number in (17, 18, 19)}
+
+
 def signed_data(der: bytes):
     """The SignedData, or None when these bytes are none: then the tool itself shall say so."""
     try:
@@ -28,6 +32,22 @@ def uses_eddsa(der: bytes) -> bool:
         return False
     names = {signer["signature_algorithm"]["algorithm"].native for signer in parsed["signer_infos"]}
     return bool(names & {"ed25519", "ed448"})
+
+
+def uses_pss(der: bytes) -> bool:
+    parsed = signed_data(der)
+    if parsed is None:
+        return False
+    return any(signer["signature_algorithm"]["algorithm"].native == "rsassa_pss" for signer in parsed["signer_infos"])
+
+
+def uses_ml_dsa(der: bytes) -> bool:
+    try:
+        # Not by signed_data, since asn1crypto by itself cannot parse the certificate's key.
+        signers = cms.ContentInfo.load(der)["content"]["signer_infos"]
+        return any(signer["signature_algorithm"]["algorithm"].dotted in _ML_DSA for signer in signers)
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return False
 
 
 def is_encapsulated(der: bytes) -> bool:

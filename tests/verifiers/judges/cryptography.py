@@ -8,7 +8,7 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, mldsa, padding, rsa
 
 from judges import plain
 from judges.interface import Answer
@@ -20,6 +20,7 @@ _KEYS = {
     "rsa-pss": rsa.RSAPublicKey,
     "ecdsa": ec.EllipticCurvePublicKey,
     "eddsa": ed25519.Ed25519PublicKey,
+    "ml-dsa": (mldsa.MLDSA44PublicKey, mldsa.MLDSA65PublicKey, mldsa.MLDSA87PublicKey),
 }
 
 
@@ -38,7 +39,7 @@ def judge(question) -> Answer:
 
 
 def _parameters(question):
-    if question.algorithm == "eddsa":
+    if question.algorithm in ("eddsa", "ml-dsa"):
         return ()
     digest = _HASHES[question.digest]
     if question.algorithm == "ecdsa":

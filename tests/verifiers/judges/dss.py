@@ -5,13 +5,17 @@ import functools
 import os
 import shutil
 import subprocess
+from pathlib import Path
 
+from judges import cms_structure
 from judges.interface import Answer, Missing
 
-FORMATS = {"cades", "pades", "xades"}
+FORMATS = {"cades", "pades", "xades", "timestamp"}
 
 
 def judge(question) -> Answer:
+    if question.format == "cades" and cms_structure.uses_ml_dsa(Path(question.file).read_bytes()):
+        return Answer.not_applicable("EU DSS 6.4 has no ML-DSA")
     options = [("--format", question.format), ("--policy", question.policy)]
     options += [("--root", root) for root in question.roots]
     options += [("--cert", certificate) for certificate in question.certificates]

@@ -4,8 +4,8 @@ import argparse
 import sys
 from dataclasses import dataclass
 
-FORMATS = ("cades", "pades", "xades", "plain")
-ALGORITHMS = ("rsa-pkcs1", "rsa-pss", "ecdsa", "eddsa")
+FORMATS = ("cades", "pades", "xades", "plain", "timestamp")
+ALGORITHMS = ("rsa-pkcs1", "rsa-pss", "ecdsa", "eddsa", "ml-dsa")
 DIGESTS = ("SHA-256", "SHA-384", "SHA-512")
 
 
@@ -97,10 +97,12 @@ def _questions(tool, arguments):
         for name in ("algorithm", "leaf", "detached"):
             if getattr(options, name) is None:
                 _fail(tool, f"--format plain needs --{name}")
-        if options.algorithm != "eddsa" and options.digest is None:
+        if options.algorithm not in ("eddsa", "ml-dsa") and options.digest is None:
             _fail(tool, f"--algorithm {options.algorithm} needs --digest")
     elif not options.root:
         _fail(tool, f"--format {options.format} needs --root")
+    if options.format == "timestamp" and options.detached is None:
+        _fail(tool, "--format timestamp needs --detached")
     if options.content is not None and options.format != "cades":
         _fail(tool, "--content is only for --format cades")
     return [
@@ -129,7 +131,7 @@ def _parser(tool):
     parser.add_argument("--root", action="append", default=[], metavar="PEM", help="trusted; may be repeated")
     parser.add_argument("--cert", action="append", default=[], metavar="PEM", help="not trusted, may help to build a chain")
     parser.add_argument("--crl", action="append", default=[], metavar="CRL", help="only dss asks for revocation; may be repeated")
-    parser.add_argument("--detached", metavar="DATA", help="what a detached or plain signature covers")
+    parser.add_argument("--detached", metavar="DATA", help="what a detached or plain signature or a timestamp covers")
     parser.add_argument("--content", metavar="DATA", help="what an encapsulated signature must contain")
     parser.add_argument("--expect", metavar="LEVEL", help="such as CAdES-BASELINE-B; only dss can name it")
     parser.add_argument("--policy", choices=("default", "ed25519"), default="default", help="only dss has policies")

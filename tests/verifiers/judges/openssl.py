@@ -1,4 +1,4 @@
-"""OpenSSL: `cms -verify -cades` for CAdES and for the CMS inside PAdES, `dgst` and `pkeyutl` for plain signatures."""
+"""OpenSSL: `cms -verify -cades` for CAdES and for the CMS inside PAdES, `dgst` and `pkeyutl` for plain signatures, `ts -verify`."""
 
 import tempfile
 from pathlib import Path
@@ -7,12 +7,12 @@ from judges import cms_structure, pdf_signatures, plain
 from judges.command import last_line, run
 from judges.interface import Answer
 
-FORMATS = {"cades", "pades", "plain"}
+FORMATS = {"cades", "pades", "plain", "timestamp"}
 
 
 def judge(question) -> Answer:
     with tempfile.TemporaryDirectory(prefix="verify-") as folder:
-        return {"cades": _cades, "pades": _pades, "plain": _plain}[question.format](question, Path(folder))
+        return {"cades": _cades, "pades": _pades, "plain": _plain, "timestamp": _timestamp}[question.format](question, Path(folder))
 
 
 def _cades(question, folder):
@@ -42,8 +42,10 @@ def _pades(question, folder):
 
 
 def _cms(question, folder, der, detached):
-    if cms_structure.uses_eddsa(der) and _cannot_do_eddsa_in_cms():
+    if cms_structure.uses_eddsa(der) and _is_before((3, 2)):
         return Answer.not_applicable("this OpenSSL has no EdDSA in CMS")
+    if cms_structure.uses_ml_dsa(der) and _is_before((3, 5)):
+        return Answer.not_applicable("this OpenSSL has no ML-DSA")
     (folder / "cms").write_bytes(der)
     _join(question.roots, folder / "roots")
     # -binary: else text is canonicalised. -purpose any: else only e-mail certificates pass. No store of the machine.
@@ -61,13 +63,15 @@ def _cms(question, folder, der, detached):
     return Answer.invalid(_reason(verification.stdout))
 
 
-def _cannot_do_eddsa_in_cms() -> bool:
+def _is_before(wanted) -> bool:
     version = run("openssl", "version").stdout.split()[1]
     major, minor = (int(part) for part in version.split(".")[:2])
-    return (major, minor) < (3, 2)
+    return (major, minor) < wanted
 
 
 def _plain(question, folder):
+    if question.algorithm == "ml-dsa" and _is_before((3, 5)):
+        return Answer.not_applicable("this OpenSSL has no ML-DSA")
     key, signature = folder / "key", folder / "signature"
     exported = run("openssl", "x509", "-in", question.leaf, "-noout", "-pubkey", "-out", str(key))
     if exported.returncode != 0:
@@ -76,8 +80,9 @@ def _plain(question, folder):
     if value is None:
         return Answer.invalid("not a fixed-width ECDSA signature")
     signature.write_bytes(value)
-    files = ["-sigfile" if question.algorithm == "eddsa" else "-signature", str(signature)]
-    if question.algorithm == "eddsa":
+    whole = question.algorithm in ("eddsa", "ml-dsa")
+    files = ["-sigfile" if whole else "-signature", str(signature)]
+    if whole:
         verification = run("openssl", "pkeyutl", "-verify", "-pubin", "-inkey", str(key), "-rawin", "-in", question.detached, *files)
     else:
         digest = "-" + question.digest.replace("-", "").lower()
@@ -87,6 +92,21 @@ def _plain(question, folder):
         verification = run("openssl", "dgst", digest, *padding, "-verify", str(key), *files, question.detached)
     if verification.returncode == 0:
         return Answer.valid(verification.stdout.strip())
+    return Answer.invalid(_reason(verification.stdout))
+
+
+def _timestamp(question, folder):
+    if cms_structure.uses_pss(Path(question.file).read_bytes()):
+        return Answer.not_applicable("openssl ts has no RSA-PSS")
+    _join(question.roots, folder / "roots")
+    words = ["openssl", "ts", "-verify", "-data", question.detached, "-in", question.file, "-token_in"]
+    words += ["-CAfile", str(folder / "roots")]
+    if question.certificates:
+        _join(question.certificates, folder / "certificates")
+        words += ["-untrusted", str(folder / "certificates")]
+    verification = run(*words)
+    if verification.returncode == 0 and "Verification: OK" in verification.stdout:
+        return Answer.valid("Verification: OK")
     return Answer.invalid(_reason(verification.stdout))
 
 

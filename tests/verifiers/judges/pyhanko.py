@@ -1,20 +1,25 @@
-"""pyHanko, as a library so that many files need one start: PAdES and CAdES, trust from the given roots, nothing fetched."""
+"""pyHanko, as a library so that many files need one start: PAdES, CAdES and timestamps, trust from the given roots, nothing fetched."""
 
 import asyncio
+import hashlib
 import logging
 from pathlib import Path
 
 from pyhanko.keys import load_cert_from_pemder
 from pyhanko.pdf_utils.reader import PdfFileReader
 from pyhanko.sign.validation import async_validate_pdf_signature
-from pyhanko.sign.validation.generic_cms import async_validate_cms_signature, async_validate_detached_cms
-from pyhanko.sign.validation.status import SignatureCoverageLevel
+from pyhanko.sign.validation.generic_cms import (
+    async_validate_cms_signature,
+    async_validate_detached_cms,
+    validate_tst_signed_data,
+)
+from pyhanko.sign.validation.status import SignatureCoverageLevel, TimestampSignatureStatus
 from pyhanko_certvalidator import ValidationContext
 
 from judges import cms_structure
 from judges.interface import Answer
 
-FORMATS = {"cades", "pades"}
+FORMATS = {"cades", "pades", "timestamp"}
 
 # Why a file is rejected is in the answer; the traces of the same exceptions would hide it.
 logging.getLogger("pyhanko").setLevel(logging.CRITICAL)
@@ -27,7 +32,7 @@ def judge(question) -> Answer:
         other_certs=[load_cert_from_pemder(certificate) for certificate in question.certificates],
         allow_fetching=False,
     )
-    verify = _pades if question.format == "pades" else _cades
+    verify = {"cades": _cades, "pades": _pades, "timestamp": _timestamp}[question.format]
     try:
         return asyncio.run(verify(question, context))
     except Exception as refusal:  # pyHanko has no common root for what it raises on foreign bytes
@@ -73,3 +78,17 @@ async def _cades(question, context):
         if signed_data["encap_content_info"]["content"].native != Path(question.content).read_bytes():
             return Answer.invalid(f"the signed content is not {question.content}")
     return Answer.valid(status.summary())
+
+
+async def _timestamp(question, context):
+    signed_data = cms_structure.signed_data(Path(question.file).read_bytes())
+    if signed_data is None:
+        return Answer.invalid("not CMS SignedData")
+    if not signed_data["certificates"]:
+        return Answer.not_applicable("pyHanko looks for the certificate of the authority in the token alone")
+    data = Path(question.detached).read_bytes()
+    result = await validate_tst_signed_data(signed_data, context, lambda name: hashlib.new(name, data).digest())
+    status = TimestampSignatureStatus(**result)
+    if not (status.intact and status.valid and status.trusted):
+        return Answer.invalid(status.summary())
+    return Answer.valid(f"{status.summary()} {status.timestamp.isoformat()}")

@@ -14,13 +14,15 @@ from proof import pki, samples, tamper
 
 _HERE = Path(__file__).resolve().parents[1]
 _TOOLS = {
-    "plain": ("openssl", "cryptography"),
-    "cades": ("dss", "openssl", "pyhanko"),
+    "plain": ("openssl", "cryptography", "bouncycastle"),
+    "cades": ("dss", "openssl", "pyhanko", "bouncycastle"),
     "pades": ("dss", "openssl", "pyhanko", "pdfsig", "qpdf"),
     "xades": ("dss", "signxml", "xmlsec1"),
 }
 # What the versions in Debian 12 lack; newer ones may answer.
-_MAY_BE_UNABLE = {("openssl", "cades", "eddsa"), ("openssl", "pades", "eddsa"), ("pdfsig", "pades", "eddsa"), ("xmlsec1", "xades", "rsa-pss")}
+_MAY_BE_UNABLE = {("openssl", "cades", "eddsa"), ("openssl", "pades", "eddsa"), ("pdfsig", "pades", "eddsa"), ("xmlsec1", "xades", "rsa-pss"),
+                   ("openssl", "plain", "ml-dsa"), ("openssl", "cades", "ml-dsa"), ("dss", "cades", "ml-dsa"),
+                   *(("bouncycastle", "plain", algorithm) for algorithm in samples.ALGORITHMS if algorithm != "ml-dsa")}
 _LEVELS = {"cades": "CAdES-BASELINE-B", "pades": "PAdES-BASELINE-B", "xades": "XAdES-BASELINE-B"}
 
 

@@ -1,8 +1,12 @@
-"""A throw-away certification authority and seal certificates, made by the openssl program."""
+"""A throw-away certification authority and seal certificates, made by the openssl program, for ML-DSA by Python's cryptography."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
+import authority
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import mldsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from judges.command import run
 
 _EXTENSIONS = """
@@ -61,7 +65,19 @@ def create(folder) -> Pki:
         _openssl("x509", "-req", "-sha256", "-in", request, "-CA", root, "-CAkey", root_key, "-CAcreateserial", "-days", "30",
                  "-extfile", extensions, "-extensions", "leaf", "-out", certificate)
         leaves[name] = Leaf(certificate, key)
+    leaves["ml-dsa"] = _ml_dsa(folder, root, root_key)
     return Pki(root, stranger, leaves)
+
+
+def _ml_dsa(folder, root, root_key):
+    private = mldsa.MLDSA65PrivateKey.generate()
+    key, request, certificate = (folder / f"ml-dsa.{ending}" for ending in ("key", "csr", "pem"))
+    key.write_bytes(private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "Test Seal ml-dsa")])
+    asked = x509.CertificateSigningRequestBuilder(subject).sign(private, None)
+    request.write_bytes(asked.public_bytes(Encoding.PEM))
+    authority.certify(request, root, root_key, certificate)
+    return Leaf(certificate, key)
 
 
 def _authority(folder, name, file):

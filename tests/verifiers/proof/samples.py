@@ -1,4 +1,5 @@
-"""Signed samples made by others: CAdES by OpenSSL (Ed25519 by pyHanko), PAdES by pyHanko, XAdES by signxml, plain by OpenSSL."""
+"""Signed samples made by others: CAdES by OpenSSL (Ed25519 and ML-DSA by pyHanko), PAdES by pyHanko, XAdES by signxml, plain by OpenSSL
+(ML-DSA by Python's cryptography)."""
 
 import asyncio
 from dataclasses import dataclass, replace
@@ -7,6 +8,7 @@ from pathlib import Path
 
 from asn1crypto import cms
 from asn1crypto.algos import DSASignature
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from lxml import etree
 from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
 from pyhanko.sign import PdfSignatureMetadata, fields, signers
@@ -31,8 +33,8 @@ class Sample:
 
 _FIXTURES = Path(__file__).resolve().parents[2] / "fixtures"
 _PSS = ("rsa_padding_mode:pss", "rsa_pss_saltlen:digest")
-_DIGESTS = {"rsa-pkcs1": "SHA-256", "rsa-pss": "SHA-256", "ecdsa": "SHA-256", "eddsa": "SHA-512"}
-_LEAVES = {"rsa-pkcs1": "rsa", "rsa-pss": "rsa", "ecdsa": "p256", "eddsa": "ed25519"}
+_DIGESTS = {"rsa-pkcs1": "SHA-256", "rsa-pss": "SHA-256", "ecdsa": "SHA-256", "eddsa": "SHA-512", "ml-dsa": "SHA-512"}
+_LEAVES = {"rsa-pkcs1": "rsa", "rsa-pss": "rsa", "ecdsa": "p256", "eddsa": "ed25519", "ml-dsa": "ml-dsa"}
 ALGORITHMS = tuple(_LEAVES)
 
 
@@ -44,8 +46,9 @@ def create(pki, folder):
         leaf = pki.leaves[_LEAVES[algorithm]]
         samples.append(_plain(leaf, algorithm, folder))
         samples += [_cades(pki, leaf, algorithm, folder, packaging) for packaging in ("encapsulated", "detached")]
-        samples.append(_pades(pki, leaf, algorithm, folder, "report"))
-        if algorithm != "eddsa":
+        if algorithm != "ml-dsa":
+            samples.append(_pades(pki, leaf, algorithm, folder, "report"))
+        if algorithm not in ("eddsa", "ml-dsa"):
             samples.append(_xades(leaf, algorithm, folder))
     leaf = pki.leaves["p256"]
     samples.append(_fixed_width(next(sample for sample in samples if sample.name == "plain ecdsa"), folder))
@@ -57,7 +60,9 @@ def create(pki, folder):
 
 def _plain(leaf, algorithm, folder):
     data, signature = _FIXTURES / "binary" / "64k.bin", folder / f"plain-{algorithm}.sig"
-    if algorithm == "eddsa":
+    if algorithm == "ml-dsa":
+        signature.write_bytes(load_pem_private_key(leaf.key.read_bytes(), None).sign(data.read_bytes()))
+    elif algorithm == "eddsa":
         _must("pkeyutl", "-sign", "-inkey", leaf.key, "-rawin", "-in", data, "-out", signature)
     else:
         padding = [word for option in _PSS for word in ("-sigopt", option)] if algorithm == "rsa-pss" else []
@@ -75,8 +80,8 @@ def _fixed_width(sample, folder):
 
 def _cades(pki, leaf, algorithm, folder, packaging):
     data, signed = _FIXTURES / "binary" / "crlf.txt", folder / f"cades-{packaging}-{algorithm}.p7s"
-    if algorithm == "eddsa":
-        # OpenSSL learned EdDSA in CMS with 3.2, Debian 12 has 3.0.
+    if algorithm in ("eddsa", "ml-dsa"):
+        # OpenSSL learned EdDSA in CMS with 3.2 and ML-DSA with 3.5, Debian 12 has 3.0.
         signer = _pyhanko_signer(pki, leaf, algorithm)
         made = asyncio.run(signer.async_sign_general_data(
             cms.ContentInfo({"content_type": "data", "content": data.read_bytes()}), "sha512",

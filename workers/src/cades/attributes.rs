@@ -30,8 +30,22 @@ pub(crate) fn signed_attributes(
     algorithm: SignatureAlgorithm,
     signing_time: Option<OffsetDateTime>,
 ) -> der::Result<SignedAttributes> {
+    signed_attributes_of(ID_DATA, content_digest, certificate, algorithm, signing_time)
+}
+
+/// The same over content of another type than `id-data`.
+///
+/// # Errors
+/// Only when the DER encoder fails, which would be a bug.
+pub(crate) fn signed_attributes_of(
+    content_type: ObjectIdentifier,
+    content_digest: &[u8],
+    certificate: &Certificate,
+    algorithm: SignatureAlgorithm,
+    signing_time: Option<OffsetDateTime>,
+) -> der::Result<SignedAttributes> {
     let mut attributes = vec![
-        attribute(ID_CONTENT_TYPE, &ID_DATA)?,
+        attribute(ID_CONTENT_TYPE, &content_type)?,
         attribute(ID_MESSAGE_DIGEST, &OctetString::new(content_digest)?)?,
         attribute(SIGNING_CERTIFICATE_V2, &signing_certificate(certificate, algorithm.digest())?)?,
         attribute(

@@ -104,8 +104,9 @@ fn the_defaults_of_a_level_are_strict() {
 
 #[test]
 fn a_key_whose_signatures_the_format_does_not_have_is_refused() {
-    for (kind, fits) in [("plain", true), ("cades", true), ("pades", false), ("xades", false)] {
-        let text = format!("name = \"a\"\nkind = \"{kind}\"\ncredential = \"c\"");
+    for (kind, fits) in [("plain", true), ("cades", true), ("pades", false), ("xades", false), ("timestamp", false)] {
+        let policy = if kind == "timestamp" { "policy = \"1.2.3\"" } else { "" };
+        let text = format!("name = \"a\"\nkind = \"{kind}\"\ncredential = \"c\"\n{policy}");
         for key in [KeySpec::Ed25519, KeySpec::MlDsa65] {
             let algorithm = WorkerConfig::parse(&text).unwrap().algorithm(key);
             assert_eq!(algorithm.is_ok(), fits, "{kind} {key}");

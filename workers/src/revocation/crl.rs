@@ -122,7 +122,8 @@ impl<'a> CertificateList<'a> {
         if issuer.key_usage().is_some_and(|usage| !usage.0.contains(KeyUsages::CRLSign)) {
             return Err(format!("the certificate of \"{}\" is not for signing CRLs", issuer.subject()));
         }
-        signature::verify(issuer, &self.algorithm, self.signed, self.signature.raw_bytes())
+        // One with unused bits is none that an algorithm makes.
+        signature::verify(issuer, &self.algorithm, self.signed, self.signature.as_bytes().unwrap_or_default())
     }
 
     // RFC 5280, section 6.3.3 (b), without the cases that are refused here.

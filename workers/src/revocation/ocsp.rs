@@ -143,9 +143,14 @@ fn responder(
     }
     let mut reason = String::new();
     for candidate in named {
-        match may_answer(&candidate, issuer, now)
-            .and_then(|()| signature::verify(&candidate, &basic.algorithm, basic.signed, basic.signature.raw_bytes()))
-        {
+        match may_answer(&candidate, issuer, now).and_then(|()| {
+            signature::verify(
+                &candidate,
+                &basic.algorithm,
+                basic.signed,
+                basic.signature.as_bytes().unwrap_or_default(),
+            )
+        }) {
             Ok(()) => return Ok(candidate),
             Err(why) => reason = format!("the OCSP response is not to be believed: {why}"),
         }

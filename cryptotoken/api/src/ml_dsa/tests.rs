@@ -1,7 +1,7 @@
 //! Certificates and signatures that OpenSSL 4 made (`tests/fixtures/ml-dsa`) are accepted, and nothing else.
 
 use super::*;
-use crate::verification::{VerificationError, verify};
+use crate::verification::{IdentifiedError, VerificationError, verify, verify_identified};
 use crate::{
     Certificate, CertificateChain, DataToBeSigned, DigestAlgorithm, PublicKey, SignatureAlgorithm, SignatureValue,
     ToBeSigned,
@@ -64,6 +64,22 @@ fn a_digest_and_the_algorithm_of_another_key_are_refused() {
     let rsa = SignatureAlgorithm::for_key(KeySpec::Rsa2048, None, None).unwrap();
     assert!(matches!(refused(rsa, ToBeSigned::Data(&data)), Err(VerificationError::Unsuitable(_))));
     assert!(SignatureAlgorithm::for_key(KeySpec::MlDsa65, None, Some(DigestAlgorithm::Sha256)).is_err());
+}
+
+#[test]
+fn a_signature_of_somebody_else_goes_by_the_identifier_beside_it_which_has_no_parameters() {
+    for spec in SETS {
+        let key = certificate(spec.name()).public_key().clone();
+        let signature = fixture(&format!("ml-dsa/{spec}.signature"));
+        let verified = |identifier| verify_identified(&key, &identifier, None, data().as_bytes(), &signature);
+        let identifier = SignatureAlgorithm::for_key(spec, None, None).unwrap().identifier().unwrap();
+        verified(identifier.clone()).unwrap();
+        let with_null = AlgorithmIdentifierOwned { parameters: Some(der::Any::null()), ..identifier };
+        assert_eq!(verified(with_null), Err(IdentifiedError::Mismatch), "{spec}");
+        let other = if spec == KeySpec::MlDsa44 { KeySpec::MlDsa65 } else { KeySpec::MlDsa44 };
+        let other = SignatureAlgorithm::for_key(other, None, None).unwrap().identifier().unwrap();
+        assert_eq!(verified(other), Err(IdentifiedError::Mismatch), "{spec}");
+    }
 }
 
 #[test]

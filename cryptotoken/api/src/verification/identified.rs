@@ -40,9 +40,7 @@ pub fn verify_identified(
     let unacceptable = IdentifiedError::Algorithm(identifier.oid);
     let algorithm = Algorithm::read(identifier, digest).ok_or(unacceptable)?;
     let valid = match (key.verification_key(), &algorithm) {
-        (VerificationKey::MlDsa(ml_dsa), Algorithm::MlDsa(spec)) => {
-            *spec == key.spec() && ml_dsa.verifies(data, signature)
-        }
+        (VerificationKey::MlDsa(key), Algorithm::MlDsa) => key.signs_as(identifier) && key.verifies(data, signature),
         // A value of the wrong length or form is for OpenSSL an error, for us just not a signature.
         (VerificationKey::OpenSsl(key), algorithm) => algorithm.verify(key, data, signature).unwrap_or(false),
         (VerificationKey::MlDsa(_), _) => false,
@@ -55,7 +53,7 @@ enum Algorithm {
     RsaPss { digest: DigestAlgorithm, mask: DigestAlgorithm, salt: u16 },
     Ecdsa(DigestAlgorithm),
     Eddsa,
-    MlDsa(KeySpec),
+    MlDsa,
 }
 
 impl Algorithm {
@@ -72,7 +70,7 @@ impl Algorithm {
             rfc5912::ID_EC_PUBLIC_KEY => Self::Ecdsa(digest?),
             rfc8410::ID_ED_25519 => Self::Eddsa,
             rfc5912::ID_RSASSA_PSS => Self::pss(identifier)?,
-            oid => Self::MlDsa(KeySpec::ALL.into_iter().find(|spec| ml_dsa::oid(*spec) == Some(oid))?),
+            oid => KeySpec::ALL.into_iter().find(|spec| ml_dsa::oid(*spec) == Some(oid)).map(|_| Self::MlDsa)?,
         })
     }
 
@@ -94,7 +92,7 @@ impl Algorithm {
             Self::RsaPkcs1(digest) | Self::RsaPss { digest, .. } => (Id::RSA, Some(*digest)),
             Self::Ecdsa(digest) => (Id::EC, Some(*digest)),
             Self::Eddsa => (Id::ED25519, None),
-            Self::MlDsa(_) => return Ok(false),
+            Self::MlDsa => return Ok(false),
         };
         if key.id() != fits {
             return Ok(false);

@@ -49,6 +49,33 @@ pub(super) async fn read(
     Ok(Form { document, media_type, parameters: parameters.unwrap_or_default() })
 }
 
+/// Reads a form with a signature and, if it is detached, its document.
+pub(super) async fn read_signature(
+    request: &HttpRequest,
+    payload: web::Payload,
+    limits: &BodyLimits,
+    pending: &mut Pending,
+) -> Result<(Bytes, Option<Bytes>), ApiError> {
+    let mut form = Multipart::new(request.headers(), payload);
+    let (mut signature, mut document) = (None, None);
+    while let Some(field) = form.next().await {
+        let mut field = field.map_err(malformed)?;
+        let part = match field.name().map(str::to_owned).as_deref() {
+            Some("signature") if signature.is_none() => &mut signature,
+            Some("document") if document.is_none() => &mut document,
+            other => {
+                return Err(ApiError::Malformed(format!(
+                    "part \"{}\" is unknown or comes twice; send \"signature\" and, if it is detached, \"document\"",
+                    other.unwrap_or_default()
+                )));
+            }
+        };
+        *part = Some(read_field(&mut field, limits.document(), limits, pending).await?);
+    }
+    let signature = signature.ok_or_else(|| ApiError::Malformed("the form has no part \"signature\"".into()))?;
+    Ok((signature, document))
+}
+
 async fn read_field(
     field: &mut Field,
     limit: u64,

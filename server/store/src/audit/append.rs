@@ -4,10 +4,12 @@ use cryptotoken_api::CredentialState;
 use sqlx::{query, query_as};
 use uuid::Uuid;
 
+use super::authorized_use::{self, Left};
 use super::chain::RecordHash;
-use super::event::{AuditEvent, KeyUse, SigningIntended};
+use super::event::{AdministrativeAct, AuditEvent, KeyUse, SigningIntended};
 use crate::database::{Transaction, on};
 use crate::error::StoreError;
+use crate::key_authorizations::await_authorization;
 use crate::moment;
 
 const HEAD: &str = "SELECT seq, hash FROM audit_head WHERE id = 1";
@@ -58,16 +60,19 @@ impl Appender {
     /// Appends the events in order.
     ///
     /// # Errors
-    /// [`StoreError::CredentialNotActive`], [`StoreError::UseLimitReached`] and [`StoreError::NotFound`] refuse an intent: a single
-    /// event is then not written, of several the earlier ones are. Others mean that the transaction must be given up.
+    /// [`StoreError::CredentialNotActive`], [`StoreError::UseLimitReached`], [`StoreError::KeyNotAuthorized`] and
+    /// [`StoreError::NotFound`] refuse an intent: a single event is then not written, of several the earlier ones are. Others mean that the transaction must be given up.
     pub(crate) async fn append(
         &mut self,
         transaction: &mut Transaction<'_>,
         events: &[AuditEvent],
     ) -> Result<(), StoreError> {
         for event in events {
+            let mut left = Left::More;
             if let AuditEvent::SigningIntended(intent) = event {
+                left = authorized_use::check(transaction, intent).await?;
                 count_use(transaction, intent).await?;
+                authorized_use::count(transaction, intent).await?;
             }
             self.write(transaction, event).await?;
             if let AuditEvent::SigningIntended(intent) = event {
@@ -79,6 +84,9 @@ impl Appender {
                     .execute(&mut **t)
                     .await
                     .map(drop))?;
+                if left == Left::Nothing {
+                    self.used_up(transaction, &intent.credential).await?;
+                }
             } else if let Some(attempt) = event.outcome_of() {
                 on!(Transaction, transaction, t => query(CLOSE_INTENT)
                     .bind(attempt.to_string())
@@ -86,6 +94,17 @@ impl Appender {
                     .await
                     .map(drop))?;
             }
+        }
+        Ok(())
+    }
+
+    /// The last use that a key was authorised for: from now on its credential waits for an authorised person, on record.
+    async fn used_up(&mut self, transaction: &mut Transaction<'_>, credential: &str) -> Result<(), StoreError> {
+        if await_authorization(transaction, credential).await? {
+            let act = AdministrativeAct::new("service", "credential await-authorization", credential);
+            let act = act
+                .with(serde_json::json!({ "reason": "the key makes the last signature that it was authorised for" }));
+            self.write(transaction, &AuditEvent::Administration(act)).await?;
         }
         Ok(())
     }

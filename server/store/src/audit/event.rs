@@ -53,7 +53,7 @@ pub enum AuditEvent {
         /// Level reached (`B-B` …), for released documents.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         level: Option<String>,
-        /// Why nothing was released.
+        /// Why nothing was released; of a release, what there is to say: why its level is lower, or that no key was used.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         reason: Option<String>,
     },
@@ -142,6 +142,8 @@ pub enum KeyUse {
     SelfTest,
     /// To prove possession in a certification request (PKCS#10).
     CertificationRequest,
+    /// To authorise another key: the key used is a key authorisation key (EN 419 221-5).
+    KeyAuthorization,
 }
 
 /// How a request ended.

@@ -4,7 +4,7 @@
 //! delayed to wait for company.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
@@ -55,6 +55,8 @@ struct Queue {
     submissions: AtomicU64,
     records: AtomicU64,
     commits: AtomicU64,
+    /// The last group was not committed.
+    failing: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -114,7 +116,8 @@ impl AuditLog {
         receipt
     }
 
-    /// Goes the way of a record and writes none; for readiness. The receipt tells whether the writer lives and can write.
+    /// Goes the way of a record and records nothing; for readiness. The receipt tells whether the writer lives and can write: where the
+    /// last group was not committed, something that means nothing is written to find out.
     pub fn probe(&self) -> Receipt {
         self.submit(Vec::new())
     }
@@ -229,6 +232,7 @@ impl Writer {
     async fn commit(&mut self, group: &[Submission], queue: &Queue) -> Result<Vec<Result<(), StoreError>>, Failure> {
         let result = self.try_commit(group, queue).await;
         if result.is_err() {
+            queue.failing.store(true, Ordering::Relaxed);
             // Whatever went wrong, the next group starts on a fresh connection.
             self.connection = None;
         }
@@ -254,7 +258,11 @@ impl Writer {
         }
         let records = appender.appended();
         appender.finish(&mut transaction).await.map_err(whole)?;
+        if records == 0 && queue.failing.load(Ordering::Relaxed) {
+            instances::touch(&mut transaction, self.instance).await.map_err(whole)?;
+        }
         transaction.commit().await.map_err(whole)?;
+        queue.failing.store(false, Ordering::Relaxed);
 
         let accepted = answers.iter().filter(|answer| answer.is_ok()).count();
         queue.submissions.fetch_add(accepted.try_into().unwrap_or_default(), Ordering::Relaxed);

@@ -6,6 +6,7 @@ mod audited_signer;
 mod chain;
 mod crash;
 mod fixture;
+mod key_authorizations;
 mod nouns;
 mod opening;
 mod replicas;

@@ -49,6 +49,7 @@ async fn a_credential_comes_back_as_it_was_put_in() {
         profile: "trident".to_owned(),
         approved_by: "bob".to_owned(),
         assigned_key: Some(true),
+        kak_source: None,
         recorded_at: OffsetDateTime::from_unix_timestamp(1_790_000_000).unwrap(),
     });
     fixture.store.insert_credential(&new, act("key generate", "seal")).await.unwrap();

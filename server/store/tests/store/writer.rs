@@ -215,6 +215,30 @@ async fn when_records_cannot_be_written_everybody_who_waits_is_told() {
 }
 
 #[tokio::test]
+async fn a_probe_tells_whether_records_can_be_written_and_leaves_none() {
+    let fixture = Fixture::with_credential(None).await;
+    let log = fixture.store.audit_log().await.unwrap();
+    log.probe().await.unwrap();
+    let before = fixture.verified().await.records;
+    let mut raw = fixture.raw().await;
+    // As on a full disk, where nothing can be written and all can be read.
+    for table in ["INSERT ON audit_record", "UPDATE ON instance"] {
+        let name = table.replace(' ', "_");
+        let trigger = format!("CREATE TRIGGER {name} BEFORE {table} BEGIN SELECT RAISE(ABORT, 'no space'); END");
+        sqlx::query(sqlx::AssertSqlSafe(trigger)).execute(&mut raw).await.unwrap();
+    }
+    log.submit(vec![intent(Uuid::now_v7())]).await.unwrap_err();
+    for _ in 0..3 {
+        log.probe().await.unwrap_err();
+    }
+    for name in ["INSERT_ON_audit_record", "UPDATE_ON_instance"] {
+        sqlx::query(sqlx::AssertSqlSafe(format!("DROP TRIGGER {name}"))).execute(&mut raw).await.unwrap();
+    }
+    log.probe().await.unwrap();
+    assert_eq!(fixture.verified().await.records, before);
+}
+
+#[tokio::test]
 #[ignore = "a measurement: prints records per second with 1 and 16 threads"]
 async fn measure() {
     for threads in [1, 16] {

@@ -111,6 +111,15 @@ impl Kak {
         Self { leading_zero, ..self }
     }
 
+    pub(crate) const fn protocol(&self) -> u8 {
+        self.protocol
+    }
+
+    /// The public half, DER `SubjectPublicKeyInfo`.
+    pub(crate) fn public_der(&self) -> Vec<u8> {
+        self.key.public_key_to_der().unwrap()
+    }
+
     pub(crate) fn sign(&self, hash: &[u8]) -> Vec<u8> {
         let mut context = PkeyCtx::new(&self.key).unwrap();
         context.sign_init().unwrap();

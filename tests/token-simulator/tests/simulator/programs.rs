@@ -47,7 +47,7 @@ fn open(bench: &Bench, profile: &str, more: &str) -> Pkcs11Token {
     token
 }
 
-fn open_with_pin(bench: &Bench, profile: &str, more: &str) -> Pkcs11Token {
+pub(crate) fn open_with_pin(bench: &Bench, profile: &str, more: &str) -> Pkcs11Token {
     std::fs::write(bench.path("pin"), USER_PIN).unwrap();
     open(bench, profile, more)
 }

@@ -47,7 +47,9 @@ final class Judge {
         List<String> findings = new ArrayList<>();
         List<String> complaints = new ArrayList<>();
         SimpleReport report = reports.getSimpleReport();
-        if (report.getSignatureIdList().isEmpty()) {
+        if (question.format().equals("timestamp")) {
+            complaints.addAll(timestampComplaints(report));
+        } else if (report.getSignatureIdList().isEmpty()) {
             complaints.add("no signature found");
         }
         for (String id : report.getSignatureIdList()) {
@@ -103,6 +105,23 @@ final class Judge {
             complaints.addAll(log.take());
         }
         complaints.addAll(reports.getDiagnosticData().getSignatureById(id).getStructuralValidationMessages());
+        return complaints;
+    }
+
+    /** A timestamp by itself, over the detached document. */
+    private static List<String> timestampComplaints(SimpleReport report) {
+        List<String> complaints = new ArrayList<>();
+        if (report.getTimestampIdList().isEmpty()) {
+            complaints.add("no timestamp found");
+        }
+        for (String id : report.getTimestampIdList()) {
+            if (report.getIndication(id) != Indication.PASSED) {
+                complaints.add(report.getIndication(id) + "/" + report.getSubIndication(id));
+                for (Message error : report.getAdESValidationErrors(id)) {
+                    complaints.add(error.getValue());
+                }
+            }
+        }
         return complaints;
     }
 

@@ -1,0 +1,188 @@
+//! The same over HTTP, with a key in a token and the service's own clients: levels, digests, augmentation, degrading.
+
+use std::collections::BTreeMap;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+use tests::live_pki::{Ocsp, Timestamp};
+use tests::verifiers::ask;
+use tests::{Answer, Client, LivePki, Question, TestService, Verdict};
+
+use crate::bench::DOCUMENT;
+
+struct Fixture {
+    folder: tempfile::TempDir,
+    live: LivePki,
+    service: TestService,
+    client: Client,
+}
+
+impl Fixture {
+    /// Workers by name, with what stands in their definitions beside timestamp and anchors.
+    fn new(workers: &[(&str, &str)]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let live = LivePki::start(folder.path());
+        let sections = format!("{}timeout = \"2s\"\nretry_after = \"1ms\"\n", live.configuration());
+        let mut service = TestService::builder().sections(&sections).create();
+        service.live_key("seal", "ec-p256", &live);
+        for (name, definition) in workers {
+            let timestamp = format!("timestamp = {{ url = \"{}\" }}\n", live.timestamp_url());
+            service.worker(name, "cades", "seal", &format!("{definition}\n{timestamp}{}", live.trust_anchors()));
+        }
+        let names: Vec<&str> = workers.iter().map(|(name, _)| *name).collect();
+        let key = service.api_key("caller", &names);
+        service.start();
+        let client = service.client().key(&key);
+        std::fs::write(folder.path().join("document"), DOCUMENT).unwrap();
+        Self { folder, live, service, client }
+    }
+
+    /// EU DSS accepts it offline, at this level.
+    fn accepted(&self, cms: &[u8], level: &str, detached: bool) {
+        let file = self.folder.path().join("signature");
+        std::fs::write(&file, cms).unwrap();
+        let question = Question::new("cades", &file).with("--root", self.live.root());
+        let option = if detached { "--detached" } else { "--content" };
+        let question = question.with(option, self.folder.path().join("document"));
+        let question = question.with("--expect", format!("CAdES-BASELINE-{level}"));
+        assert_eq!(ask("dss", &[question])[0], Verdict::Valid);
+    }
+
+    fn record(&self, answer: &Answer) -> Vec<Value> {
+        let events = self.service.audit_events();
+        events.into_iter().filter(|event| event["requestId"] == answer.request_id).collect()
+    }
+}
+
+#[test]
+fn documents_and_digests_are_signed_up_to_b_lta() {
+    let fixture =
+        Fixture::new(&[("inside", "level = \"B-LTA\""), ("beside", "level = \"B-LTA\"\npackaging = \"detached\"")]);
+    let answer = fixture.client.sign("inside", DOCUMENT);
+    assert_eq!(answer.level.as_deref(), Some("B-LTA"), "{}", String::from_utf8_lossy(&answer.body));
+    let events = fixture.record(&answer);
+    let names: Vec<&str> = events.iter().map(|event| event["event"].as_str().unwrap()).collect();
+    assert_eq!(names, ["signing-intended", "signature-created", "request-completed"]);
+    assert_eq!(events[2]["level"], "B-LTA");
+    fixture.accepted(&answer.success(), "LTA", false);
+
+    let digest = STANDARD.encode(openssl::sha::sha256(DOCUMENT));
+    let body = json!({"digests": [digest, digest], "digestAlgorithm": "SHA-256"});
+    let answer = fixture.client.post_json("/v1/workers/beside/sign-digest", &body);
+    assert_eq!((answer.status, answer.level.as_deref()), (200, Some("B-LTA")));
+    for signature in answer.json()["signatures"].as_array().unwrap() {
+        fixture.accepted(&STANDARD.decode(signature.as_str().unwrap()).unwrap(), "LTA", true);
+    }
+}
+
+#[test]
+fn a_signature_is_augmented_over_http_without_a_key() {
+    let fixture = Fixture::new(&[("t", "level = \"B-T\"\npackaging = \"detached\""), ("lta", "level = \"B-LTA\"")]);
+    let stamped = fixture.client.sign("t", DOCUMENT).success();
+    // A detached signature needs its document.
+    let alone = fixture.client.post("/v1/workers/lta/augment", "application/pkcs7-signature", &stamped);
+    assert_eq!((alone.status, alone.problem().as_str()), (422, "document-unacceptable"));
+    assert!(alone.json()["detail"].as_str().unwrap().contains("\"document\""), "{}", alone.json());
+    let (media_type, form) = multipart(&[("signature", &stamped), ("document", DOCUMENT)]);
+    let answer = fixture.client.post("/v1/workers/lta/augment", &media_type, &form);
+    assert_eq!(
+        (answer.status, answer.level.as_deref()),
+        (200, Some("B-LTA")),
+        "{}",
+        String::from_utf8_lossy(&answer.body)
+    );
+    assert_eq!(answer.media_type, "application/pkcs7-signature");
+    let events = fixture.record(&answer);
+    assert_eq!(events.len(), 1, "{events:?}");
+    assert_eq!((&events[0]["event"], &events[0]["level"]), (&json!("request-completed"), &json!("B-LTA")));
+    let archived = answer.success();
+    fixture.accepted(&archived, "LTA", true);
+    // Once more, as a renewal.
+    let (media_type, form) = multipart(&[("signature", &archived), ("document", DOCUMENT)]);
+    let renewed = fixture.client.post("/v1/workers/lta/augment", &media_type, &form).success();
+    assert!(renewed.len() > archived.len());
+    fixture.accepted(&renewed, "LTA", true);
+    // What is no signature, and parts that are none.
+    for (part, problem) in [("signature", "document-unacceptable"), ("sign", "malformed-request")] {
+        let (media_type, form) = multipart(&[(part, DOCUMENT)]);
+        assert_eq!(fixture.client.post("/v1/workers/lta/augment", &media_type, &form).problem(), problem);
+    }
+}
+
+#[test]
+fn only_an_outage_lowers_the_level_and_answer_and_record_say_so() {
+    let degrade = |minimum: &str| {
+        format!("level = \"B-LTA\"\ndegrade = \"on-outage\"\nminimum_level = \"{minimum}\"\nstatus_max_age = \"off\"")
+    };
+    let fixture = Fixture::new(&[
+        ("down-to-b", &degrade("B-B")),
+        ("down-to-t", &degrade("B-T")),
+        ("never", "level = \"B-LTA\"\nstatus_max_age = \"off\""),
+    ]);
+    let live = &fixture.live;
+    let mut table = BTreeMap::new();
+    let mut sign = |what: &str, worker: &str| {
+        // Of another second than the signature before, so that nothing known serves.
+        std::thread::sleep(std::time::Duration::from_millis(1100));
+        let answer = fixture.client.sign(worker, DOCUMENT);
+        let result = answer.level.clone().unwrap_or_else(|| answer.problem());
+        let events = fixture.record(&answer);
+        let last = events.last().unwrap().clone();
+        assert_eq!(last["event"], "request-completed", "{events:?}");
+        match answer.level.as_deref() {
+            Some("B-LTA") => assert_eq!(last["reason"], Value::Null),
+            Some(level) => {
+                assert_eq!(last["level"], level);
+                assert!(last["reason"].as_str().unwrap().starts_with("degraded: "), "{last}");
+            }
+            None => assert_eq!(last["outcome"], "withheld"),
+        }
+        table.insert(format!("{what} {worker}"), result);
+    };
+    live.timestamp(Timestamp::Down);
+    ["down-to-b", "down-to-t", "never"].iter().for_each(|worker| sign("tsa down", worker));
+    for wrong in [Timestamp::Garbage, Timestamp::WrongNonce, Timestamp::WrongImprint, Timestamp::Refusing] {
+        live.timestamp(wrong.clone());
+        sign(&format!("tsa {wrong:?}"), "down-to-b");
+    }
+    live.timestamp(Timestamp::Proper);
+    sign("all well", "down-to-b");
+    live.ocsp(Ocsp::Down);
+    live.crl(tests::live_pki::Crl::Down);
+    ["down-to-b", "down-to-t", "never"].iter().for_each(|worker| sign("status down", worker));
+    live.ocsp(Ocsp::Forged);
+    sign("status forged", "down-to-b");
+    live.ocsp(Ocsp::Proper);
+    live.revoke(&live.root().with_file_name("seal.pem"), "-1 hour");
+    sign("revoked", "down-to-b");
+    let expected = [
+        ("all well down-to-b", "B-LTA"),
+        ("revoked down-to-b", "credential-not-active"),
+        ("status down down-to-b", "B-T"),
+        ("status down down-to-t", "B-T"),
+        ("status down never", "revocation-unavailable"),
+        ("status forged down-to-b", "revocation-unavailable"),
+        ("tsa Garbage down-to-b", "timestamp-unavailable"),
+        ("tsa Refusing down-to-b", "timestamp-unavailable"),
+        ("tsa WrongImprint down-to-b", "timestamp-unavailable"),
+        ("tsa WrongNonce down-to-b", "timestamp-unavailable"),
+        ("tsa down down-to-b", "B-B"),
+        ("tsa down down-to-t", "timestamp-unavailable"),
+        ("tsa down never", "timestamp-unavailable"),
+    ];
+    let expected: BTreeMap<_, _> =
+        expected.iter().map(|(what, result)| ((*what).to_owned(), (*result).to_owned())).collect();
+    assert_eq!(table, expected);
+}
+
+fn multipart(parts: &[(&str, &[u8])]) -> (String, Vec<u8>) {
+    let mut body = Vec::new();
+    for (name, octets) in parts {
+        body.extend(format!("--limit\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n").bytes());
+        body.extend_from_slice(octets);
+        body.extend(b"\r\n");
+    }
+    body.extend(b"--limit--\r\n");
+    ("multipart/form-data; boundary=limit".into(), body)
+}

@@ -1,0 +1,209 @@
+//! The revocation matrix: what the service believes of a certificate, for everything that responders and CRLs may do.
+
+use std::time::Duration;
+
+use cryptotoken_api::Certificate;
+use sigillo_server::revocation_client::RevocationClient;
+use tests::live_pki::{Crl, Issuer, Ocsp};
+use tests::{LivePki, report};
+use time::OffsetDateTime;
+use workers::{RevocationError, RevocationEvidence, RevocationInfo, RevocationSource, RevocationStatus};
+
+use crate::clients::{certificate, deadline, revocation_client};
+
+type Outcome = Result<RevocationInfo, RevocationError>;
+
+/// What it came to, in words: `good (ocsp)`, `revoked (crl)`, `unknown`, `invalid: WHY`, `unavailable`.
+fn words(outcome: &Outcome) -> String {
+    match outcome {
+        Ok(info) => {
+            let evidence = match info.evidence {
+                RevocationEvidence::Ocsp(_) => "ocsp",
+                RevocationEvidence::Crl(_) => "crl",
+            };
+            let status = match info.status {
+                RevocationStatus::Good => "good",
+                RevocationStatus::Revoked(_) => "revoked",
+            };
+            format!("{status} ({evidence})")
+        }
+        Err(RevocationError::Unavailable { .. }) => "unavailable".into(),
+        Err(RevocationError::Unknown { .. }) => "unknown".into(),
+        Err(RevocationError::Invalid { reason, .. }) => format!("invalid: {reason}"),
+    }
+}
+
+struct Matrix {
+    _folder: tempfile::TempDir,
+    live: LivePki,
+    seal: Certificate,
+    issuer: Certificate,
+    rows: Vec<String>,
+}
+
+impl Matrix {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let live = LivePki::start(folder.path());
+        let seal = certificate(&live.seal("seal").0);
+        let issuer = certificate(&live.issuing());
+        Self { _folder: folder, live, seal, issuer, rows: Vec::new() }
+    }
+
+    /// Asks a client that knows nothing, for information made after `not_before`.
+    fn row(&mut self, ocsp: Ocsp, crl: Crl, not_before: Option<OffsetDateTime>, expected: &str) -> Outcome {
+        self.live.ocsp(ocsp.clone());
+        self.live.crl(crl);
+        let client = revocation_client(&self.live);
+        let outcome = client.revocation(&self.seal, &self.issuer, not_before, deadline());
+        let actual = words(&outcome);
+        let age = if not_before.is_some() { "made now" } else { "current" };
+        self.rows.push(format!("  {:<22} {:<12} {age:<9} {actual}", format!("{ocsp:?}"), format!("{crl:?}")));
+        assert!(actual.starts_with(expected), "{ocsp:?}, {crl:?}: {actual}, not {expected}");
+        if let Err(error) = &outcome {
+            assert!(error.to_string().contains("CN=Seal seal"), "{error}");
+        }
+        outcome
+    }
+}
+
+#[test]
+fn the_revocation_matrix() {
+    let mut matrix = Matrix::new();
+    let now = || Some(OffsetDateTime::now_utc());
+
+    // A responder that answers, and the CRL in its place when it does not or must not be believed.
+    for right in [Ocsp::Proper, Ocsp::ByIssuer] {
+        matrix.row(right, Crl::Down, now(), "good (ocsp)").unwrap();
+    }
+    matrix.row(Ocsp::Old(Duration::from_secs(3600)), Crl::Down, None, "good (ocsp)").unwrap();
+    matrix.row(Ocsp::Old(Duration::from_secs(3600)), Crl::Down, now(), "invalid: that of").unwrap_err();
+    // As far as clocks may differ, the responder is asked again.
+    matrix.row(Ocsp::Old(Duration::from_secs(2)), Crl::Down, now(), "good (ocsp)").unwrap();
+    let out = [Ocsp::Down, Ocsp::Slow(Duration::from_secs(4)), Ocsp::Status(500), Ocsp::TryLater];
+    for out in out {
+        matrix.row(out.clone(), Crl::Proper, now(), "good (crl)").unwrap();
+        matrix.row(out, Crl::Down, now(), "unavailable").unwrap_err();
+    }
+    let wrong = [
+        (Ocsp::Stale, "invalid: the OCSP response is stale"),
+        (Ocsp::Future, "invalid: the OCSP response is made in the future"),
+        (Ocsp::Garbage, "invalid: the OCSP response cannot be read"),
+        (Ocsp::Status(404), "invalid: http"),
+        (Ocsp::WrongResponder, "invalid: the OCSP response is not to be believed: the responder \"CN=Stranger"),
+        (
+            Ocsp::WithoutUsage,
+            "invalid: the OCSP response is not to be believed: the certificate of the responder \"CN=No OCSP",
+        ),
+        (Ocsp::OtherCertificate, "invalid: the OCSP response is about another certificate"),
+        (Ocsp::WrongNonce, "invalid: the OCSP response is to another request"),
+        (Ocsp::Forged, "invalid: the OCSP response is not to be believed: its signature"),
+    ];
+    for (wrong, why) in wrong {
+        matrix.row(wrong.clone(), Crl::Proper, now(), "good (crl)").unwrap();
+        matrix.row(wrong, Crl::Down, now(), why).unwrap_err();
+    }
+
+    // CRLs alone.
+    matrix.row(Ocsp::Down, Crl::Pem, now(), "good (crl)").unwrap();
+    let wrong = [
+        (Crl::Garbage, "invalid: what was received is no CRL"),
+        (Crl::Stale, "invalid: the CRL is stale"),
+        (Crl::OtherIssuer, "invalid: the CRL is not to be believed: it is not one of the issuer"),
+        (Crl::OtherScope, "invalid: the CRL is of a distribution point that the certificate does not name"),
+        (Crl::Indirect, "invalid: the CRL is an indirect one"),
+        (Crl::Delta, "invalid: the CRL is a delta"),
+        (Crl::Forged, "invalid: the CRL is not to be believed: its signature"),
+    ];
+    for (wrong, why) in wrong {
+        matrix.row(Ocsp::Down, wrong, now(), why).unwrap_err();
+    }
+
+    // What the authority says of a revoked certificate, and of one that it does not know.
+    let seal = matrix.live.seal("seal").0;
+    matrix.seal = certificate(&seal);
+    matrix.live.revoke(&seal, "-1 hour");
+    matrix.rows.push("  revoked an hour ago:".into());
+    for (ocsp, crl, expected) in
+        [(Ocsp::Proper, Crl::Proper, "revoked (ocsp)"), (Ocsp::Down, Crl::Proper, "revoked (crl)")]
+    {
+        let info = matrix.row(ocsp, crl, now(), expected).unwrap();
+        let RevocationStatus::Revoked(at) = info.status else { unreachable!() };
+        let ago = OffsetDateTime::now_utc() - at;
+        assert!((ago.whole_seconds() - 3600).abs() < 60, "{ago}");
+    }
+    matrix.live.forget(&seal);
+    matrix.rows.push("  not known to its authority:".into());
+    // The CRL does not list it, and is not asked: who must know has said that it does not.
+    matrix.row(Ocsp::Proper, Crl::Proper, now(), "unknown").unwrap_err();
+    report(&format!("revocation matrix: OCSP, CRL, what is wanted, what is believed\n{}", matrix.rows.join("\n")));
+}
+
+fn ask(
+    client: &RevocationClient,
+    seal: &Certificate,
+    issuer: &Certificate,
+    not_before: Option<OffsetDateTime>,
+) -> String {
+    words(&client.revocation(seal, issuer, not_before, deadline()))
+}
+
+#[test]
+fn an_answer_is_used_again_while_it_is_current_and_young_enough() {
+    let folder = tempfile::tempdir().unwrap();
+    let live = LivePki::start(folder.path());
+    let (seal, issuer) = (certificate(&live.seal("seal").0), certificate(&live.issuing()));
+    let client = revocation_client(&live);
+    assert_eq!(ask(&client, &seal, &issuer, None), "good (ocsp)");
+    assert_eq!(ask(&client, &seal, &issuer, None), "good (ocsp)");
+    assert_eq!(live.asked(), ["POST /ocsp"]);
+    // A status that was asked for so short a time ago is known.
+    client.status(&seal, &issuer, Duration::from_secs(60), deadline()).unwrap();
+    assert!(live.asked().is_empty());
+    client.status(&seal, &issuer, Duration::ZERO, deadline()).unwrap();
+    assert_eq!(live.asked(), ["POST /ocsp"]);
+    // Made before the second that is asked for.
+    std::thread::sleep(Duration::from_millis(1100));
+    assert_eq!(ask(&client, &seal, &issuer, Some(OffsetDateTime::now_utc())), "good (ocsp)");
+    assert_eq!(live.asked(), ["POST /ocsp"]);
+    // A CRL serves all certificates of its issuer.
+    live.ocsp(Ocsp::Down);
+    let client = revocation_client(&live);
+    let other = certificate(&live.seal("other").0);
+    let _ = live.asked();
+    assert_eq!(ask(&client, &seal, &issuer, None), "good (crl)");
+    assert_eq!(ask(&client, &other, &issuer, None), "good (crl)");
+    // The responder that hung up is left alone for a while.
+    assert_eq!(live.asked(), ["POST /ocsp", "GET /issuing.crl"]);
+}
+
+#[test]
+fn a_certificate_that_names_no_source_is_of_unknown_status() {
+    let folder = tempfile::tempdir().unwrap();
+    let live = LivePki::start(folder.path());
+    let seal = live.seal_with("seal", &["authorityInfoAccess", "crlDistributionPoints"]).0;
+    let outcome =
+        revocation_client(&live).revocation(&certificate(&seal), &certificate(&live.issuing()), None, deadline());
+    assert_eq!(words(&outcome), "unknown");
+}
+
+#[test]
+fn issuers_are_found_in_whatever_they_are_served_as() {
+    let folder = tempfile::tempdir().unwrap();
+    let live = LivePki::start(folder.path());
+    let (seal, issuer) = (certificate(&live.seal("seal").0), certificate(&live.issuing()));
+    for right in [Issuer::Der, Issuer::Pem, Issuer::Pkcs7] {
+        live.issuer(right);
+        let client = revocation_client(&live);
+        assert_eq!(client.issuer(&seal, deadline()).unwrap(), issuer, "{right:?}");
+        let _ = live.asked();
+        assert_eq!(client.issuer(&seal, deadline()).unwrap(), issuer);
+        assert!(live.asked().is_empty());
+    }
+    live.issuer(Issuer::Other);
+    assert!(matches!(revocation_client(&live).issuer(&seal, deadline()), Err(RevocationError::Invalid { .. })));
+    live.issuer(Issuer::Down);
+    assert!(matches!(revocation_client(&live).issuer(&seal, deadline()), Err(RevocationError::Unavailable { .. })));
+    let root = certificate(&live.root());
+    assert!(matches!(revocation_client(&live).issuer(&root, deadline()), Err(RevocationError::Unknown { .. })));
+}

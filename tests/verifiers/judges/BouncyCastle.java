@@ -1,0 +1,92 @@
+import java.io.BufferedReader;
+import java.io.IOException;
+import java.io.InputStreamReader;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.security.GeneralSecurityException;
+import java.security.Security;
+import java.security.Signature;
+import java.security.cert.CertificateFactory;
+import java.security.cert.X509Certificate;
+import org.bouncycastle.cert.X509CertificateHolder;
+import org.bouncycastle.cms.CMSException;
+import org.bouncycastle.cms.CMSProcessableByteArray;
+import org.bouncycastle.cms.CMSSignedData;
+import org.bouncycastle.cms.SignerInformation;
+import org.bouncycastle.cms.jcajce.JcaSimpleSignerInfoVerifierBuilder;
+import org.bouncycastle.jce.provider.BouncyCastleProvider;
+
+/**
+ * Bouncy Castle, asked by {@code bouncycastle.py}: a question per line, an answer per line.
+ *
+ * <p>Questions, separated by tabs: {@code plain LEAF DATA SIGNATURE} and {@code cades ROOT DATA SIGNED}, DATA empty where the CMS carries it.
+ */
+final class BouncyCastle {
+    public static void main(String[] arguments) throws IOException {
+        Security.addProvider(new BouncyCastleProvider());
+        var questions = new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
+        for (var line = questions.readLine(); line != null; line = questions.readLine()) {
+            System.out.println(answer(line.split("\t")).replaceAll("\\R", " "));
+        }
+    }
+
+    private static String answer(String[] question) {
+        try {
+            var refusal = question[0].equals("plain") ? plain(question) : cades(question);
+            return refusal == null ? "valid\tverified" : "invalid\t" + refusal;
+        } catch (IOException missing) {
+            return "error\t" + missing;
+        } catch (GeneralSecurityException | CMSException | RuntimeException | org.bouncycastle.operator.OperatorCreationException refusal) {
+            return "invalid\t" + refusal;
+        }
+    }
+
+    private static String plain(String[] question) throws GeneralSecurityException, IOException {
+        var key = certificate(question[1]).getPublicKey();
+        // "ML-DSA" takes every parameter set, and no key of another kind.
+        var signature = Signature.getInstance("ML-DSA", "BC");
+        signature.initVerify(key);
+        signature.update(Files.readAllBytes(Path.of(question[2])));
+        return signature.verify(Files.readAllBytes(Path.of(question[3]))) ? null : "the signature does not fit data and key";
+    }
+
+    private static String cades(String[] question)
+            throws GeneralSecurityException, IOException, CMSException, org.bouncycastle.operator.OperatorCreationException {
+        var root = certificate(question[1]);
+        var octets = Files.readAllBytes(Path.of(question[3]));
+        var detached = !question[2].isEmpty();
+        var signed = detached
+                ? new CMSSignedData(new CMSProcessableByteArray(Files.readAllBytes(Path.of(question[2]))), octets)
+                : new CMSSignedData(octets);
+        if (signed.getSignerInfos().size() == 0) {
+            return "no signature found";
+        }
+        for (SignerInformation signer : signed.getSignerInfos()) {
+            @SuppressWarnings("unchecked")
+            var candidates = signed.getCertificates().getMatches(signer.getSID());
+            if (candidates.size() != 1) {
+                return candidates.size() + " certificates of the signer";
+            }
+            var holder = (X509CertificateHolder) candidates.iterator().next();
+            var leaf = certificate(holder.getEncoded());
+            leaf.verify(root.getPublicKey(), "BC");
+            if (!leaf.getIssuerX500Principal().equals(root.getSubjectX500Principal())) {
+                return "another issuer";
+            }
+            if (!signer.verify(new JcaSimpleSignerInfoVerifierBuilder().setProvider("BC").build(leaf))) {
+                return "the signature does not fit";
+            }
+        }
+        return null;
+    }
+
+    private static X509Certificate certificate(String path) throws GeneralSecurityException, IOException {
+        return certificate(Files.readAllBytes(Path.of(path)));
+    }
+
+    private static X509Certificate certificate(byte[] octets) throws GeneralSecurityException {
+        var factory = CertificateFactory.getInstance("X.509", "BC");
+        return (X509Certificate) factory.generateCertificate(new java.io.ByteArrayInputStream(octets));
+    }
+}

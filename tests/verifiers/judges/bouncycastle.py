@@ -1,0 +1,54 @@
+"""Bouncy Castle: ML-DSA without OpenSSL. The libraries are those of the EU DSS checker; the Java program is compiled when it starts."""
+
+import atexit
+import functools
+import glob
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+from judges.interface import Answer, Missing
+
+FORMATS = {"cades", "plain"}
+_PROGRAM = Path(__file__).resolve().parent / "BouncyCastle.java"
+
+
+def judge(question) -> Answer:
+    if question.format == "plain":
+        if question.algorithm != "ml-dsa":
+            return Answer.not_applicable("asked for ML-DSA only")
+        words = ["plain", question.leaf, question.detached, question.file]
+    else:
+        if len(question.roots) != 1:
+            return Answer.error("it takes one root")
+        words = ["cades", question.roots[0], question.detached or "", question.file]
+    checker = _checker()
+    checker.stdin.write("\t".join(words) + "\n")
+    checker.stdin.flush()
+    verdict, separator, detail = checker.stdout.readline().rstrip("\n").partition("\t")
+    if not separator:
+        return Answer.error("the Java program ended")
+    return Answer(verdict, detail)
+
+
+@functools.cache
+def _checker():
+    libraries = sorted(glob.glob(os.path.join(os.environ["SIGILLO_TOOLS_DIR"], "dss", "lib", "bc*.jar")))
+    for program, found in (("java", shutil.which("java")), ("Bouncy Castle", libraries)):
+        if not found:
+            raise Missing(program)
+    words = ["java", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Djava.awt.headless=true", "-Duser.timezone=UTC"]
+    checker = subprocess.Popen(
+        [*words, "-cp", ":".join(libraries), str(_PROGRAM)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        encoding="utf-8",
+    )
+    atexit.register(_stop, checker)
+    return checker
+
+
+def _stop(checker):
+    checker.stdin.close()
+    checker.wait()
