@@ -5,6 +5,7 @@
 //! error of the request is the same on every token and goes back at once.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use administration::{Node, authorization, qualified};
@@ -30,6 +31,8 @@ pub(crate) struct ReplicatedSigner<S = AuditedSigner> {
     algorithm: SignatureAlgorithm,
     replicas: Vec<Replica<S>>,
     health: Arc<ReplicaHealth>,
+    /// The caller was told that a call hangs: what comes back now is for nobody, and nobody else is asked.
+    given_up: AtomicBool,
 }
 
 /// One of them. Its signer makes one attempt at each call.
@@ -95,6 +98,7 @@ impl Lender<'_> {
             algorithm,
             replicas,
             health: Arc::clone(self.health),
+            given_up: AtomicBool::new(false),
         })
     }
 
@@ -168,7 +172,7 @@ impl<S: Signer> Signer for ReplicatedSigner<S> {
             let Some(replica) = self.replicas.get(index) else { continue };
             let mut result = replica.signer.sign(to_be_signed, share(deadline, left.len()));
             // One attempt more than there are replicas, and only where nobody knows whether the last one signed.
-            if left.is_empty() && matches!(result, Err(SignerError::TokenFailed { .. })) && Instant::now() < deadline {
+            if left.is_empty() && matches!(result, Err(SignerError::TokenFailed { .. })) && self.goes_on(deadline) {
                 tracing::warn!(token.name = replica.token, "token \"{}\" failed and is asked once more", replica.token);
                 result = replica.signer.sign(to_be_signed, deadline);
             }
@@ -178,7 +182,7 @@ impl<S: Signer> Signer for ReplicatedSigner<S> {
                     metrics::counter!("sigillo_signatures_total", "token" => replica.token.clone()).increment(1);
                     return Ok(value);
                 }
-                Err(error) if error.is_of_the_device() && !left.is_empty() && Instant::now() < deadline => {
+                Err(error) if error.is_of_the_device() && !left.is_empty() && self.goes_on(deadline) => {
                     metrics::counter!("sigillo_failovers_total", "token" => replica.token.clone()).increment(1);
                     tracing::warn!(
                         credential.name = self.credential,
@@ -202,6 +206,7 @@ impl<S: Signer> Signer for ReplicatedSigner<S> {
     fn overdue(&self) -> Option<Duration> {
         let overdue = |replica: &Replica<S>| Some((replica.token.clone(), replica.signer.overdue()?));
         let (token, patience) = self.replicas.iter().find_map(overdue)?;
+        self.given_up.store(true, Ordering::Release);
         self.health.hung(&self.credential, &token);
         Some(patience)
     }
@@ -212,6 +217,11 @@ impl<S: Signer> Signer for ReplicatedSigner<S> {
 }
 
 impl<S> ReplicatedSigner<S> {
+    /// Whether somebody still waits for a signature.
+    fn goes_on(&self, deadline: Instant) -> bool {
+        Instant::now() < deadline && !self.given_up.load(Ordering::Acquire)
+    }
+
     fn choose(&self, left: &[Candidate<'_>]) -> Option<(usize, Lease)> {
         self.health.choose(&self.credential, self.replicated, left, Instant::now())
     }

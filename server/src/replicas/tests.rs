@@ -93,6 +93,7 @@ impl Bench {
             algorithm: algorithm(),
             replicas: ('a'..).zip(scripts).map(replica).collect(),
             health: Arc::clone(&self.health),
+            given_up: AtomicBool::new(false),
         }
     }
 
@@ -161,6 +162,17 @@ fn after_the_deadline_nobody_else_is_asked() {
     for scripts in [&[&[fails as Answer][..], &[signs]][..], &[&[fails, signs]]] {
         let bench = Bench::new();
         sign(&bench.signer(scripts), Duration::ZERO).unwrap_err();
+        assert_eq!(bench.asked(), "a");
+    }
+}
+
+#[test]
+fn after_the_caller_was_told_that_a_call_hangs_nobody_else_is_asked() {
+    for scripts in [&[&[fails as Answer][..], &[signs]][..], &[&[fails, signs]]] {
+        let bench = Bench::new();
+        let signer = bench.signer(scripts);
+        signer.given_up.store(true, Ordering::Release);
+        sign(&signer, TIME).unwrap_err();
         assert_eq!(bench.asked(), "a");
     }
 }
