@@ -6,5 +6,7 @@ mod bench;
 mod levels;
 #[path = "augmentation/others.rs"]
 mod others;
+#[path = "augmentation/properties.rs"]
+mod properties;
 #[path = "augmentation/service.rs"]
 mod service;

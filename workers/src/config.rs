@@ -125,8 +125,9 @@ impl FormatConfig {
     /// What `caller_may_set` may name.
     const fn settable(kind: WorkerKind) -> &'static [&'static str] {
         match kind {
+            WorkerKind::Cades => CadesConfig::SETTABLE,
             WorkerKind::Pades => PadesConfig::SETTABLE,
-            WorkerKind::Plain | WorkerKind::Cades | WorkerKind::Xades | WorkerKind::Timestamp => &[],
+            WorkerKind::Plain | WorkerKind::Xades | WorkerKind::Timestamp => &[],
         }
     }
 
@@ -194,6 +195,7 @@ impl WorkerConfig {
         };
         config.check_qualified()?;
         config.check_settable()?;
+        config.check_content_timestamp()?;
         config.check_scheme()?;
         Ok(config)
     }
@@ -229,6 +231,16 @@ impl WorkerConfig {
             });
         }
         Ok(())
+    }
+
+    // It comes from where the others come from, and below B-T there is no such place.
+    fn check_content_timestamp(&self) -> Result<(), ConfigError> {
+        match &self.format {
+            FormatConfig::Cades(options) if options.content_timestamp && self.level() == SignatureLevel::BaselineB => {
+                Err(ConfigError::Value { key: "content_timestamp", reason: "it needs level B-T or above".into() })
+            }
+            _ => Ok(()),
+        }
     }
 
     fn check_settable(&self) -> Result<(), ConfigError> {

@@ -8,6 +8,7 @@ use der::Encode;
 use super::CadesConfig;
 use super::attributes::signed_attributes;
 use super::augment::AugmentableCms;
+use super::optional_attributes::attributes;
 use crate::augmentation::{Augmentable, AugmentationFault};
 use crate::create::{SignatureContext, SignatureFormat};
 use crate::error::{Discrepancy, WorkerError};
@@ -29,7 +30,7 @@ impl SignatureFormat for CadesConfig {
     fn prepare(
         &self,
         document: &SignerDocument,
-        _parameters: &SigningParameters,
+        parameters: &SigningParameters,
         context: &SignatureContext<'_>,
     ) -> Result<PreparedCades, WorkerError> {
         let digest_algorithm = context.algorithm.digest();
@@ -49,8 +50,9 @@ impl SignatureFormat for CadesConfig {
             (DocumentContent::Digest(digest), _) => (None, digest.digest().to_vec()),
         };
         let chain = context.credential.chain.clone();
+        let more = attributes(&self.properties.chosen(parameters)?, context.content_timestamp)?;
         let signed_attributes =
-            signed_attributes(&digest, chain.leaf(), context.algorithm, Some(context.signing_time))?;
+            signed_attributes(&digest, chain.leaf(), context.algorithm, Some(context.signing_time), &more)?;
         // RFC 5652, section 5.4: what is signed is the DER SET OF, not the [0] that stands in the SignerInfo.
         let data_to_be_signed = DataToBeSigned::new(signed_attributes.to_der()?);
         Ok(PreparedCades { content, chain, algorithm: context.algorithm, signed_attributes, data_to_be_signed })
@@ -62,7 +64,11 @@ impl SignatureFormat for CadesConfig {
         document: &SignerDocument,
         context: &SignatureContext<'_>,
     ) -> Result<(), Discrepancy> {
-        super::check::check(self.packaging, signed, document, context)
+        super::check::check(self, signed, document, context)
+    }
+
+    fn wants_content_timestamp(&self) -> bool {
+        self.content_timestamp
     }
 
     fn augmentable(
