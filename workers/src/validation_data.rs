@@ -7,7 +7,7 @@ use std::fmt;
 use std::time::Instant;
 
 use bytes::Bytes;
-use cryptotoken_api::Certificate;
+use cryptotoken_api::{Certificate, rfc3339};
 use time::OffsetDateTime;
 
 use crate::certificate_extensions::needs_no_revocation;
@@ -81,7 +81,7 @@ pub enum ValidationDataError {
         source: RevocationError,
     },
     /// A certificate of the path was revoked when the subject's was used. Never helped by waiting.
-    #[error("{role}: the certificate of \"{subject}\" was revoked on {revoked_at}")]
+    #[error("{role}: the certificate of \"{subject}\" was revoked on {}", rfc3339(*revoked_at))]
     Revoked {
         /// What the path is needed for.
         role: SubjectRole,
