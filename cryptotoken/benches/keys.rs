@@ -109,7 +109,7 @@ impl Measurer {
     }
 
     fn line(&mut self) -> String {
-        self.answers.next().expect("the process goes on").unwrap()
+        self.answers.next().unwrap().unwrap()
     }
 
     fn round(&mut self) -> Rates {

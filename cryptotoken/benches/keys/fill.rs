@@ -61,7 +61,7 @@ pub(crate) fn make(library: &Library, id: &str) {
 
 /// Copies the key pair `id` of the token in this folder to one for each of `ids`, which are as long. No process may have the token open.
 pub(crate) fn copy(folder: &Path, id: &str, ids: impl Iterator<Item = String>) {
-    let token = std::fs::read_dir(folder).unwrap().next().expect("a token").unwrap().path();
+    let token = std::fs::read_dir(folder).unwrap().next().unwrap().unwrap().path();
     let files = std::fs::read_dir(&token).unwrap().map(|entry| std::fs::read(entry.unwrap().path()).unwrap());
     let halves: Vec<Vec<u8>> = files.filter(|file| positions(file, id.as_bytes()).next().is_some()).collect();
     assert_eq!(halves.len(), 2, "two files have the key");

@@ -34,7 +34,7 @@ pub(super) fn check(
     let digest = range.digest(&slices(&signed.segments), context.algorithm.digest());
     let digest = digest.map_err(|error| Discrepancy::Unreadable(error.to_string()))?;
     let cms = without_padding(&found.contents).ok_or_else(|| odd("/Contents is not a CMS and zeros"))?;
-    let cms = verify_signed_data(cms, context, None, |encapsulated| encapsulated.is_none().then_some(digest))?;
+    let cms = verify_signed_data(cms, context, None, &[], |encapsulated| encapsulated.is_none().then_some(digest))?;
     if !cms.crls.is_empty() || cms.signers.iter().any(|signer| !signer.unsigned_attributes.is_empty()) {
         return Err(odd("the CMS has more than a signature"));
     }
