@@ -115,9 +115,9 @@ fn the_output_is_the_input_and_the_signature() {
 fn what_a_worker_states_is_in_the_signature() {
     let bench = Bench::start();
     let seal = bench.seal("p256");
-    let statements = "commitment = \"proof-of-approval\"\nsigner_roles = [\"Clerk <A&B>\", \"Sekret\u{e4}r\"]\n\
-        production_place = { city = \"Tallinn\", postal_code = \"10111\", country = \"EE\" }\n\
-        signature_policy = { id = \"urn:oid:1.2.3.4\", hash = \"R1Pkx2RYCR0YGgiR8W5OBr5ZsWLcHi+NQqb5EiTr7cE=\" }";
+    let statements = "commitment_type = \"proof-of-approval\"\nclaimed_roles = [\"Clerk <A&B>\", \"Sekret\u{e4}r\"]\n\
+        signer_location = { locality = \"Tallinn\", postal_address = [\"Pikk 1\", \"10111\"], country = \"EE\" }\n\
+        signature_policy = { oid = \"1.2.3.4\", digest = \"R1Pkx2RYCR0YGgiR8W5OBr5ZsWLcHi+NQqb5EiTr7cE=\" }";
     let signed = sign(&bench, &seal, "B-LTA", statements, INVOICE.as_bytes());
     let file = bench.keep("stated", &signed);
     // EU DSS validates the schema, and wants the policy itself before it says valid: only what it says of the signature counts.

@@ -25,11 +25,11 @@ mod statements;
 mod unsigned;
 mod xml_error;
 
-pub use statements::{Commitment, ProductionPlace, SignaturePolicy, Statements};
 pub use xml_error::{Position, XmlError, XmlFault};
 
 use serde::Serialize;
 
+use crate::cades::properties::SignedProperties;
 use crate::config::{ConfigError, Fields};
 use crate::level::SignaturePackaging;
 
@@ -41,14 +41,25 @@ pub struct XadesConfig {
     /// What a detached signature calls the document.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub document_uri: Option<String>,
-    /// What is stated beside.
+    /// What the signer says beside the signature.
     #[serde(flatten)]
-    pub statements: Statements,
+    pub properties: SignedProperties,
 }
 
 impl XadesConfig {
-    pub(crate) const KEYS: &'static [&'static str] =
-        &["packaging", "document_uri", "commitment", "signer_roles", "production_place", "signature_policy"];
+    pub(crate) const KEYS: &'static [&'static str] = &[
+        "packaging",
+        "document_uri",
+        "commitment_type",
+        "signer_location",
+        "claimed_roles",
+        "signature_policy",
+        "mime_type",
+    ];
+
+    /// What `caller_may_set` may name.
+    pub(crate) const SETTABLE: &'static [&'static str] =
+        &["commitment_type", "signer_location", "claimed_roles", "signature_policy", "mime_type"];
 
     pub(crate) fn parse(fields: &mut Fields) -> Result<Self, ConfigError> {
         let packaging = fields.take("packaging")?.unwrap_or(SignaturePackaging::Enveloped);
@@ -68,7 +79,7 @@ impl XadesConfig {
         if document_uri.as_ref().is_some_and(|uri| uri.is_empty() || !uri.chars().all(fits)) {
             return refuse("document_uri", "it is no URI without fragment, such as \"invoice.xml\"");
         }
-        Ok(Self { packaging, document_uri, statements: Statements::parse(fields)? })
+        Ok(Self { packaging, document_uri, properties: SignedProperties::parse(fields)? })
     }
 
     /// What a detached signature calls the document; default `document`.

@@ -7,8 +7,9 @@ use der::Encode;
 use time::{OffsetDateTime, UtcOffset};
 
 use super::algorithm::digest_uri;
-use super::statements::Statements;
+use super::statements::{about_document, about_signer};
 use crate::cades::attributes::issuer_serial;
+use crate::cades::properties::SignedProperties;
 use crate::create::SignatureContext;
 
 /// Namespace of XAdES 1.3.2 and later.
@@ -25,7 +26,7 @@ pub(super) const SIGNED_PROPERTIES_TYPE: &str = "http://uri.etsi.org/01903#Signe
 pub(super) fn qualifying_properties(
     id: &str,
     media_type: &str,
-    statements: &Statements,
+    properties: &SignedProperties,
     context: &SignatureContext<'_>,
 ) -> der::Result<String> {
     let digest = context.algorithm.digest();
@@ -46,8 +47,8 @@ pub(super) fn qualifying_properties(
          <xades:MimeType>{media_type}</xades:MimeType></xades:DataObjectFormat>{commitment}\
          </xades:SignedDataObjectProperties>\
          </xades:SignedProperties>",
-        about_signer = statements.about_signer(),
-        commitment = statements.about_document(),
+        about_signer = about_signer(properties),
+        commitment = about_document(properties),
         time = date_time(context.signing_time),
         method = digest_uri(digest),
         // The whole certificate as issued (clause 5.2.2.2), never re-encoded.

@@ -16,6 +16,7 @@ use super::reader::{Event, XmlReader};
 use super::signature::{Reference, UnsignedSignature};
 use super::xml_error::{XmlError, XmlFault};
 use crate::augmentation::{Augmentable, AugmentationFault};
+use crate::cades::properties::SignedProperties;
 use crate::create::{SignatureContext, SignatureFormat};
 use crate::error::{Discrepancy, WorkerError};
 use crate::kind::WorkerKind;
@@ -28,7 +29,7 @@ impl SignatureFormat for XadesConfig {
     fn prepare(
         &self,
         document: &SignerDocument,
-        _parameters: &SigningParameters,
+        parameters: &SigningParameters,
         context: &SignatureContext<'_>,
     ) -> Result<PreparedXades, WorkerError> {
         let algorithm = context.algorithm;
@@ -36,15 +37,16 @@ impl SignatureFormat for XadesConfig {
             return Err(WorkerError::Algorithm { kind: WorkerKind::Xades, algorithm });
         }
         let octets = document.octets()?;
+        let properties = self.properties.chosen(parameters)?;
         match self.packaging {
             SignaturePackaging::Enveloping => {
-                self.around_or_beside(octets, &Reference::Object(octets), document, context)
+                self.around_or_beside(octets, &Reference::Object(octets), document, &properties, context)
             }
             SignaturePackaging::InternallyDetached | SignaturePackaging::Enveloped => {
-                self.with_document(octets, document, context)
+                self.with_document(octets, document, &properties, context)
             }
             SignaturePackaging::Detached | SignaturePackaging::Encapsulated => {
-                self.around_or_beside(octets, &Reference::Elsewhere(self.uri()), document, context)
+                self.around_or_beside(octets, &Reference::Elsewhere(self.uri()), document, &properties, context)
             }
         }
     }
@@ -74,12 +76,14 @@ impl XadesConfig {
         octets: &Bytes,
         reference: &Reference<'_>,
         document: &SignerDocument,
+        properties: &SignedProperties,
         context: &SignatureContext<'_>,
     ) -> Result<PreparedXades, WorkerError> {
         let declared = document.media_type.as_deref().map(essence).filter(|each| is_media_type(each));
         let media_type = declared.unwrap_or_else(|| "application/octet-stream".to_owned());
+        let media_type = stated(properties)?.unwrap_or(media_type);
         let (id, digest) = (new_id(), context.algorithm.digest().digest(octets));
-        let properties = qualifying_properties(&id, &media_type, &self.statements, context)?;
+        let properties = qualifying_properties(&id, &media_type, properties, context)?;
         let signature = UnsignedSignature::lay_out(&id, reference, &digest, &properties, context)?;
         Ok(PreparedXades {
             data_to_be_signed: DataToBeSigned::new(signature.signed_info().to_vec()),
@@ -94,10 +98,12 @@ impl XadesConfig {
         &self,
         octets: &Bytes,
         document: &SignerDocument,
+        properties: &SignedProperties,
         context: &SignatureContext<'_>,
     ) -> Result<PreparedXades, WorkerError> {
         let beside = self.packaging == SignaturePackaging::InternallyDetached;
         let media_type = media_type(document.media_type.as_deref())?;
+        let stated_type = stated(properties)?.unwrap_or_else(|| essence(&media_type));
         let xml = XmlDocument::decode(octets)?;
         let mut reader = XmlReader::new(&xml);
         let mut survey = Survey::default();
@@ -143,7 +149,7 @@ impl XadesConfig {
             digest.take(SIBLING_END.as_bytes());
         }
         let root = Root { start, end_tag, end };
-        let properties = qualifying_properties(&id, &essence(&media_type), &self.statements, context)?;
+        let properties = qualifying_properties(&id, &stated_type, properties, context)?;
         let reference = if beside { Reference::Sibling } else { Reference::Enveloping };
         let signature = UnsignedSignature::lay_out(&id, &reference, &digest.finish(), &properties, context)?;
         let place = if beside { Place::beside(octets, &xml, &root, &id) } else { Place::inside(octets, &xml, &root) };
@@ -159,6 +165,18 @@ fn new_id() -> String {
 
 /// What identifiers made from it end in.
 const SUFFIXES: [&str; 4] = ["-document", "-object", "-properties", "-value"];
+
+/// The media type that worker or caller state in place of the declared one.
+fn stated(properties: &SignedProperties) -> Result<Option<String>, WorkerError> {
+    match properties.mime_type.as_ref().map(|stated| stated.as_str()) {
+        None => Ok(None),
+        Some(stated) if is_media_type(stated) => Ok(Some(stated.to_owned())),
+        Some(_) => Err(WorkerError::Parameter {
+            name: "mime_type".into(),
+            reason: "it must be a media type without parameters, such as \"application/xml\"".into(),
+        }),
+    }
+}
 
 /// Whether it can stand in an element as it is.
 fn is_media_type(essence: &str) -> bool {

@@ -318,10 +318,10 @@ fn keys_that_contradict_each_other_or_could_not_be_written_are_refused() {
         ("document_uri", "document_uri = \"a.xml\""),
         ("document_uri", "packaging = \"detached\"\ndocument_uri = \"#a\""),
         ("document_uri", "packaging = \"detached\"\ndocument_uri = \"a\\\"b\""),
-        ("signer_roles", "signer_roles = [\" \"]"),
-        ("production_place", "production_place = {}"),
-        ("commitment", "commitment = \"proof\""),
-        ("signature_policy", "signature_policy = { id = \"urn:oid:1.2\", hash = \"AAAA\" }"),
+        ("claimed_roles", "claimed_roles = [\"\"]"),
+        ("signer_location", "signer_location = {}"),
+        ("commitment_type", "commitment_type = \"proof\""),
+        ("signature_policy", "signature_policy = { oid = \"1.2.3\", digest = \"AAAA\" }"),
     ] {
         let text = format!("name = \"w\"\nkind = \"xades\"\ncredential = \"c\"\n{text}");
         match WorkerConfig::parse(&text) {
@@ -330,7 +330,7 @@ fn keys_that_contradict_each_other_or_could_not_be_written_are_refused() {
         }
     }
     let text = "name = \"w\"\nkind = \"xades\"\ncredential = \"c\"\npackaging = \"detached\"\ndocument_uri = \"a.xml\"\n\
-        signer_roles = [\"Clerk\"]\nproduction_place = { city = \"Tallinn\" }\ncommitment = \"proof-of-origin\"";
+        claimed_roles = [\"Clerk\"]\nsigner_location = { locality = \"Tallinn\" }\ncommitment_type = \"proof-of-origin\"";
     let config = WorkerConfig::parse(text).unwrap();
     let kept = serde_json::to_string(&config.to_json().unwrap()).unwrap();
     assert_eq!(WorkerConfig::parse(&kept).unwrap(), config);

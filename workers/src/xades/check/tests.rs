@@ -2,12 +2,13 @@
 
 use bytes::Bytes;
 
+use crate::cades::properties::SignedProperties;
 use crate::create::{Prepared, SignatureFormat};
 use crate::error::Discrepancy;
 use crate::level::SignaturePackaging;
 use crate::software_key::SoftwareKey;
 use crate::worker::{DocumentContent, SignedDocument, SignerDocument, SigningParameters};
-use crate::xades::{Statements, XadesConfig};
+use crate::xades::XadesConfig;
 
 const DOCUMENT: &str = "<a xmlns='urn:a'>\r\n<b c='d'>text</b><!-- comment --></a>\n";
 
@@ -23,7 +24,7 @@ impl Sealed {
         let format = XadesConfig {
             packaging: SignaturePackaging::Enveloped,
             document_uri: None,
-            statements: Statements::default(),
+            properties: SignedProperties::default(),
         };
         let document = signer_document(DOCUMENT);
         let prepared = format.prepare(&document, &SigningParameters::default(), &key.context()).unwrap();
