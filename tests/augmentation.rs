@@ -6,5 +6,7 @@ mod bench;
 mod levels;
 #[path = "augmentation/others.rs"]
 mod others;
+#[path = "augmentation/pdf.rs"]
+mod pdf;
 #[path = "augmentation/service.rs"]
 mod service;

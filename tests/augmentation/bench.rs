@@ -92,13 +92,17 @@ impl Bench {
 
     /// The definition of a worker of this level.
     pub(crate) fn config(&self, level: &str, more: &str) -> WorkerConfig {
+        self.config_of("cades", level, more)
+    }
+
+    fn config_of(&self, kind: &str, level: &str, more: &str) -> WorkerConfig {
         let augmentation = match level {
             "B-B" => String::new(),
             "B-T" => format!("timestamp = {{ url = \"{}\" }}", self.pki.timestamp_url()),
             _ => format!("timestamp = {{ url = \"{}\" }}\n{}", self.pki.timestamp_url(), self.pki.trust_anchors()),
         };
         let text = format!(
-            "name = \"w\"\nkind = \"cades\"\ncredential = \"seal\"\nlevel = \"{level}\"\n{more}\n{augmentation}\n"
+            "name = \"w\"\nkind = \"{kind}\"\ncredential = \"seal\"\nlevel = \"{level}\"\n{more}\n{augmentation}\n"
         );
         WorkerConfig::parse(&text).unwrap_or_else(|error| panic!("{error}: {text}"))
     }
@@ -117,11 +121,28 @@ impl Bench {
         content: DocumentContent,
         parameters: Value,
     ) -> Result<SignedDocument, WorkerError> {
-        let more = match seal.scheme {
-            "rsa-pss" => format!("{more}\nsignature_scheme = \"rsa-pss\""),
-            _ => more.to_owned(),
-        };
-        let config = self.config(level, &more);
+        self.process(self.config(level, &seal.scheme(more)), seal, content, parameters)
+    }
+
+    /// Seals a PDF as the service does.
+    pub(crate) fn sign_pdf(
+        &self,
+        seal: &Seal,
+        level: &str,
+        more: &str,
+        pdf: &[u8],
+    ) -> Result<SignedDocument, WorkerError> {
+        let content = DocumentContent::Memory(Bytes::copy_from_slice(pdf));
+        self.process(self.config_of("pades", level, &seal.scheme(more)), seal, content, Value::Null)
+    }
+
+    fn process(
+        &self,
+        config: WorkerConfig,
+        seal: &Seal,
+        content: DocumentContent,
+        parameters: Value,
+    ) -> Result<SignedDocument, WorkerError> {
         let algorithm = config.algorithm(seal.credential.chain.leaf().public_key().spec()).expect("an algorithm");
         let parameters = SigningParameters::new(parameters.as_object().cloned().unwrap_or_default());
         let document = SignerDocument { content, media_type: None };
@@ -145,7 +166,20 @@ impl Bench {
         signature: &[u8],
         document: Option<&[u8]>,
     ) -> Result<SignedDocument, WorkerError> {
-        let config = self.config(level, "");
+        self.augment_by(self.config(level, ""), signature, document)
+    }
+
+    /// Augments a PDF as the service does.
+    pub(crate) fn augment_pdf(&self, level: &str, pdf: &[u8]) -> Result<SignedDocument, WorkerError> {
+        self.augment_by(self.config_of("pades", level, ""), pdf, None)
+    }
+
+    fn augment_by(
+        &self,
+        config: WorkerConfig,
+        signature: &[u8],
+        document: Option<&[u8]>,
+    ) -> Result<SignedDocument, WorkerError> {
         let sources = self.sources();
         let environment = AugmentationEnvironment {
             clock: &SystemClock,
@@ -184,6 +218,15 @@ pub(crate) struct Seal {
     /// The chain, PEM.
     pub(crate) chain: PathBuf,
     scheme: &'static str,
+}
+
+impl Seal {
+    fn scheme(&self, more: &str) -> String {
+        match self.scheme {
+            "rsa-pss" => format!("{more}\nsignature_scheme = \"rsa-pss\""),
+            _ => more.to_owned(),
+        }
+    }
 }
 
 pub(crate) fn bundle(file: &Path) -> Vec<Certificate> {

@@ -57,8 +57,8 @@ impl WorkerKind {
     #[must_use]
     pub const fn highest_level(self) -> SignatureLevel {
         match self {
-            Self::Plain | Self::Pades | Self::Xades | Self::Timestamp => SignatureLevel::BaselineB,
-            Self::Cades => SignatureLevel::BaselineLta,
+            Self::Plain | Self::Xades | Self::Timestamp => SignatureLevel::BaselineB,
+            Self::Cades | Self::Pades => SignatureLevel::BaselineLta,
         }
     }
 }

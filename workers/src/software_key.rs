@@ -37,6 +37,7 @@ impl SoftwareKey {
             credential: &self.credential,
             algorithm: self.algorithm,
             signing_time: OffsetDateTime::UNIX_EPOCH,
+            level: crate::level::SignatureLevel::BaselineB,
             clock: &crate::clock::SystemClock,
         }
     }
