@@ -2,11 +2,15 @@
 
 #[path = "augmentation/bench.rs"]
 mod bench;
+#[path = "augmentation/joining.rs"]
+mod joining;
 #[path = "augmentation/levels.rs"]
 mod levels;
 #[path = "augmentation/others.rs"]
 mod others;
 #[path = "augmentation/pdf.rs"]
 mod pdf;
+#[path = "augmentation/properties.rs"]
+mod properties;
 #[path = "augmentation/service.rs"]
 mod service;

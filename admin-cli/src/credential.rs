@@ -11,6 +11,7 @@ use crate::context::Context;
 use crate::failure::Failure;
 use crate::output::moment;
 use crate::prompt;
+use crate::replica;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
@@ -36,6 +37,9 @@ pub(crate) enum Verb {
         /// Its name.
         credential: String,
     },
+    /// Copies of the key on other tokens, for continuity of the service.
+    #[command(subcommand)]
+    Replica(replica::Verb),
     /// Forget a credential whose key is destroyed; its audit records stay.
     Remove {
         /// Its name.
@@ -50,6 +54,7 @@ pub(crate) fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
     let (node, actor, output) = (context.node()?, &context.actor, context.output);
     let shown = match verb {
         Verb::List => return output.list(&credential::list(&node)?, &COLUMNS, row),
+        Verb::Replica(verb) => return replica::run(&node, actor, output, verb),
         Verb::Remove { credential: name, yes } => {
             credential::show(&node, &name)?;
             prompt::confirm(yes, &format!("forget credential \"{name}\""), &name)?;
@@ -108,6 +113,7 @@ pub(crate) fn properties(credential: &CredentialView) -> Vec<(&'static str, Stri
         ("backup missing", credential.backup_missing.clone().unwrap_or_default()),
         ("certificates", credential.chain.len().to_string()),
     ];
+    properties.extend(replica::properties(credential));
     properties.extend(credential.chain.first().map(certificate::properties).unwrap_or_default());
     properties
 }

@@ -92,6 +92,13 @@ pub(crate) struct Intake {
     /// What it may sign, for good: document = AdES, blind = bytes or digests that callers choose, timestamp = RFC 3161.
     #[arg(long, value_parser = purpose(), default_value = "document")]
     purpose: Purpose,
+    #[command(flatten)]
+    evidence: Evidence,
+}
+
+/// What is known of the ceremony that made or copied a key.
+#[derive(Debug, Args)]
+pub(crate) struct Evidence {
     /// Record of the key ceremony, of any format; its digest is kept as evidence for qualified seals.
     #[arg(long, value_name = "FILE", requires = "approved_by")]
     evidence: Option<PathBuf>,
@@ -107,16 +114,16 @@ pub(crate) fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
     let (node, actor, output) = (context.node()?, &context.actor, context.output);
     match verb {
         Verb::Generate { key: Key { token, alias }, spec, intake } => {
-            let record = intake.record()?;
-            let ceremony = intake.ceremony(record.as_deref());
+            let record = intake.evidence.record()?;
+            let ceremony = intake.evidence.ceremony(record.as_deref());
             let made = key::generate(&node, actor, &token, &alias, spec, intake.purpose, ceremony.as_ref())?;
             output.warnings(&made.warnings);
             output.one(&made, &properties(&made))?;
             output.next(&request_command(&made))
         }
         Verb::Adopt { key: Key { token, alias }, intake } => {
-            let record = intake.record()?;
-            let ceremony = intake.ceremony(record.as_deref());
+            let record = intake.evidence.record()?;
+            let ceremony = intake.evidence.ceremony(record.as_deref());
             let adopted = key::adopt(&node, actor, &token, &alias, intake.purpose, ceremony.as_ref())?;
             output.warnings(&adopted.warnings);
             output.one(&adopted, &properties(&adopted))?;
@@ -151,12 +158,14 @@ pub(crate) fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
     }
 }
 
-impl Intake {
-    fn record(&self) -> Result<Option<Vec<u8>>, Failure> {
+impl Evidence {
+    /// The record's octets.
+    pub(crate) fn record(&self) -> Result<Option<Vec<u8>>, Failure> {
         self.evidence.as_deref().map(|path| std::fs::read(path).map_err(Failure::file(path))).transpose()
     }
 
-    fn ceremony<'a>(&self, record: Option<&'a [u8]>) -> Option<Ceremony<'a>> {
+    /// What is said of the ceremony, where there is a record.
+    pub(crate) fn ceremony<'a>(&self, record: Option<&'a [u8]>) -> Option<Ceremony<'a>> {
         let (record, approved_by) = (record?, self.approved_by.clone()?);
         Some(Ceremony { record, approved_by, assigned_key: self.assigned_key })
     }

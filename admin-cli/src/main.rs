@@ -15,6 +15,7 @@ mod init;
 mod key;
 mod output;
 mod prompt;
+mod replica;
 mod sign;
 mod status;
 mod token;

@@ -13,6 +13,9 @@ pub(crate) fn run(context: &Context) -> Result<(), Failure> {
     let status = status::status(&node)?;
     let credentials: Vec<String> = status.credentials.iter().map(|(state, count)| format!("{count} {state}")).collect();
     let credentials = if credentials.is_empty() { "none".to_owned() } else { credentials.join(", ") };
+    let replicated = status.replicated.iter();
+    let replicated: Vec<String> =
+        replicated.map(|one| format!("{} {} ({})", one.credential, one.state.name(), one.tokens.join(", "))).collect();
     output.one(
         &status,
         &[
@@ -22,6 +25,7 @@ pub(crate) fn run(context: &Context) -> Result<(), Failure> {
             ("clients", status.clients.to_string()),
             ("open intents", status.open_intents.to_string()),
             ("tokens", status.tokens.items.len().to_string()),
+            ("replicated credentials", if replicated.is_empty() { "none".to_owned() } else { replicated.join(", ") }),
         ],
     )?;
     output.warnings(&status.warnings);

@@ -14,6 +14,7 @@ use store::AuditEvent;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::authentication::remember_peer_certificate;
+use crate::replicas::health::ReplicaHealth;
 use crate::request_id::identify;
 use crate::router::routes;
 use crate::service::Service;
@@ -45,9 +46,11 @@ pub fn run(configuration: Configuration) -> anyhow::Result<()> {
     let (instance, version) = (audit.instance(), env!("CARGO_PKG_VERSION").to_owned());
     audit.submit(vec![AuditEvent::ServiceStarted { instance, version: version.clone() }]).wait()?;
 
+    let replicas = Arc::<ReplicaHealth>::default();
+    replicas.follow(&node)?;
     let _control = control(&node);
-    let housekeeping = housekeeping(&node, &metrics);
-    let service = web::Data::new(Service::new(Arc::clone(&node), audit.clone(), trust));
+    let housekeeping = housekeeping(&node, &metrics, &replicas);
+    let service = web::Data::new(Service::new(Arc::clone(&node), audit.clone(), trust, replicas));
     let served = actix_web::rt::System::new().block_on(serve(&node, service.clone(), metrics));
     housekeeping.iter().for_each(tokio::task::JoinHandle::abort);
     runtime.block_on(service.dispatcher().drain());
@@ -108,16 +111,22 @@ async fn serve(node: &Node, service: web::Data<Service>, metrics: PrometheusHand
     server.await.context("the listener failed")
 }
 
-/// What other processes and time change: locks of tokens, rejected PINs that may be tried again, certificates that begin or end.
+/// What other processes and time change: locks of tokens, rejected PINs that may be tried again, certificates that begin or end, replicas.
 /// Each by itself, because a device that does not answer must not keep the others from being looked after.
-fn housekeeping(node: &Arc<Node>, metrics: &PrometheusHandle) -> [tokio::task::JoinHandle<()>; 5] {
-    let [locks, tokens, time, keys] = [(); 4].map(|()| Arc::clone(node));
+fn housekeeping(
+    node: &Arc<Node>,
+    metrics: &PrometheusHandle,
+    replicas: &Arc<ReplicaHealth>,
+) -> [tokio::task::JoinHandle<()>; 6] {
+    let [locks, tokens, time, places, keys] = [(); 5].map(|()| Arc::clone(node));
+    let replicas = Arc::clone(replicas);
     // Without it what was measured is kept until somebody asks for it.
     let metrics = metrics.clone();
     [
         every_second(node, move || locks.follow_locks()),
         every_second(node, move || tokens.revive_tokens()),
         every_second(node, move || credential::follow_time(&time)),
+        every_second(node, move || replicas.follow(&places)),
         every_second(node, move || measure_authorizations(&keys)),
         every_second(node, move || {
             metrics.run_upkeep();

@@ -9,11 +9,9 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use administration::Node;
-use cryptotoken_api::{
-    CertificateChain, Credential, CredentialState, CryptoToken, DigestAlgorithm, Signer, SignerError,
-};
+use cryptotoken_api::{CertificateChain, Credential, CredentialState, DigestAlgorithm, Signer, SignerError};
 use store::audit::RequestOutcome;
-use store::{AuditEvent, AuditLog, AuditedSigner, CredentialRecord, KeyUse, Receipt, SigningContext, WorkerRecord};
+use store::{AuditEvent, AuditLog, CredentialRecord, KeyUse, Receipt, SigningContext, WorkerRecord};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use workers::config::TimestampOrigin;
 use workers::{
@@ -24,6 +22,8 @@ use workers::{
 use crate::authorization::Grant;
 use crate::error::{ApiError, Lateness, legible};
 use crate::local_tsa::LocalTsa;
+use crate::replicas::health::ReplicaHealth;
+use crate::replicas::{Lender, ReplicatedSigner};
 use crate::request_id::RequestId;
 use crate::timestamp_client::TimestampClient;
 use crate::trust::Trust;
@@ -36,6 +36,7 @@ pub(crate) struct Dispatcher(Arc<Shared>);
 pub(crate) struct Shared {
     pub(crate) node: Arc<Node>,
     audit: AuditLog,
+    replicas: Arc<ReplicaHealth>,
     trust: Trust,
     permits: Arc<Semaphore>,
     concurrency: u32,
@@ -73,7 +74,7 @@ impl Completed {
 }
 
 impl Dispatcher {
-    pub(crate) fn new(node: Arc<Node>, audit: AuditLog, trust: Trust) -> Self {
+    pub(crate) fn new(node: Arc<Node>, audit: AuditLog, trust: Trust, replicas: Arc<ReplicaHealth>) -> Self {
         let server = &node.configuration().server;
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
         let concurrency = server.concurrency.unwrap_or(processors * 4).clamp(1, Semaphore::MAX_PERMITS.min(4096));
@@ -84,6 +85,7 @@ impl Dispatcher {
             queue: server.queue,
             timeout: server.request_timeout.0,
             audit,
+            replicas,
             trust,
             node,
         }))
@@ -229,7 +231,7 @@ struct Ending {
     /// Once there: by the clock, or by the worker.
     decided: OnceLock<Option<Lateness>>,
     /// The signer in use.
-    signer: Mutex<Option<Arc<AuditedSigner>>>,
+    signer: Mutex<Option<Arc<ReplicatedSigner>>>,
 }
 
 impl Ending {
@@ -239,7 +241,7 @@ impl Ending {
     }
 
     /// Looks after this signer from now on.
-    fn watch(&self, signer: &Arc<AuditedSigner>) {
+    fn watch(&self, signer: &Arc<ReplicatedSigner>) {
         *self.signer.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(signer));
     }
 
@@ -285,7 +287,7 @@ impl Shared {
         deadline: Instant,
         ending: &Ending,
     ) -> Result<Completed, ApiError> {
-        let mut signers: Vec<Arc<AuditedSigner>> = Vec::with_capacity(requests.len());
+        let mut signers: Vec<Arc<ReplicatedSigner>> = Vec::with_capacity(requests.len());
         // A fault of ours in reading a document ends this request, and not without its record.
         let result = catch_unwind(AssertUnwindSafe(|| {
             let prepared = self.prepare(grant.worker(), credential, deadline)?;
@@ -390,7 +392,8 @@ impl Shared {
         // Before the token is asked: what the certificate forbids is no matter of the device.
         workers::policy::check(config.kind(), &credential, time::OffsetDateTime::now_utc())?;
         self.trust.check_status(&self.node, &config, &credential, deadline)?;
-        Ok(PreparedRequest { worker: workers::kind::build(config), credential, record, algorithm })
+        let qualified = config.qualified().is_some();
+        Ok(PreparedRequest { worker: workers::kind::build(config), credential, record, algorithm, qualified })
     }
 
     /// Where a worker's timestamps come from.
@@ -424,19 +427,7 @@ impl Shared {
         worker: &WorkerRecord,
         request_id: RequestId,
         request: &SigningRequest,
-    ) -> Result<AuditedSigner, ApiError> {
-        let location =
-            prepared.record.locations.first().ok_or_else(|| {
-                ApiError::Misconfigured(format!("credential \"{}\" has no key", prepared.record.name))
-            })?;
-        let token = self
-            .node
-            .token(&location.token)
-            .map_err(|error| ApiError::Misconfigured(format!("credential \"{}\": {error}", prepared.record.name)))?;
-        let inner: Box<dyn Signer> =
-            token.signer(location, prepared.record.spec, prepared.algorithm).map_err(WorkerError::from)?;
-        let inner = administration::authorization::renewing(&self.node, token, location, inner)
-            .map_err(|error| ApiError::Misconfigured(format!("credential \"{}\": {error}", prepared.record.name)))?;
+    ) -> Result<ReplicatedSigner, ApiError> {
         let context = SigningContext {
             request_id: request_id.uuid(),
             key_use: KeyUse::Request,
@@ -446,8 +437,10 @@ impl Shared {
             credential: prepared.record.name.clone(),
             certificate_sha256: Some(prepared.credential.chain.leaf().fingerprint()),
             document_sha256: document_sha256(&request.document.content),
+            location: None,
         };
-        Ok(self.audit.signer(inner, context))
+        let lender = Lender { node: &self.node, audit: &self.audit, health: &self.replicas };
+        lender.lend(&prepared.record, prepared.algorithm, prepared.qualified, &context)
     }
 }
 
@@ -457,6 +450,7 @@ pub(crate) struct PreparedRequest {
     pub(crate) credential: Credential,
     record: CredentialRecord,
     algorithm: cryptotoken_api::SignatureAlgorithm,
+    qualified: bool,
 }
 
 /// The definition behind a grant.

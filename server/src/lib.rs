@@ -4,6 +4,7 @@
 //! 2. [`authentication`] tells who is calling, [`authorization`] whether they may use the worker: a `Grant`.
 //! 3. [`frontend`] reads the body within the limits and makes a `SigningRequest` of it.
 //! 4. [`dispatch`] is the one door to the workers: from there on synchronous, on blocking threads, every use of a key recorded.
+//!    [`replicas`] chooses between the tokens that hold the key.
 //! 5. The front end turns the signed document into an answer.
 //!
 //! [`app`] wires configuration, database, tokens and routes; [`router`] is every URL on one page.
@@ -17,6 +18,7 @@ pub mod fetch;
 mod frontend;
 mod local_tsa;
 pub mod openapi;
+mod replicas;
 mod request_id;
 pub mod revocation_client;
 mod router;

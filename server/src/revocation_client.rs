@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use cryptotoken_api::Certificate;
+use cryptotoken_api::{Certificate, rfc3339};
 use time::OffsetDateTime;
 use workers::certificate_extensions::{crl_urls, issuer_urls, ocsp_urls};
 use workers::revocation::ocsp::OcspRequest;
@@ -250,8 +250,9 @@ impl Question<'_> {
     fn fresh(&self, info: RevocationInfo, url: &str) -> Result<RevocationInfo, RevocationError> {
         match self.not_before {
             Some(not_before) if !self.is_fresh(&info) => Err(self.invalid(format!(
-                "that of {url} was made on {} and not after {not_before}, as revocation_freshness of the worker asks for",
-                info.this_update
+                "that of {url} was made on {} and not after {}, as revocation_freshness of the worker asks for",
+                rfc3339(info.this_update),
+                rfc3339(not_before)
             ))),
             _ => Ok(info),
         }

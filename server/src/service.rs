@@ -11,6 +11,7 @@ use crate::authorization::Grant;
 use crate::dispatch::Dispatcher;
 use crate::error::ApiError;
 use crate::frontend::body::BodyLimits;
+use crate::replicas::health::ReplicaHealth;
 use crate::request_id::RequestId;
 use crate::trust::Trust;
 
@@ -18,14 +19,16 @@ use crate::trust::Trust;
 pub(crate) struct Service {
     node: Arc<Node>,
     dispatcher: Dispatcher,
+    replicas: Arc<ReplicaHealth>,
     limits: BodyLimits,
     audit: AuditLog,
 }
 
 impl Service {
-    pub(crate) fn new(node: Arc<Node>, audit: AuditLog, trust: Trust) -> Self {
+    pub(crate) fn new(node: Arc<Node>, audit: AuditLog, trust: Trust, replicas: Arc<ReplicaHealth>) -> Self {
         let limits = BodyLimits::new(&node.configuration().server);
-        Self { dispatcher: Dispatcher::new(Arc::clone(&node), audit.clone(), trust), limits, audit, node }
+        let dispatcher = Dispatcher::new(Arc::clone(&node), audit.clone(), trust, Arc::clone(&replicas));
+        Self { dispatcher, replicas, limits, audit, node }
     }
 
     pub(crate) fn node(&self) -> &Node {
@@ -38,6 +41,10 @@ impl Service {
 
     pub(crate) const fn dispatcher(&self) -> &Dispatcher {
         &self.dispatcher
+    }
+
+    pub(crate) fn replicas(&self) -> &ReplicaHealth {
+        &self.replicas
     }
 
     pub(crate) const fn audit(&self) -> &AuditLog {

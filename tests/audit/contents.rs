@@ -55,7 +55,9 @@ fn a_released_signature_has_an_intent_with_all_that_was_decided_then_its_outcome
         "dtbsrDigestAlgorithm": "SHA-256",
         // A plain signature covers the document itself.
         "dtbsr": document,
+        "location": service.sigillo(&["credential", "show", "key"])["locations"][0],
     });
+    assert_eq!(intent["location"]["token"], "hsm");
     assert_eq!(*records[0], intent);
     assert_eq!(records[1]["attempt"], *attempt);
     assert_eq!(records[1]["signatureSha256"], hex::encode(sha256(&answer.body)));

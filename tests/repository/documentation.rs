@@ -35,6 +35,26 @@ fn the_documented_worker_is_accepted() {
 }
 
 #[test]
+fn the_documented_levels_and_hosts_are_accepted() {
+    let page = page("docs/levels.md");
+    let folder = tempfile::tempdir().unwrap();
+    let root = std::fs::read_to_string(tests::TestPki::create(folder.path()).root()).unwrap();
+    let pem: Vec<&str> = root.lines().filter(|line| !line.starts_with("-----")).collect();
+    let blocks = blocks(&page, "toml");
+    let worker = workers::WorkerConfig::parse(&blocks[0].replace("MIIB…", &pem.join("\n"))).unwrap();
+    assert_eq!(worker.trust_anchors().len(), 1);
+    let path = folder.path().join("sigillo.toml");
+    std::fs::write(&path, blocks[1]).unwrap();
+    let fetch = administration::Configuration::load(Some(&path)).unwrap().fetch;
+    assert_eq!((fetch.allow_hosts.len(), fetch.accounts.len()), (3, 1));
+    let defaults = administration::configuration::FetchConfig::default();
+    let times = |fetch: &administration::configuration::FetchConfig| {
+        (fetch.public_hosts, fetch.connect_timeout, fetch.timeout, fetch.retry_after, fetch.max_crl_bytes)
+    };
+    assert_eq!(times(&fetch), times(&defaults));
+}
+
+#[test]
 fn the_documented_authority_is_accepted() {
     let page = page("docs/timestamps.md");
     workers::WorkerConfig::parse(blocks(&page, "toml")[0]).unwrap();

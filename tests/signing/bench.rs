@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tests::programs::fixture;
 use tests::{Client, Question, TestService};
@@ -72,7 +73,10 @@ pub(crate) fn sign(format: &str, algorithm: &str) -> PathBuf {
     let bench = bench();
     let document = std::fs::read(fixture(document)).unwrap();
     let signed = bench.client.sign(&format!("{format}-{algorithm}"), &document).success();
-    let file = bench.service.folder().join(format!("{format}-{algorithm}.signed"));
+    // A name of its own, because tests beside this one sign the same and let others read it.
+    static COUNT: AtomicUsize = AtomicUsize::new(0);
+    let number = COUNT.fetch_add(1, Ordering::Relaxed);
+    let file = bench.service.folder().join(format!("{format}-{algorithm}-{number}.signed"));
     std::fs::write(&file, signed).unwrap();
     file
 }

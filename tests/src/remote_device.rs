@@ -25,6 +25,13 @@ const CLIENTS: [&str; 3] = [
     "/usr/lib64/pkcs11/p11-kit-client.so",
 ];
 
+const ONE_SESSION: &str = "sessions = 1\noverride = { \"recovery.depth\" = \"module\" }\n";
+
+fn client() -> &'static Path {
+    let client = CLIENTS.iter().map(Path::new).find(|path| path.exists());
+    client.expect("p11-kit-client.so is missing; install it with: scripts/install-tools")
+}
+
 impl RemoteDevice {
     /// Makes a place for one.
     ///
@@ -43,12 +50,24 @@ impl RemoteDevice {
     /// When p11-kit is missing.
     #[must_use]
     pub fn behind(&self, service: TestServiceBuilder) -> TestServiceBuilder {
-        let client = CLIENTS.iter().map(Path::new).find(|path| path.exists());
-        let client = client.expect("p11-kit-client.so is missing; install it with: scripts/install-tools");
-        service
-            .library(client)
-            .environment("P11_KIT_SERVER_ADDRESS", &format!("unix:path={}", self.socket().display()))
-            .token("sessions = 1\noverride = { \"recovery.depth\" = \"module\" }\n")
+        self.reached_by(service).library(client()).token(ONE_SESSION)
+    }
+
+    /// Has a service use it as a second token of this name beside its own, with the token of this label on it.
+    ///
+    /// # Panics
+    /// When p11-kit is missing.
+    #[must_use]
+    pub fn beside(&self, service: TestServiceBuilder, name: &str, label: &str) -> TestServiceBuilder {
+        self.reached_by(service).token(&format!(
+            "[[token]]\nname = \"{name}\"\nprofile = \"softhsm\"\nlibrary = \"{}\"\nslot = {{ label = \"{label}\" }}\n\
+             pin = {{ file = \"pin\" }}\n{ONE_SESSION}",
+            client().display()
+        ))
+    }
+
+    fn reached_by(&self, service: TestServiceBuilder) -> TestServiceBuilder {
+        service.environment("P11_KIT_SERVER_ADDRESS", &format!("unix:path={}", self.socket().display()))
     }
 
     /// Starts it with the keys of `token`, after killing the one that may run.

@@ -26,6 +26,8 @@ enum Automatic {
     Nowhere,
 }
 
+/// What the device answers for a key that is not authorised, as an operator has found out.
+const RECOGNIZED: &str = "\"key_authorization.unauthorized_errors\" = [\"CKR_KEY_FUNCTION_NOT_PERMITTED\"]";
 const NEXT: &str = "sigillo key authorize --token hsm --alias seal";
 
 impl Cp5 {
@@ -48,8 +50,7 @@ impl Cp5 {
             Automatic::Nowhere => String::new(),
         };
         let lines = format!(
-            "sessions = 8\n{kak}[token.override]\n\"module.env_required\" = []\n\
-             \"key_authorization.unauthorized_errors\" = [\"CKR_KEY_FUNCTION_NOT_PERMITTED\"]\n{more}\n\
+            "sessions = 8\n{kak}[token.override]\n\"module.env_required\" = []\n{more}\n\
              [[token]]\nname = \"officers\"\nprofile = \"softhsm\"\nlibrary = \"{}\"\nslot = {{ label = \"officers\" }}\n\
              pin = {{ file = \"pin\" }}\n",
             officers.display()
@@ -67,8 +68,8 @@ impl Cp5 {
     }
 
     /// The same with a KAK on the token `officers`, a key `seal` that is not authorised, and a certificate of it.
-    fn certified(automatic: &Automatic) -> Self {
-        let cp5 = Self::create(automatic, "");
+    fn certified(automatic: &Automatic, more: &str) -> Self {
+        let cp5 = Self::create(automatic, more);
         cp5.make_kak();
         cp5.service.key_only("seal", "ec-p256", "blind");
         cp5.authorize(&["--initialize", "--kak-token", "officers", "--kak-alias", "kak", "--count", "2"]);
@@ -164,7 +165,7 @@ fn eventually(what: &str, mut there: impl FnMut() -> bool) {
 
 #[test]
 fn a_key_signs_after_its_authorisation_exactly_as_often_as_it_may_and_says_before_and_after_what_to_do() {
-    let mut cp5 = Cp5::create(&Automatic::Token, "");
+    let mut cp5 = Cp5::create(&Automatic::Token, RECOGNIZED);
     cp5.make_kak();
     let generate = ["key", "generate", "--token", "hsm", "--alias", "seal", "--spec", "ec-p256", "--purpose", "blind"];
     assert_eq!(cp5.service.sigillo(&generate)["state"], "awaiting-authorization");
@@ -233,7 +234,7 @@ fn a_key_signs_after_its_authorisation_exactly_as_often_as_it_may_and_says_befor
 fn after_a_restart_of_the_device_a_key_is_authorised_again_once_and_only_for_what_remains() {
     const COUNT: usize = 60;
     const BEFORE: usize = 7;
-    let mut cp5 = Cp5::certified(&Automatic::Token);
+    let mut cp5 = Cp5::certified(&Automatic::Token, RECOGNIZED);
     cp5.authorize(&["--count", &COUNT.to_string()]);
     let key = cp5.service.api_key("caller", &["plain"]);
     cp5.service.start();
@@ -275,8 +276,9 @@ fn after_a_restart_of_the_device_a_key_is_authorised_again_once_and_only_for_wha
     not_active(&client.sign("plain", b"too many"), "awaiting-authorization");
     // Whatever the restart cost is counted, too: what was tried on a lost device may have been signed.
     let events = cp5.service.audit_events();
-    let unknown = events.iter().filter(|event| event["event"] == "outcome-unknown").count();
-    assert_eq!(BEFORE + first + rest + unknown, COUNT, "{BEFORE} {first} {rest} {unknown}");
+    let lost = |event: &&Value| event["event"] == "outcome-unknown" || event["event"] == "signing-failed";
+    let lost = events.iter().filter(lost).count();
+    assert_eq!(BEFORE + first + rest + lost, COUNT, "{BEFORE} {first} {rest} {lost}");
     let ended = cp5.calls("CP5_KeyAuthorization") - authorized;
     let refusals = cp5.calls("C_Sign") - signed;
     tests::report(&format!(
@@ -287,8 +289,28 @@ fn after_a_restart_of_the_device_a_key_is_authorised_again_once_and_only_for_wha
 }
 
 #[test]
+fn where_nobody_knows_how_the_device_refuses_keys_are_authorised_at_first_use_and_after_each_loss() {
+    let mut cp5 = Cp5::certified(&Automatic::Token, "");
+    cp5.authorize(&["--count", "5"]);
+    let key = cp5.service.api_key("caller", &["plain"]);
+    cp5.service.start();
+    let client = cp5.service.client().key(&key);
+    let authorized = cp5.calls("CP5_KeyAuthorization");
+    for _ in 0..2 {
+        let _ = client.sign("plain", b"before").success();
+    }
+    assert_eq!(cp5.calls("CP5_KeyAuthorization") - authorized, 1);
+    cp5.restarted(1);
+    for _ in 0..3 {
+        let _ = client.sign("plain", b"after").success();
+    }
+    assert_eq!(cp5.calls("CP5_KeyAuthorization") - authorized, 2);
+    not_active(&client.sign("plain", b"too many"), "awaiting-authorization");
+}
+
+#[test]
 fn without_a_kak_at_hand_a_restart_of_the_device_waits_for_a_person() {
-    let mut cp5 = Cp5::certified(&Automatic::Nowhere);
+    let mut cp5 = Cp5::certified(&Automatic::Nowhere, RECOGNIZED);
     let kak = ["--kak-token", "officers", "--kak-alias", "kak"];
     cp5.authorize(&[&kak[..], &["--unlimited"]].concat());
     let key = cp5.service.api_key("caller", &["plain"]);
@@ -307,7 +329,7 @@ fn without_a_kak_at_hand_a_restart_of_the_device_waits_for_a_person() {
 
 #[test]
 fn a_challenge_is_signed_elsewhere_while_the_command_waits_and_is_void_afterwards() {
-    let cp5 = Cp5::create(&Automatic::Nowhere, "");
+    let cp5 = Cp5::create(&Automatic::Nowhere, RECOGNIZED);
     cp5.kak_file();
     cp5.service.key_only("seal", "ec-p256", "blind");
     let path = |name: &str| cp5.file(name).display().to_string();
@@ -401,7 +423,7 @@ fn a_challenge_is_signed_elsewhere_while_the_command_waits_and_is_void_afterward
 
 #[test]
 fn a_kak_in_a_file_is_refused_for_keys_of_qualified_seals_and_closes_their_gate() {
-    let mut cp5 = Cp5::create(&Automatic::File, "");
+    let mut cp5 = Cp5::create(&Automatic::File, RECOGNIZED);
     cp5.kak_file();
     let ceremony = cp5.file("ceremony.txt").display().to_string();
     std::fs::write(&ceremony, "who was there, and what they saw\n").unwrap();
@@ -446,7 +468,7 @@ fn a_kak_in_a_file_is_refused_for_keys_of_qualified_seals_and_closes_their_gate(
 fn a_kak_is_changed_with_the_number_of_the_vendor_s_header_and_a_blocked_key_is_unblocked() {
     for known in [false, true] {
         let number = if known { "\"key_authorization.change_mechanism\" = 0x8000C953" } else { "" };
-        let cp5 = Cp5::create(&Automatic::Nowhere, number);
+        let cp5 = Cp5::create(&Automatic::Nowhere, &format!("{RECOGNIZED}\n{number}"));
         cp5.kak_file();
         cp5.service.key_only("seal", "ec-p256", "blind");
         let kak = cp5.file("kak.pem").display().to_string();

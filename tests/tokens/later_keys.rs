@@ -1,13 +1,9 @@
 //! Keys that another process makes while the server runs, on a device whose library does not see them: said beforehand by the command,
 //! and afterwards by the server.
 
-use std::path::PathBuf;
-use std::process::Command;
-
 use serde_json::json;
-use tempfile::{TempDir, TempPath};
+use tempfile::TempPath;
 use tests::TestService;
-use tests::programs::{repository, run};
 use tests::service::TOKEN;
 
 use crate::spied::readiness;
@@ -57,34 +53,9 @@ fn a_key_that_the_servers_library_does_not_see_is_told_of_by_command_and_server_
     let _ = service.client().key(&key).sign("cms", b"document").success();
 }
 
-/// A service whose token is Kryoptic's, initialised.
-fn kryoptic() -> (TestService, TempDir) {
-    let mut asked = Command::new("bash");
-    asked.args(["-c", ". scripts/tools-env; echo \"$SIGILLO_KRYOPTIC\""]).current_dir(repository());
-    let library = PathBuf::from(String::from_utf8_lossy(&run(&mut asked).stdout).trim_end());
-    assert!(library.exists(), "Kryoptic is missing at {}; run: scripts/install-tools", library.display());
-    let folder = tempfile::Builder::new().prefix("sigillo-kryoptic-").tempdir().unwrap();
-    let configuration = folder.path().join("kryoptic.conf");
-    let objects = folder.path().join("kryoptic.sql");
-    let text = format!("[[slots]]\nslot = 1\ndbtype = \"sqlite\"\ndbargs = \"{}\"\n", objects.display());
-    std::fs::write(&configuration, text).unwrap();
-    let service = TestService::builder()
-        .library(&library)
-        .environment("KRYOPTIC_CONF", &configuration.display().to_string())
-        .create();
-    let file = service.folder().join("sigillo.toml");
-    let text = std::fs::read_to_string(&file).unwrap().replace("profile = \"softhsm\"", "profile = \"kryoptic\"");
-    let slot = format!("slot = {{ label = \"{}\" }}", tests::token::LABEL);
-    std::fs::write(&file, text.replace(&slot, "slot = { id = 1 }")).unwrap();
-    std::fs::write(service.folder().join("so-pin"), "so-pin-test").unwrap();
-    service.sigillo(&["token", "init", TOKEN, "--so-pin-file", "so-pin", "--pin-file", "pin"]);
-    (service, folder)
-}
-
 #[test]
 fn a_key_made_on_kryoptic_while_the_server_runs_signs_without_a_restart() {
-    let (mut service, _folder) = kryoptic();
-    service.start();
+    let service = TestService::builder().kryoptic().start();
     assert_eq!(readiness(&service), (200, "ready".to_owned()));
     service.key("seal", "ec-p256", "document");
     service.worker("cms", "cades", "seal", "");

@@ -1,8 +1,10 @@
 //! A wrong PIN: tried once, never again by itself, not by a restart and not by a command.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+use tests::Client;
+use tests::server::Server;
 
 use crate::spied::Spied;
 
@@ -40,6 +42,38 @@ fn a_rejected_pin_is_tried_once_over_restarts_and_commands_until_an_operator_unl
     let events = spied.service.audit_events();
     let rejected = |event: &&Value| event["event"] == "token-login" && event["outcome"] == "pin-rejected";
     assert_eq!(events.iter().filter(rejected).count(), 1);
+}
+
+#[test]
+fn a_pin_that_one_node_had_rejected_is_not_tried_by_another_node_of_the_same_database() {
+    let mut spied = Spied::create();
+    spied.write_pin("0000-wrong");
+    spied.service.start();
+    spied.is_away("pin-rejected");
+    assert_eq!(spied.calls("C_Login"), 1);
+    // The second node has a configuration of its own: the same database, the same token.
+    let configuration = spied.service.folder().join("second-node.toml");
+    std::fs::copy(spied.service.folder().join("sigillo.toml"), &configuration).unwrap();
+    for _ in 0..3 {
+        let second = Server::start(&configuration, spied.service.environment());
+        let ready = Client::new(second.url()).get("/health/ready");
+        assert_eq!((ready.status, &ready.json()["tokens"][0]["state"]), (503, &json!("pin-rejected")));
+        std::thread::sleep(A_WHILE);
+        spied.is_away("pin-rejected");
+        second.stop();
+    }
+    assert_eq!(spied.calls("C_Login"), 1, "exactly one login, by whichever node");
+
+    let second = Server::start(&configuration, spied.service.environment());
+    spied.write_pin(tests::token::PIN);
+    spied.service.sigillo(&["token", "unlock", "hsm"]);
+    spied.heals();
+    let until = Instant::now() + Duration::from_secs(5);
+    while Client::new(second.url()).get("/health/ready").status != 200 {
+        assert!(Instant::now() < until, "the second node follows");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    assert_eq!(spied.calls("C_Login"), 4, "one by the command, one by each node");
 }
 
 #[test]

@@ -1,10 +1,12 @@
 //! The revocation matrix: what the service believes of a certificate, for everything that responders and CRLs may do.
 
+use std::process::Command;
 use std::time::Duration;
 
 use cryptotoken_api::Certificate;
 use sigillo_server::revocation_client::RevocationClient;
 use tests::live_pki::{Crl, Issuer, Ocsp};
+use tests::programs::run;
 use tests::{LivePki, report};
 use time::OffsetDateTime;
 use workers::{RevocationError, RevocationEvidence, RevocationInfo, RevocationSource, RevocationStatus};
@@ -206,4 +208,73 @@ fn issuers_are_found_in_whatever_they_are_served_as() {
     assert!(matches!(revocation_client(&live).issuer(&seal, deadline()), Err(RevocationError::Unavailable { .. })));
     let root = certificate(&live.root());
     assert!(matches!(revocation_client(&live).issuer(&root, deadline()), Err(RevocationError::Unknown { .. })));
+}
+
+#[test]
+fn crls_signed_with_every_algorithm_are_believed_but_for_sha_1() {
+    let folder = tempfile::tempdir().unwrap();
+    let openssl = |arguments: &[&str]| {
+        run(Command::new("openssl").args(arguments).current_dir(folder.path()));
+    };
+    std::fs::write(
+        folder.path().join("ca"),
+        "[req]\ndistinguished_name = dn\n[dn]\n[ext]\nbasicConstraints = critical, CA:TRUE\nkeyUsage = critical, keyCertSign, cRLSign\n\
+         [ca]\ndefault_ca = d\n[d]\ndatabase = index\n",
+    )
+    .unwrap();
+    std::fs::write(folder.path().join("index"), "").unwrap();
+    const PSS: &[&str] = &["-sigopt", "rsa_padding_mode:pss", "-sigopt", "rsa_pss_saltlen:digest"];
+    let rsa = ["-newkey", "rsa:2048"];
+    let cases: &[(&str, [&str; 2], &str, &[&str])] = &[
+        ("rsa-pkcs1 SHA-256", rsa, "sha256", &[]),
+        ("rsa-pkcs1 SHA-384", rsa, "sha384", &[]),
+        ("rsa-pkcs1 SHA-512", rsa, "sha512", &[]),
+        ("rsa-pss SHA-256", rsa, "sha256", PSS),
+        (
+            "rsa-pss SHA-512, salt 20",
+            rsa,
+            "sha512",
+            &["-sigopt", "rsa_padding_mode:pss", "-sigopt", "rsa_pss_saltlen:20"],
+        ),
+        ("P-384 SHA-384", ["-newkey", "ec:p384"], "sha384", &[]),
+        ("P-521 SHA-512", ["-newkey", "ec:p521"], "sha512", &[]),
+        ("Ed25519", ["-newkey", "ed25519"], "default", &[]),
+        ("rsa-pkcs1 SHA-1", rsa, "sha1", &[]),
+    ];
+    openssl(&["ecparam", "-name", "secp384r1", "-out", "p384"]);
+    openssl(&["ecparam", "-name", "secp521r1", "-out", "p521"]);
+    for (name, key, digest, options) in cases {
+        let root = [
+            "req",
+            "-x509",
+            "-nodes",
+            "-subj",
+            "/CN=Root",
+            "-config",
+            "ca",
+            "-extensions",
+            "ext",
+            "-keyout",
+            "key",
+            "-out",
+            "pem",
+        ];
+        openssl(&[&root[..], key].concat());
+        let crl = [
+            "ca", "-gencrl", "-config", "ca", "-crldays", "1", "-cert", "pem", "-keyfile", "key", "-out", "crl", "-md",
+            digest,
+        ];
+        openssl(&[&crl[..], options].concat());
+        let root = certificate(&folder.path().join("pem"));
+        let received = std::fs::read(folder.path().join("crl")).unwrap().into();
+        let outcome = workers::revocation::crl::verify(&received, &root, &root, OffsetDateTime::now_utc());
+        match *digest {
+            "sha1" => assert!(
+                words(&outcome).contains("algorithm 1.2.840.113549.1.1.5 is not acceptable"),
+                "{}",
+                words(&outcome)
+            ),
+            _ => assert_eq!(words(&outcome), "good (crl)", "{name}"),
+        }
+    }
 }

@@ -178,6 +178,35 @@ fn seals_for_the_long_term_follow_the_revocation_matrix() {
 }
 
 #[test]
+fn freshness_is_what_the_worker_asks_for() {
+    let fixture = Fixture::new("level = \"B-LT\"\nTIMESTAMP\n");
+    let (live, service) = (&fixture.live, &fixture.service);
+    let sign = |name: &str, freshness: &str| {
+        let timestamp = format!("level = \"B-LT\"\ntimestamp = {{ url = \"{}\" }}\n", live.timestamp_url());
+        let definition = format!("{timestamp}revocation_freshness = \"{freshness}\"\n{}", live.trust_anchors());
+        service.worker(name, "cades", "seal", &definition);
+        let key = service.api_key(name, &[name]);
+        service.client().key(&key).sign(name, b"document")
+    };
+    // What responders prepare is as old as the worker lets it be.
+    live.ocsp(Ocsp::Old(std::time::Duration::from_secs(3600)));
+    live.crl(Crl::Down);
+    let detail = told(&sign("strict", "after-signature"), 503, "revocation-unavailable");
+    assert!(detail.contains("revocation_freshness"), "{detail}");
+    told(&sign("half", "max-age:30m"), 503, "revocation-unavailable");
+    // The issuing CA has its CRL alone.
+    live.crl(Crl::Proper);
+    live.ocsp(Ocsp::Old(std::time::Duration::from_secs(3600)));
+    let answer = sign("lenient", "max-age:2h");
+    assert_eq!(answer.level.as_deref(), Some("B-LT"), "{}", String::from_utf8_lossy(&answer.body));
+    // A grace period is waited for.
+    live.ocsp(Ocsp::Proper);
+    let started = std::time::Instant::now();
+    let _ = sign("grace", "after-signature:3s").success();
+    assert!(started.elapsed() >= std::time::Duration::from_secs(3), "{:?}", started.elapsed());
+}
+
+#[test]
 fn an_outage_degrades_where_that_is_allowed_and_nothing_else_does() {
     let fixture = Fixture::new("level = \"B-LT\"\ndegrade = \"on-outage\"\nminimum_level = \"B-B\"\nTIMESTAMP\n");
     let level = || {

@@ -100,6 +100,9 @@ fn who_was_revoked_when_it_was_used_is_an_error_and_who_was_revoked_later_is_not
     assert!(earlier.used_at > OffsetDateTime::now_utc() - time::Duration::hours(1), "the certificate is new");
     live.revoke(&path, "+1 hour");
     collect(&live, &root, &[at(0)]).unwrap();
+    // Asked once, and judged for each use.
+    let error = collect(&live, &root, &[at(0), at(2)]).unwrap_err();
+    assert!(matches!(error, ValidationDataError::Revoked { .. }), "{error}");
 }
 
 #[test]

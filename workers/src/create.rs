@@ -41,6 +41,10 @@ pub struct SignatureContext<'a> {
     pub level: SignatureLevel,
     /// The clock it comes from.
     pub clock: &'a dyn Clock,
+    /// What the caller chose.
+    pub parameters: &'a SigningParameters,
+    /// A timestamp over the content, where the format wants one.
+    pub content_timestamp: Option<&'a TimestampToken>,
 }
 
 /// The verbs that differ between formats.
@@ -69,6 +73,11 @@ pub trait SignatureFormat {
         document: &SignerDocument,
         context: &SignatureContext<'_>,
     ) -> Result<(), Discrepancy>;
+
+    /// Whether the content is stamped before it is signed, and the timestamp signed with it.
+    fn wants_content_timestamp(&self) -> bool {
+        false
+    }
 
     /// Reads a signature, which others may have made, and verifies it, so that it can be brought to a higher level. `document` is
     /// that of a detached signature.
@@ -118,12 +127,14 @@ pub fn create<F: SignatureFormat>(
     request: &SigningRequest,
     environment: &SigningEnvironment<'_>,
 ) -> Result<SignedDocument, WorkerError> {
-    let context = SignatureContext {
+    let mut context = SignatureContext {
         credential: environment.credential,
         algorithm: environment.signer.algorithm(),
         signing_time: environment.clock.now(),
         level: environment.level,
         clock: environment.clock,
+        parameters: &request.parameters,
+        content_timestamp: None,
     };
     policy::check(config.kind(), environment.credential, context.signing_time)?;
     config.check_parameters(&request.parameters)?;
@@ -131,6 +142,18 @@ pub fn create<F: SignatureFormat>(
     let services = Services::new(config, environment.augmentation())?;
     let digest = services.digest(context.algorithm.digest());
     refuse_other_digest(environment.level, &request.document.content, digest)?;
+    let stamped = if format.wants_content_timestamp() && environment.level >= SignatureLevel::BaselineT {
+        // First without it, so that what is refused is refused before anybody is asked.
+        format.prepare(&request.document, &request.parameters, &context)?;
+        let content = match &request.document.content {
+            DocumentContent::Memory(octets) => imprint(digest, octets)?,
+            DocumentContent::Digest(digest) => digest.clone(),
+        };
+        Some(services.stamp(&content, Some(environment.credential.chain.leaf()))?)
+    } else {
+        None
+    };
+    context.content_timestamp = stamped.as_ref();
     let prepared = format.prepare(&request.document, &request.parameters, &context)?;
 
     let value = environment.signer.sign(prepared.to_be_signed(), environment.deadline)?;

@@ -10,12 +10,14 @@ use openssl::pkey::{PKey, Private};
 use time::OffsetDateTime;
 
 use crate::create::SignatureContext;
+use crate::worker::SigningParameters;
 
 /// A P-256 key in software.
 pub(crate) struct SoftwareKey {
     key: PKey<Private>,
     credential: Credential,
     algorithm: SignatureAlgorithm,
+    parameters: SigningParameters,
 }
 
 impl SoftwareKey {
@@ -29,7 +31,7 @@ impl SoftwareKey {
             chain: CertificateChain::from_ders(&[certificate(&key)]).unwrap(),
         };
         let algorithm = SignatureAlgorithm::for_key(KeySpec::EcP256, None, None).unwrap();
-        Self { key, credential, algorithm }
+        Self { key, credential, algorithm, parameters: SigningParameters::default() }
     }
 
     pub(crate) fn context(&self) -> SignatureContext<'_> {
@@ -39,6 +41,8 @@ impl SoftwareKey {
             signing_time: OffsetDateTime::UNIX_EPOCH,
             level: crate::level::SignatureLevel::BaselineB,
             clock: &crate::clock::SystemClock,
+            parameters: &self.parameters,
+            content_timestamp: None,
         }
     }
 

@@ -7,7 +7,7 @@ use std::fmt;
 use std::time::Instant;
 
 use bytes::Bytes;
-use cryptotoken_api::Certificate;
+use cryptotoken_api::{Certificate, rfc3339};
 use time::OffsetDateTime;
 
 use crate::certificate_extensions::needs_no_revocation;
@@ -81,7 +81,7 @@ pub enum ValidationDataError {
         source: RevocationError,
     },
     /// A certificate of the path was revoked when the subject's was used. Never helped by waiting.
-    #[error("{role}: the certificate of \"{subject}\" was revoked on {revoked_at}")]
+    #[error("{role}: the certificate of \"{subject}\" was revoked on {}", rfc3339(*revoked_at))]
     Revoked {
         /// What the path is needed for.
         role: SubjectRole,
@@ -132,7 +132,7 @@ impl ValidationData {
     pub fn collect(collection: &Collection<'_>, subjects: &[Subject]) -> Result<Self, ValidationDataError> {
         let mut data = Self::default();
         // With what was asked of each: a later subject may need younger information on the same certificate.
-        let mut known: Vec<(Certificate, Option<OffsetDateTime>)> = Vec::new();
+        let mut known: Vec<(Certificate, Option<OffsetDateTime>, RevocationStatus)> = Vec::new();
         let mut pool = collection.pool.to_vec();
         let mut waiting: std::collections::VecDeque<Subject> = subjects.to_vec().into();
         while let Some(subject) = waiting.pop_front() {
@@ -141,26 +141,31 @@ impl ValidationData {
             path.certificates().iter().for_each(|certificate| data.add_certificate(certificate));
             for (position, (certificate, issuer)) in path.issued().enumerate() {
                 let not_before = subject.not_before.filter(|_| position == 0);
-                let asked = known.iter().any(|(other, since)| other == certificate && *since >= not_before);
-                if asked || needs_no_revocation(certificate) {
+                if needs_no_revocation(certificate) {
                     continue;
                 }
-                known.push((certificate.clone(), not_before));
-                let failed = |source| ValidationDataError::Revocation { role, source };
-                let info = collection.source.revocation(certificate, issuer, not_before, collection.deadline);
-                let info = info.map_err(failed)?;
-                if let RevocationStatus::Revoked(revoked_at) = info.status
+                let asked = known.iter().find(|(other, since, _)| other == certificate && *since >= not_before);
+                let status = if let Some((_, _, status)) = asked {
+                    *status
+                } else {
+                    let info = collection.source.revocation(certificate, issuer, not_before, collection.deadline);
+                    let info = info.map_err(|source| ValidationDataError::Revocation { role, source })?;
+                    known.push((certificate.clone(), not_before, info.status));
+                    data.add_evidence(info.evidence);
+                    waiting.extend(info.signers.into_iter().map(|certificate| Subject {
+                        certificate,
+                        role: SubjectRole::RevocationAuthority,
+                        used_at: collection.now,
+                        not_before: None,
+                    }));
+                    info.status
+                };
+                // Of each subject anew: they were not used at the same time.
+                if let RevocationStatus::Revoked(revoked_at) = status
                     && revoked_at <= subject.used_at
                 {
                     return Err(ValidationDataError::Revoked { role, subject: certificate.subject(), revoked_at });
                 }
-                data.add_evidence(info.evidence);
-                waiting.extend(info.signers.into_iter().map(|certificate| Subject {
-                    certificate,
-                    role: SubjectRole::RevocationAuthority,
-                    used_at: collection.now,
-                    not_before: None,
-                }));
             }
         }
         Ok(data)

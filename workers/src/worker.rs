@@ -87,6 +87,12 @@ impl SigningParameters {
         self.0.keys().map(String::as_str)
     }
 
+    /// A parameter as it came, where present.
+    #[must_use]
+    pub fn value(&self, name: &str) -> Option<&Value> {
+        self.0.get(name)
+    }
+
     /// A parameter that must be text, where present.
     ///
     /// # Errors

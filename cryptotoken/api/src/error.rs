@@ -81,6 +81,26 @@ pub enum SignerError {
     },
 }
 
+impl SignerError {
+    /// Whether another token with the same key may sign where this one did not: what failed is the device or its key, not the request.
+    #[must_use]
+    pub const fn is_of_the_device(&self) -> bool {
+        match self {
+            Self::Busy { .. }
+            | Self::Unavailable { .. }
+            | Self::TokenFailed { .. }
+            | Self::KeyNotFound { .. }
+            | Self::NotAuthorized { .. }
+            | Self::DeadlineExceeded { .. } => true,
+            Self::UnsupportedAlgorithm { .. }
+            | Self::DataRequired
+            | Self::DigestMismatch { .. }
+            | Self::NotPermitted { .. }
+            | Self::NotRecorded(_) => false,
+        }
+    }
+}
+
 /// Why an operation on a token (other than signing) failed.
 #[derive(Debug, thiserror::Error)]
 pub enum TokenError {

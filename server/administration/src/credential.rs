@@ -1,6 +1,6 @@
 //! Credentials: what `sigillo credential` does, and what time does to them.
 
-use cryptotoken_api::{Certificate, CredentialState, KeyLocation, KeySpec, Purpose};
+use cryptotoken_api::{Certificate, CredentialState, KeyLocation, KeySpec, Purpose, rfc3339};
 use serde::Serialize;
 use serde_json::json;
 use store::{CredentialRecord, KeyBackup, KeyEvidence};
@@ -8,6 +8,7 @@ use time::OffsetDateTime;
 
 use crate::authorization::{self, AuthorizationView};
 use crate::certificate::{CertificateView, view as certificate_view};
+use crate::replica::{self, ReplicaView};
 use crate::{Actor, AdministrationError, Items, Node, backup};
 
 /// A credential as the command line shows it.
@@ -26,6 +27,9 @@ pub struct CredentialView {
     pub spec: KeySpec,
     /// Where its key is.
     pub locations: Vec<KeyLocation>,
+    /// Where the key has copies: all of its places, with what is on record of each; empty where there is one.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub replicas: Vec<ReplicaView>,
     /// How often the key was used.
     pub uses: u64,
     /// How often it may be used.
@@ -55,19 +59,24 @@ pub fn list(node: &Node) -> Result<Items<CredentialView>, AdministrationError> {
         .into_iter()
         .map(|record| {
             let backups = of(&record.name);
-            view(node, record, backups)
+            view(node, record, backups, false)
         })
         .collect()
 }
 
-/// One credential.
+/// One credential. Where its key is on several tokens, they are looked at.
 ///
 /// # Errors
 /// Refused when there is none of this name.
 pub fn show(node: &Node, name: &str) -> Result<CredentialView, AdministrationError> {
-    let mut shown = view(node, find(node, name)?, node.wait(node.store().key_backups(Some(name)))?)?;
+    let mut shown = view(node, find(node, name)?, node.wait(node.store().key_backups(Some(name)))?, true)?;
     shown.authorizations = authorization::of_credential(node, name)?;
     Ok(shown)
+}
+
+/// One credential, without a look at its tokens, which may hang.
+pub(crate) fn unseen(node: &Node, name: &str) -> Result<CredentialView, AdministrationError> {
+    view(node, find(node, name)?, node.wait(node.store().key_backups(Some(name)))?, false)
 }
 
 /// Puts an active credential aside.
@@ -165,7 +174,8 @@ pub fn follow_time(node: &Node) -> Result<(), AdministrationError> {
 /// # Errors
 /// [`AdministrationError::Store`]; also when the credential was not active any more.
 pub fn revoked(node: &Node, name: &str, revoked_at: OffsetDateTime) -> Result<(), AdministrationError> {
-    let act = Actor::service().act("credential revoked", name).with(json!({ "revokedAt": revoked_at.to_string() }));
+    let revoked_at = rfc3339(revoked_at);
+    let act = Actor::service().act("credential revoked", name).with(json!({ "revokedAt": revoked_at }));
     node.wait(node.store().set_credential_state(name, CredentialState::Active, CredentialState::Revoked, act))?;
     tracing::error!(credential.name = name, "the certificate of credential \"{name}\" was revoked on {revoked_at}");
     Ok(())
@@ -208,22 +218,29 @@ fn change(
         AdministrationError::Refused(format!("credential \"{name}\" is {}; {verb} does not apply", record.state))
     })?;
     node.wait(node.store().set_credential_state(name, record.state, target, actor.act(action, name)))?;
-    show(node, name)
+    unseen(node, name)
 }
 
-fn find(node: &Node, name: &str) -> Result<CredentialRecord, AdministrationError> {
+/// The credential of this name.
+pub(crate) fn find(node: &Node, name: &str) -> Result<CredentialRecord, AdministrationError> {
     node.wait(node.store().credential(name))?.ok_or_else(|| {
         AdministrationError::Refused(format!("there is no credential \"{name}\"; run: sigillo credential list"))
     })
 }
 
-fn view(node: &Node, record: CredentialRecord, backups: Vec<KeyBackup>) -> Result<CredentialView, AdministrationError> {
+fn view(
+    node: &Node,
+    record: CredentialRecord,
+    backups: Vec<KeyBackup>,
+    look: bool,
+) -> Result<CredentialView, AdministrationError> {
     let missing = backup::missing(node, &record, &backups);
     let waits = record.state == CredentialState::Suspended;
     let then = if waits { format!(", then: sigillo credential activate {}", record.name) } else { String::new() };
     let chain =
         record.chain.iter().map(|der| certificate_view(&Certificate::from_der(der)?)).collect::<Result<_, _>>()?;
     Ok(CredentialView {
+        replicas: replica::views(node, &record, look),
         name: record.name,
         owner: record.owner,
         purpose: record.purpose,

@@ -92,6 +92,7 @@ impl AdministrationError {
                 | StoreError::AlreadyExists { .. }
                 | StoreError::KeyInUse { .. }
                 | StoreError::StateChanged { .. }
+                | StoreError::LocationsChanged { .. }
                 | StoreError::SeparationOfDuties { .. }
                 | StoreError::CredentialNotActive { .. }
                 | StoreError::UseLimitReached { .. }

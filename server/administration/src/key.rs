@@ -105,18 +105,28 @@ pub fn adopt(
 ) -> Result<KeyView, AdministrationError> {
     refuse_taken(node, alias)?;
     let key = find(node, token_name, alias)?;
+    refuse_wrong_attributes(&key, token_name, alias)?;
+    take_in(node, actor, "key adopt", token_name, alias, &key, purpose, ceremony)
+}
+
+/// Refuses a key of which the device says that it may leave it, or do more than sign.
+pub(crate) fn refuse_wrong_attributes(
+    key: &KeyInfo,
+    token_name: &str,
+    alias: &KeyAlias,
+) -> Result<(), AdministrationError> {
     let wrong: Vec<String> = lifecycle::check_attributes(&key.attributes)
         .iter()
         .filter(|problem| problem.is_wrong())
         .map(ToString::to_string)
         .collect();
-    if !wrong.is_empty() {
-        return Err(AdministrationError::Refused(format!(
-            "key \"{alias}\" on token \"{token_name}\" may not be used: {}; generate another one",
-            wrong.join(", ")
-        )));
+    if wrong.is_empty() {
+        return Ok(());
     }
-    take_in(node, actor, "key adopt", token_name, alias, &key, purpose, ceremony)
+    Err(AdministrationError::Refused(format!(
+        "key \"{alias}\" on token \"{token_name}\" may not be used: {}; generate another one",
+        wrong.join(", ")
+    )))
 }
 
 #[expect(clippy::too_many_arguments, reason = "the shared end of generate and adopt, called from these two only")]
@@ -234,7 +244,7 @@ pub fn show(node: &Node, token_name: &str, alias: &KeyAlias) -> Result<KeyView, 
 /// Destroys a key for good and retires its credential. Copies of it elsewhere stay, and are named.
 ///
 /// # Errors
-/// Refused while a worker uses the credential.
+/// Refused while a worker uses the credential, unless the credential has the same key on another token: then it goes on with that one.
 pub fn destroy(
     node: &Node,
     actor: &Actor,
@@ -242,15 +252,24 @@ pub fn destroy(
     alias: &KeyAlias,
 ) -> Result<DestroyedKey, AdministrationError> {
     let view = show(node, token_name, alias)?;
-    if let Some(credential) = &view.credential {
-        crate::credential::refuse_used(node, credential)?;
-    }
+    let replica = match &view.credential {
+        Some(credential) if crate::replica::is_one_of_several(node, credential)? => Some(credential),
+        Some(credential) => {
+            crate::credential::refuse_used(node, credential)?;
+            None
+        }
+        None => None,
+    };
     let remaining = backup::remaining(node, token_name, alias)?;
     let announced = actor.act("key destroy", alias.as_str()).with(json!({
         "phase": "begin", "token": token_name, "id": view.id, "publicKeySha256": view.public_key_sha256,
         "remaining": remaining,
     }));
     node.wait(node.store().record(&[AuditEvent::Administration(announced)]))?;
+    if let Some(credential) = replica {
+        // Before the key is gone, so that no request is sent there any more.
+        crate::replica::remove(node, actor, credential, token_name, alias)?;
+    }
     if view.place != IN_STORE_ONLY {
         let id = view.id.clone().try_into().map_err(|_| no_such_key(token_name, alias))?;
         let location = KeyLocation { token: token_name.to_owned(), alias: alias.clone(), id };
@@ -258,7 +277,7 @@ pub fn destroy(
     }
     let done = actor.act("key destroy", alias.as_str()).with(json!({ "phase": "end", "token": token_name }));
     match (&view.credential, view.state) {
-        (Some(credential), Some(state)) if state != CredentialState::Retired => {
+        (Some(credential), Some(state)) if replica.is_none() && state != CredentialState::Retired => {
             node.wait(node.store().set_credential_state(credential, state, CredentialState::Retired, done))?;
         }
         _ => node.wait(node.store().record(&[AuditEvent::Administration(done)]))?,
@@ -284,14 +303,16 @@ pub(crate) fn signer(
     location: &KeyLocation,
     algorithm: SignatureAlgorithm,
     spec: KeySpec,
-    context: SigningContext,
+    mut context: SigningContext,
 ) -> Result<AuditedSigner, AdministrationError> {
+    context.location = Some(location.clone());
     let token = node.token(&location.token)?;
     let inner = authorization::renewing(node, token, location, token.signer(location, spec, algorithm)?)?;
     Ok(node.audit()?.signer(inner, context))
 }
 
-fn prove(
+/// Signs once with a key, on record, and verifies the signature in software.
+pub(crate) fn prove(
     node: &Node,
     actor: &Actor,
     credential: &str,
@@ -346,7 +367,8 @@ fn no_such_key(token_name: &str, alias: &KeyAlias) -> AdministrationError {
     ))
 }
 
-fn readable<'a>(key: &'a KeyInfo, alias: &KeyAlias) -> Result<&'a PublicKey, AdministrationError> {
+/// The public half of a key.
+pub(crate) fn readable<'a>(key: &'a KeyInfo, alias: &KeyAlias) -> Result<&'a PublicKey, AdministrationError> {
     key.public_key.as_ref().ok_or_else(|| {
         AdministrationError::Refused(format!(
             "the public half of key \"{alias}\" is not on the token or of a kind that is not supported"
@@ -363,7 +385,12 @@ fn refuse_taken(node: &Node, alias: &KeyAlias) -> Result<(), AdministrationError
     }
 }
 
-fn evidence(node: &Node, token_name: &str, ceremony: &Ceremony<'_>) -> Result<KeyEvidence, AdministrationError> {
+/// What is recorded of a ceremony, with what the token says of itself.
+pub(crate) fn evidence(
+    node: &Node,
+    token_name: &str,
+    ceremony: &Ceremony<'_>,
+) -> Result<KeyEvidence, AdministrationError> {
     let status = node.token(token_name)?.status();
     let unknown = |what| {
         AdministrationError::Token(TokenError::Refused(format!(

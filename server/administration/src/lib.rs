@@ -20,6 +20,7 @@ pub mod key;
 pub mod memory;
 pub mod node;
 pub mod qualified;
+pub mod replica;
 pub mod status;
 pub mod token;
 pub mod worker;

@@ -3,7 +3,7 @@
 
 use cryptotoken::lifecycle::check_attributes;
 use cryptotoken_api::qualified::QualifiedStatements;
-use cryptotoken_api::{Certificate, CryptoToken, KeyAttributes, TokenState, TokenStatus};
+use cryptotoken_api::{Certificate, CryptoToken, KeyAttributes, KeyLocation, TokenState, TokenStatus};
 use store::{CredentialRecord, KeyEvidence};
 use workers::WorkerConfig;
 
@@ -25,18 +25,40 @@ pub fn missing_for_eseal(node: &Node, credential: &CredentialRecord) -> Vec<Stri
     if credential.locations.is_empty() {
         missing.push("a key".to_owned());
     }
+    // One that is away signs nothing now, and is looked at when it is back.
+    let ready = |location: &KeyLocation| {
+        node.token(&location.token).is_ok_and(|token| token.status().state == TokenState::Ready)
+    };
+    let may_be_away = credential.locations.len() > 1 && credential.locations.iter().any(ready);
     for location in &credential.locations {
-        match node.token(&location.token) {
-            Ok(token) => {
-                missing.extend(device(&token.status(), credential.evidence.as_ref()));
-                let assigned_keys = token.profile().assurance.assigned_keys;
-                missing.extend(assigned(assigned_keys, &location.token, credential.evidence.as_ref()));
-                missing.extend(authorization::missing_for_eseal(node, token, location));
-            }
-            Err(error) => missing.push(causes(&error)),
-        }
+        missing.extend(replica(node, credential, location, may_be_away));
     }
-    missing.extend(key(&credential.attributes, credential.evidence.as_ref()));
+    missing
+}
+
+/// What one replica lacks to sign for EU qualified electronic seals now, in words; empty when nothing.
+#[must_use]
+pub fn missing_at(node: &Node, credential: &CredentialRecord, location: &KeyLocation) -> Vec<String> {
+    replica(node, credential, location, false)
+}
+
+fn replica(node: &Node, credential: &CredentialRecord, location: &KeyLocation, may_be_away: bool) -> Vec<String> {
+    let evidence = credential.evidence_on(&location.token);
+    let mut missing = match node.token(&location.token) {
+        Ok(token) => {
+            let mut missing = device(&token.status(), evidence, may_be_away);
+            missing.extend(assigned(token.profile().assurance.assigned_keys, &location.token, evidence));
+            missing.extend(authorization::missing_for_eseal(node, token, location));
+            missing
+        }
+        Err(error) => vec![causes(&error)],
+    };
+    let of_key = key(credential.attributes_on(&location.token), evidence).into_iter();
+    if credential.locations.len() > 1 {
+        missing.extend(of_key.map(|problem| format!("for the replica on token \"{}\" {problem}", location.token)));
+    } else {
+        missing.extend(of_key);
+    }
     missing
 }
 
@@ -65,8 +87,10 @@ fn certificate(statements: &QualifiedStatements) -> Vec<String> {
     missing.into_iter().map(|statement| format!("the certificate's statement {statement}")).collect()
 }
 
-fn device(status: &TokenStatus, evidence: Option<&KeyEvidence>) -> Vec<String> {
+/// `may_be_away`: another replica is there, so of this one only what is known counts.
+fn device(status: &TokenStatus, evidence: Option<&KeyEvidence>, may_be_away: bool) -> Vec<String> {
     let mut missing = Vec::new();
+    let excused = may_be_away && status.state != TokenState::Ready;
     if !status.qscd {
         missing.push(format!(
             "a qualified device: token \"{}\" wears profile {}, which is none",
@@ -81,16 +105,18 @@ fn device(status: &TokenStatus, evidence: Option<&KeyEvidence>) -> Vec<String> {
             status.name,
             status.device.as_deref().unwrap_or("unknown"),
         )),
+        None if excused => {}
         None => missing.push(format!(
             "a device that is known to be the one that profile {} describes: what token \"{}\" says of itself decides nothing; run: \
              sigillo token check {1}",
             status.profile, status.name
         )),
     }
-    if status.state != TokenState::Ready {
+    if status.state != TokenState::Ready && !excused {
         missing.push(format!("token \"{}\" being there: it is {}", status.name, status.state.name()));
     }
     if let Some(evidence) = evidence
+        && !(excused && status.serial.is_none())
         && (status.serial.as_deref() != Some(&evidence.device_serial) || status.profile != evidence.profile)
     {
         missing.push(format!(
@@ -185,7 +211,7 @@ mod tests {
     #[test]
     fn nothing_is_missing_when_certificate_device_key_and_evidence_are_there() {
         assert_eq!(certificate(&statements()), Vec::<String>::new());
-        assert_eq!(device(&status(), Some(&evidence())), Vec::<String>::new());
+        assert_eq!(device(&status(), Some(&evidence()), false), Vec::<String>::new());
         assert_eq!(key(&attributes(), Some(&evidence())), Vec::<String>::new());
     }
 
@@ -213,7 +239,7 @@ mod tests {
             TokenStatus { profile: "generic".into(), ..status() },
         ];
         for status in cases {
-            assert_eq!(device(&status, Some(&evidence())).len(), 1, "{status:?}");
+            assert_eq!(device(&status, Some(&evidence()), false).len(), 1, "{status:?}");
         }
     }
 
@@ -224,11 +250,29 @@ mod tests {
             device_confirmed: Some(false),
             ..status()
         };
-        let missing = device(&status, Some(&evidence()));
+        let missing = device(&status, Some(&evidence()), false);
         assert_eq!(missing.len(), 1);
         for part in ["profile trident", "SoftHSM project SoftHSM v2", "sigillo token check hsm"] {
             assert!(missing[0].contains(part), "{missing:?}");
         }
+    }
+
+    #[test]
+    fn of_a_replica_that_is_away_only_what_is_known_counts() {
+        let away = TokenStatus { state: TokenState::Unavailable, device_confirmed: None, serial: None, ..status() };
+        assert_eq!(device(&away, Some(&evidence()), true), Vec::<String>::new());
+        let known = [
+            TokenStatus { qscd: false, ..away.clone() },
+            TokenStatus { device_confirmed: Some(false), ..away.clone() },
+            TokenStatus { serial: Some("43".into()), ..away.clone() },
+            TokenStatus { profile: "generic".into(), serial: Some("42".into()), ..away },
+        ];
+        for status in known {
+            assert_eq!(device(&status, Some(&evidence()), true).len(), 1, "{status:?}");
+        }
+        // One that is there is excused nothing.
+        let unconfirmed = TokenStatus { device_confirmed: None, ..status() };
+        assert_eq!(device(&unconfirmed, Some(&evidence()), true).len(), 1);
     }
 
     #[test]

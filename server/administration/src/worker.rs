@@ -117,10 +117,7 @@ pub fn test(node: &Node, actor: &Actor, name: &str) -> Result<WorkerView, Admini
     let chain = CertificateChain::from_ders(&stored.chain)?;
     let credential = Credential { name: stored.name.clone(), purpose: stored.purpose, state: stored.state, chain };
     let algorithm = config.algorithm(stored.spec).map_err(|error| AdministrationError::Refused(error.to_string()))?;
-    let location = stored
-        .locations
-        .first()
-        .ok_or_else(|| AdministrationError::Refused(format!("credential \"{}\" has no key", stored.name)))?;
+    let location = crate::replica::nearest(node, &stored)?;
     let document: Bytes = match config.format() {
         FormatConfig::Plain(_) | FormatConfig::Cades(_) => TEST.into(),
         FormatConfig::Xades(_) => "<test>A test of this worker, signed by an administrator.</test>\n".into(),
@@ -136,6 +133,7 @@ pub fn test(node: &Node, actor: &Actor, name: &str) -> Result<WorkerView, Admini
         credential: stored.name.clone(),
         certificate_sha256: Some(credential.chain.leaf().fingerprint()),
         document_sha256: Some(hex::encode(openssl::sha::sha256(&document))),
+        location: Some(location.clone()),
     };
     let signer = crate::key::signer(node, location, algorithm, stored.spec, context)?;
     let content = DocumentContent::Memory(document);
@@ -212,6 +210,7 @@ fn view(record: &WorkerRecord, credential: Option<&CredentialRecord>) -> Result<
 }
 
 fn refuse_inactive(credential: &CredentialRecord) -> Result<(), AdministrationError> {
+    crate::authorization::refuse_awaiting(credential)?;
     let (name, state) = (&credential.name, credential.state);
     let next = match state {
         CredentialState::Active => return Ok(()),

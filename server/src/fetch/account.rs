@@ -4,6 +4,7 @@ use administration::configuration::AccountConfig;
 use anyhow::{Context, bail};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use secrecy::zeroize::Zeroizing;
 use secrecy::{ExposeSecret, SecretString};
 use ureq::http::Uri;
 use ureq::tls::{Certificate, ClientCert, PrivateKey};
@@ -28,8 +29,9 @@ impl Account {
         let authorization = match (&config.user, &config.password, &config.bearer) {
             (Some(user), Some(password), _) => {
                 let password = password.read().with_context(context)?.unwrap_or_default();
-                let pair = SecretString::from(format!("{user}:{}", password.expose_secret()));
-                Some(SecretString::from(format!("Basic {}", STANDARD.encode(pair.expose_secret()))))
+                let pair = Zeroizing::new(format!("{user}:{}", password.expose_secret()));
+                let pair = Zeroizing::new(STANDARD.encode(pair.as_bytes()));
+                Some(SecretString::from(format!("Basic {}", *pair)))
             }
             (_, _, Some(bearer)) => {
                 let token = bearer.read().with_context(context)?.unwrap_or_default();

@@ -8,6 +8,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::replicas::health::CredentialReadiness;
 use crate::service::Service;
 
 /// How long the audit writer may take to answer.
@@ -16,7 +17,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// Readiness in parts.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Readiness {
-    /// Whether database, audit chain and every token are ready.
+    /// Whether database and audit chain are ready, and so are all tokens but those whose every credential has another replica that is.
     ready: bool,
     /// `ready` or `unavailable`.
     database: String,
@@ -25,6 +26,8 @@ pub(crate) struct Readiness {
     audit_chain: String,
     /// One each.
     tokens: Vec<TokenReadiness>,
+    /// Credentials whose key is on several tokens.
+    credentials: Vec<CredentialReadiness>,
 }
 
 /// Readiness of one token.
@@ -55,7 +58,7 @@ pub(crate) async fn live() -> HttpResponse {
 /// Whether requests can be signed: database, audit chain and tokens, one by one.
 #[utoipa::path(get, path = "/health/ready", operation_id = "ready", tag = "health", security(()),
     responses(
-        (status = 200, description = "Database, audit chain and all tokens are ready", body = Readiness),
+        (status = 200, description = "Database, audit chain and tokens are ready, or other replicas are where a token is away", body = Readiness),
         (status = 503, description = "Something is away; the answer says what", body = Readiness)))]
 pub(crate) async fn ready(service: web::Data<Service>) -> HttpResponse {
     let database = match service.store().ping().await {
@@ -77,9 +80,8 @@ pub(crate) async fn ready(service: web::Data<Service>) -> HttpResponse {
         }
     };
     let statuses: Vec<TokenStatus> = service.node().tokens().map(|token| token.status()).collect();
-    let ready = database == "ready"
-        && audit_chain == "ready"
-        && statuses.iter().all(|status| status.state == TokenState::Ready);
+    let (credentials, tokens_ready) = service.replicas().readiness(&statuses);
+    let ready = database == "ready" && audit_chain == "ready" && tokens_ready;
     let tokens = statuses
         .into_iter()
         .map(|status| TokenReadiness {
@@ -91,7 +93,7 @@ pub(crate) async fn ready(service: web::Data<Service>) -> HttpResponse {
         })
         .collect();
     let mut response = if ready { HttpResponse::Ok() } else { HttpResponse::ServiceUnavailable() };
-    response.json(Readiness { ready, database, audit_chain, tokens })
+    response.json(Readiness { ready, database, audit_chain, tokens, credentials })
 }
 
 /// Counters and times, in the text format of Prometheus.

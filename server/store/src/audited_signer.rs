@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use cryptotoken_api::{SignatureAlgorithm, SignatureValue, Signer, SignerError, ToBeSigned};
+use cryptotoken_api::{KeyLocation, SignatureAlgorithm, SignatureValue, Signer, SignerError, ToBeSigned};
 use uuid::Uuid;
 
 use crate::audit::{AuditEvent, AuditLog, KeyUse, Receipt, SigningIntended};
@@ -33,6 +33,8 @@ pub struct SigningContext {
     pub certificate_sha256: Option<String>,
     /// SHA-256 of the document in hexadecimal, where the document is known.
     pub document_sha256: Option<String>,
+    /// Where the key is that is asked, as a credential may have several replicas.
+    pub location: Option<KeyLocation>,
 }
 
 impl SigningContext {
@@ -48,6 +50,7 @@ impl SigningContext {
             credential: credential.into(),
             certificate_sha256: None,
             document_sha256: None,
+            location: None,
         }
     }
 }
@@ -57,6 +60,7 @@ pub struct AuditedSigner {
     log: AuditLog,
     inner: Box<dyn Signer>,
     context: SigningContext,
+    retries: bool,
     outcomes: Mutex<Vec<Receipt>>,
     asked: AtomicBool,
     may_have_signed: AtomicBool,
@@ -68,10 +72,17 @@ impl AuditedSigner {
             log,
             inner,
             context,
+            retries: true,
             outcomes: Mutex::new(Vec::new()),
             asked: AtomicBool::new(false),
             may_have_signed: AtomicBool::new(false),
         }
+    }
+
+    /// The same signer, for a caller that decides itself who is asked after a failure: each call is one attempt.
+    #[must_use]
+    pub fn without_retry(self) -> Self {
+        Self { retries: false, ..self }
     }
 
     /// Receipts of the outcomes so far that nobody has waited for.
@@ -122,6 +133,7 @@ impl AuditedSigner {
             certificate_sha256: context.certificate_sha256,
             algorithm: self.inner.algorithm().to_string(),
             document_sha256: context.document_sha256,
+            location: context.location,
             dtbsr_digest_algorithm: representation.algorithm().to_string(),
             dtbsr: hex::encode(representation.digest()),
         }
@@ -152,11 +164,12 @@ impl Signer for AuditedSigner {
     /// As the signer inside, with two more errors: [`SignerError::NotPermitted`] when the credential may not be used, and
     /// [`SignerError::NotRecorded`] when the intent is not durable. The key was not used then.
     ///
-    /// Where the token failed in the middle of a signature and there is time left, it is asked once more. The first signature may have
+    /// Where the token failed in the middle of a signature and there is time left, it is asked once more (see
+    /// [`AuditedSigner::without_retry`]). The first signature may have
     /// been made, so the second attempt has an intent and an outcome of its own, and both count as uses of the key.
     fn sign(&self, to_be_signed: ToBeSigned<'_>, deadline: Instant) -> Result<SignatureValue, SignerError> {
         match self.attempt(to_be_signed, deadline) {
-            Err(SignerError::TokenFailed { reason, .. }) if Instant::now() < deadline => {
+            Err(SignerError::TokenFailed { reason, .. }) if self.retries && Instant::now() < deadline => {
                 tracing::warn!(request.id = %self.context.request_id, "the token failed and is asked once more: {reason}");
                 self.attempt(to_be_signed, deadline)
             }
@@ -178,7 +191,12 @@ impl AuditedSigner {
         let attempt = Uuid::now_v7();
         let intent = self.intent(attempt, to_be_signed);
         self.log.submit(vec![AuditEvent::SigningIntended(intent)]).wait().map_err(|error| {
-            if error.is_refusal() {
+            if let StoreError::KeyNotAuthorized { token, alias, .. } = &error {
+                let (text, key) = (error.to_string(), format!("key \"{alias}\" on token \"{token}\" "));
+                let next =
+                    text.strip_prefix(&key).unwrap_or(&text).trim_start_matches("is not authorised; ").to_owned();
+                SignerError::NotAuthorized { token: token.clone(), key: alias.clone(), next }
+            } else if error.is_refusal() {
                 SignerError::NotPermitted { reason: error.to_string() }
             } else {
                 SignerError::NotRecorded(Box::new(error))

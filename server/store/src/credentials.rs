@@ -8,12 +8,13 @@ use time::OffsetDateTime;
 use crate::audit::AdministrativeAct;
 use crate::database::{Transaction, on};
 use crate::error::StoreError;
+use crate::replicas::KeyReplica;
 use crate::{Store, moment};
 
 const INSERT: &str = "INSERT INTO credential (name, owner, purpose, state, locations, spec, public_key, attributes, evidence, \
     use_limit, created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $11)";
 const SELECT: &str = "SELECT name, owner, purpose, state, locations, spec, public_key, attributes, evidence, uses, use_limit, \
-    created_at, updated_at FROM credential WHERE CAST($1 AS TEXT) IS NULL OR name = $1 ORDER BY name";
+    created_at, updated_at, replicas FROM credential WHERE CAST($1 AS TEXT) IS NULL OR name = $1 ORDER BY name";
 const OF_KEY: &str = "SELECT name FROM credential WHERE public_key = $1";
 const SELECT_STATE: &str = "SELECT state FROM credential WHERE name = $1";
 const SET_STATE: &str = "UPDATE credential SET state = $2, updated_at = $3 WHERE name = $1 AND state = $4";
@@ -52,6 +53,8 @@ pub struct CredentialRecord {
     pub uses: u64,
     /// How often it may be used.
     pub use_limit: Option<u64>,
+    /// What is on record of the locations that were added to the first.
+    pub replicas: Vec<KeyReplica>,
     /// When it was made.
     pub created_at: OffsetDateTime,
     /// When its state or chain last changed.
@@ -279,6 +282,7 @@ struct CredentialRow {
     use_limit: Option<i64>,
     created_at: i64,
     updated_at: i64,
+    replicas: Option<String>,
 }
 
 impl CredentialRow {
@@ -298,6 +302,13 @@ impl CredentialRow {
             chain,
             uses: self.uses.try_into().map_err(&number)?,
             use_limit: self.use_limit.map(u64::try_from).transpose().map_err(&number)?,
+            replicas: self
+                .replicas
+                .as_deref()
+                .map(serde_json::from_str)
+                .transpose()
+                .map_err(&json)?
+                .unwrap_or_default(),
             created_at: moment::from_millis(self.created_at).map_err(&time)?,
             updated_at: moment::from_millis(self.updated_at).map_err(&time)?,
             owner: self.owner,

@@ -63,7 +63,9 @@ pub enum StoreError {
         name: String,
     },
     /// The key has a credential already, which says what it may sign.
-    #[error("this key is that of credential \"{credential}\" already")]
+    #[error(
+        "this key is that of credential \"{credential}\" already; for a copy on another token run: sigillo credential replica add {credential}"
+    )]
     KeyInUse {
         /// Name of the credential that has it.
         credential: String,
@@ -77,6 +79,12 @@ pub enum StoreError {
         expected: CredentialState,
         /// State it has.
         actual: CredentialState,
+    },
+    /// Somebody else changed where the key is meanwhile. Look again, then decide again.
+    #[error("the locations of credential \"{credential}\" were changed meanwhile; look at it and try again")]
+    LocationsChanged {
+        /// Name of the credential.
+        credential: String,
     },
     /// No client is both signer and administrator.
     #[error("client \"{client}\" would be both signer and administrator; use two clients")]

@@ -15,6 +15,7 @@ mod instances;
 pub mod key_authorizations;
 pub mod key_backups;
 mod moment;
+pub mod replicas;
 mod token_locks;
 pub mod workers;
 
@@ -31,6 +32,7 @@ pub use error::StoreError;
 pub use grants::{ClientGrant, Grant, Role};
 pub use key_authorizations::{Authorized, Kak, KakSource, KeyAuthorizationRecord};
 pub use key_backups::KeyBackup;
+pub use replicas::{KeyPlaces, KeyReplica};
 pub use workers::{NewWorker, WorkerRecord};
 
 use database::{Database, Transaction};

@@ -146,7 +146,7 @@ pub(super) fn differences(name: &str, description: &Description, outcome: &Outco
     let cells = cells(outcome);
     let as_expected = |column: &str, cell: &str| match description.expected.get(column) {
         Some(expected) => expected == cell,
-        None => !CONDUCT.contains(&column) && ["no", "ruled out"].contains(&cell),
+        None => !CONDUCT.contains(&column) && ["no", "ruled out", "not here"].contains(&cell),
     };
     let mut wrong: Vec<String> = cells
         .iter()

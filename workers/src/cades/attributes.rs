@@ -20,7 +20,7 @@ const ALGORITHM_PROTECTION: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2
 
 /// The attributes of a baseline signature over content with this digest.
 ///
-/// `signing_time` is the attribute that CAdES must have and PAdES must not (EN 319 142-1, clause 6.3).
+/// `signing_time` is the attribute that CAdES must have and PAdES must not (EN 319 142-1, clause 6.3); `more` are optional ones.
 ///
 /// # Errors
 /// Only when the DER encoder fails, which would be a bug.
@@ -29,8 +29,12 @@ pub(crate) fn signed_attributes(
     certificate: &Certificate,
     algorithm: SignatureAlgorithm,
     signing_time: Option<OffsetDateTime>,
+    more: &[Attribute],
 ) -> der::Result<SignedAttributes> {
-    signed_attributes_of(ID_DATA, content_digest, certificate, algorithm, signing_time)
+    let mut attributes =
+        signed_attributes_of(ID_DATA, content_digest, certificate, algorithm, signing_time)?.into_vec();
+    attributes.extend_from_slice(more);
+    SignedAttributes::try_from(attributes)
 }
 
 /// The same over content of another type than `id-data`.

@@ -4,8 +4,11 @@ use bytes::Bytes;
 
 use super::archive::ARCHIVE_TIMESTAMP_V3;
 use super::augment::{AugmentableCms, SIGNATURE_TIMESTAMP};
+use super::joining;
+use super::optional_attributes::attributes;
 use super::received::ReceivedSignedData;
 use super::verify::verify_signed_data;
+use super::{CadesConfig, CadesMode};
 use crate::create::SignatureContext;
 use crate::error::Discrepancy;
 use crate::level::{SignatureLevel, SignaturePackaging};
@@ -13,7 +16,7 @@ use crate::tlv::Malformed;
 use crate::worker::{DocumentContent, SignedDocument, SignerDocument};
 
 pub(super) fn check(
-    packaging: SignaturePackaging,
+    config: &CadesConfig,
     signed: &SignedDocument,
     document: &SignerDocument,
     context: &SignatureContext<'_>,
@@ -21,8 +24,17 @@ pub(super) fn check(
     let octets = signed.contiguous();
     let algorithm = context.algorithm.digest();
     let signing_time = Some(context.signing_time);
-    let cms = verify_signed_data(&octets, context, signing_time, |encapsulated| {
-        match (packaging, encapsulated, &document.content) {
+    let properties = config.properties.chosen(context.parameters);
+    let properties = properties.map_err(|error| Discrepancy::Unreadable(error.to_string()))?;
+    let more = attributes(&properties, context.content_timestamp)
+        .map_err(|error| Discrepancy::Unreadable(error.to_string()))?;
+    if let (CadesMode::CoSign | CadesMode::CounterSign, DocumentContent::Memory(before)) =
+        (config.mode, &document.content)
+    {
+        return joining::check(config.mode, signed, before, context, &more);
+    }
+    let cms = verify_signed_data(&octets, context, signing_time, &more, |encapsulated| {
+        match (config.packaging, encapsulated, &document.content) {
             (SignaturePackaging::Encapsulated, Some(content), DocumentContent::Memory(original)) => {
                 // Not only intact, but the document that was sent.
                 (content == original.as_ref()).then(|| algorithm.digest(content))

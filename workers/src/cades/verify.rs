@@ -4,6 +4,7 @@ use const_oid::db::rfc5911::{ID_DATA, ID_MESSAGE_DIGEST};
 use cryptotoken_api::{Certificate, DataToBeSigned, SignatureScheme, SignatureValue, ToBeSigned, verification};
 use der::Encode;
 use time::OffsetDateTime;
+use x509_cert::attr::Attribute;
 
 use super::attributes::{issuer_and_serial_number, signed_attributes};
 use super::received::{ReceivedSignedData, is};
@@ -12,7 +13,7 @@ use crate::error::Discrepancy;
 use crate::tlv::{CONTEXT_1, Element, Malformed};
 
 /// Verifies the one signature in `cms` against what the context says it must be. `signing_time` is the value of that
-/// attribute, where it must be; `content_digest` gets the encapsulated content, if there is any, and returns the digest of the
+/// attribute, where it must be; `more` are optional attributes that must be there; `content_digest` gets the encapsulated content, if there is any, and returns the digest of the
 /// content or `None` when it is not the one expected. What is returned may have unsigned attributes and revocation information,
 /// at which nobody has looked.
 ///
@@ -22,6 +23,7 @@ pub(crate) fn verify_signed_data<'a>(
     cms: &'a [u8],
     context: &SignatureContext<'_>,
     signing_time: Option<OffsetDateTime>,
+    more: &[Attribute],
     content_digest: impl FnOnce(Option<&[u8]>) -> Option<Vec<u8>>,
 ) -> Result<ReceivedSignedData<'a>, Discrepancy> {
     let unreadable = |error: der::Error| Discrepancy::Unreadable(error.to_string());
@@ -58,7 +60,7 @@ pub(crate) fn verify_signed_data<'a>(
     let digest = content_digest(content.as_deref());
     let signed = |digest: &Vec<u8>| matches!(digests.as_slice(), [one] if one.contents == *digest);
     let Some(digest) = digest.filter(signed) else { return Err(Discrepancy::Digest("the content")) };
-    let expected = signed_attributes(&digest, leaf, context.algorithm, signing_time).and_then(|set| set.to_der());
+    let expected = signed_attributes(&digest, leaf, context.algorithm, signing_time, more).and_then(|set| set.to_der());
     let expected = expected.map_err(unreadable)?;
     let attributes = signer.signed_attributes.ok_or_else(|| odd("the CMS has no signed attributes"))?;
     // RFC 5652, section 5.4: the same octets but for the tag, which is [0] here and SET where it is signed.

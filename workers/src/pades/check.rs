@@ -41,7 +41,7 @@ pub(super) fn check(
     let digest = range.digest(&[&octets], context.algorithm.digest());
     let digest = digest.map_err(|error| Discrepancy::Unreadable(error.to_string()))?;
     let cms = without_padding(&found.contents).ok_or_else(|| odd("/Contents is not a CMS and zeros"))?;
-    let cms = verify_signed_data(cms, context, None, |encapsulated| encapsulated.is_none().then_some(digest))?;
+    let cms = verify_signed_data(cms, context, None, &[], |encapsulated| encapsulated.is_none().then_some(digest))?;
     let timestamps = usize::from(level > SignatureLevel::BaselineB);
     if !cms.crls.is_empty() || cms.signers.iter().any(|signer| signer.unsigned_attributes.len() != timestamps) {
         return Err(odd("the CMS has more or less than a signature of its level"));

@@ -66,7 +66,7 @@ impl SignatureFormat for PadesConfig {
             .digest(&[octets, &update], context.algorithm.digest())
             .map_err(|_| WorkerError::Encoding(der::ErrorKind::Failed.into()))?;
         // EN 319 142-1, clause 6.3: the claimed time is /M, so the signing-time attribute must be absent.
-        let signed_attributes = signed_attributes(&digest, chain.leaf(), context.algorithm, None)?;
+        let signed_attributes = signed_attributes(&digest, chain.leaf(), context.algorithm, None, &[])?;
         let data_to_be_signed = DataToBeSigned::new(signed_attributes.to_der()?);
         Ok(PreparedPades {
             document: octets.clone(),

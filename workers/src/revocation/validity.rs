@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use cryptotoken_api::rfc3339;
 use time::OffsetDateTime;
 
 use super::RevocationInfo;
@@ -20,9 +21,9 @@ impl Validity {
     pub(super) fn check(self, now: OffsetDateTime) -> Result<(), String> {
         match self.next_update {
             _ if self.this_update > now + SKEW => {
-                Err(format!("is made in the future ({}): compare the clocks", self.this_update))
+                Err(format!("is made in the future ({}): compare the clocks", rfc3339(self.this_update)))
             }
-            Some(next) if next < now => Err(format!("is stale: its next update was due on {next}")),
+            Some(next) if next < now => Err(format!("is stale: its next update was due on {}", rfc3339(next))),
             _ => Ok(()),
         }
     }
@@ -41,5 +42,20 @@ impl RevocationInfo {
     pub fn is_usable(&self, now: OffsetDateTime, not_before: Option<OffsetDateTime>) -> bool {
         self.next_update.map_or(not_before.is_some(), |next| now <= next)
             && not_before.is_none_or(|not_before| self.is_made_after(not_before))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_stale_or_of_the_future_says_so_with_the_date_as_rfc_3339_has_it() {
+        let now = OffsetDateTime::UNIX_EPOCH + Duration::from_secs(1_767_225_600);
+        let an_hour = Duration::from_secs(3600);
+        let stale = Validity { this_update: now - an_hour * 2, next_update: Some(now - an_hour) };
+        assert!(stale.check(now).unwrap_err().ends_with("2025-12-31T23:00:00Z"));
+        let early = Validity { this_update: now + an_hour, next_update: None };
+        assert!(early.check(now).unwrap_err().contains("(2026-01-01T01:00:00Z)"));
     }
 }

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use const_oid::ObjectIdentifier;
 use const_oid::db::rfc5280::ID_KP_TIME_STAMPING;
-use cryptotoken_api::{Certificate, DigestAlgorithm, DtbsRepresentation};
+use cryptotoken_api::{Certificate, DigestAlgorithm, DtbsRepresentation, rfc3339};
 use der::Encode;
 use time::OffsetDateTime;
 use x509_cert::ext::pkix::KeyUsages;
@@ -51,7 +51,7 @@ pub enum TokenFault {
     #[error("the certificate of \"{0}\" is not for time-stamping, critically and only")]
     Usage(String),
     /// The certificate was not valid then.
-    #[error("the certificate of \"{subject}\" is not valid at {time}, the time of the timestamp")]
+    #[error("the certificate of \"{subject}\" is not valid at {}, the time of the timestamp", rfc3339(*time))]
     Validity {
         /// Whose certificate.
         subject: String,

@@ -1,5 +1,6 @@
 //! Who holds a key authorisation key (KAK), and its signature of a device's challenge.
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
@@ -229,6 +230,9 @@ impl ConfiguredKak {
 }
 
 fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, TokenError> {
+    if std::fs::metadata(path).is_ok_and(|metadata| metadata.permissions().mode() & 0o077 != 0) {
+        tracing::warn!("the KAK file can be read by other users; run: chmod 600 {}", path.display());
+    }
     let octets = std::fs::read(path);
     octets.map(Zeroizing::new).map_err(|error| TokenError::Refused(format!("the KAK {}: {error}", path.display())))
 }

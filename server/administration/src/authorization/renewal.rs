@@ -21,7 +21,7 @@ use store::{
 };
 use tokio::runtime::Handle;
 
-use crate::authorization::kak::ConfiguredKak;
+use crate::authorization::kak::{ConfiguredKak, Holder};
 use crate::authorization::next_step;
 use crate::{Actor, AdministrationError, Node};
 
@@ -112,6 +112,10 @@ impl Signer for RenewingSigner {
             seen = self.gate.seen.load(Ordering::Acquire);
             match self.inner.sign(to_be_signed, deadline) {
                 Err(SignerError::NotAuthorized { .. }) => self.renew(seen, false, deadline)?,
+                // The device was lost meanwhile, and nobody said how it puts this refusal.
+                Err(SignerError::NotPermitted { .. }) if self.kak.is_some() && self.is_doubtful() => {
+                    self.renew(seen, true, deadline)?;
+                }
                 answer => return answer,
             }
         }
@@ -139,28 +143,36 @@ impl RenewingSigner {
         self.gate.trusted.load(Ordering::Acquire) != losses
     }
 
-    /// Authorises the key for what remains, unless another thread has since `seen`. In doubt only, a key of which nothing is on record
-    /// is let be: its authorisation is somebody else's matter.
+    /// Authorises the key for what remains, unless another thread has since `seen`. Where it is only in doubt whether that is needed, and
+    /// it cannot be done from here, the device decides.
     fn renew(&self, seen: u64, in_doubt: bool, deadline: Instant) -> Result<(), SignerError> {
         let _waiting = Counted::enter(&self.gate.waiting);
         let mut renewals = self.gate.renewals.lock().unwrap_or_else(PoisonError::into_inner);
-        if *renewals != seen {
+        if *renewals != seen || (in_doubt && !self.is_doubtful()) {
             return Ok(());
         }
         let authorizer = self.token.key_authorizer();
         let losses = authorizer.map_or(0, cryptotoken_api::KeyAuthorizer::losses);
         let record = self.runtime.block_on(self.store.key_authorization(&self.location)).map_err(not_recorded)?;
-        let (Some(kak), Some(record)) = (&self.kak, record) else {
-            if in_doubt {
+        let holder = match (&self.kak, &record) {
+            (Some(kak), Some(record)) => self.holder(kak, record)?,
+            _ => Err("the device does not let it sign".to_owned()),
+        };
+        let (record, holder) = match (record, holder) {
+            (Some(record), Ok(holder)) => (record, holder),
+            (_, Err(reason)) if in_doubt => {
+                let KeyLocation { token, alias, .. } = &self.location;
+                tracing::warn!(token.name = token, key.alias = %alias, "key \"{alias}\" on token \"{token}\" is not authorised again: {reason}");
                 self.gate.trusted.store(losses, Ordering::Release);
                 return Ok(());
             }
-            return Err(self.give_up("the device does not let it sign"));
+            (_, Err(reason)) => return Err(self.give_up(&reason)),
+            (None, Ok(_)) => return Err(self.not_authorized()),
         };
         // Whoever connects again is among those who wait in a moment.
         self.token.probe().map_err(|error| self.unavailable(&error))?;
         let count = self.count(record.credential.as_str(), deadline)?;
-        self.authorize(kak, &record, count, deadline)?;
+        self.authorize(&holder, &record, count, deadline)?;
         *renewals += 1;
         self.gate.seen.store(*renewals, Ordering::Release);
         self.gate.trusted.store(losses, Ordering::Release);
@@ -200,32 +212,37 @@ impl RenewingSigner {
         }
     }
 
-    fn authorize(
+    /// The KAK, where it is the one that the key is bound to; else why not, a sentence.
+    fn holder(
         &self,
         kak: &ConfiguredKak,
         record: &KeyAuthorizationRecord,
-        count: Option<u64>,
-        deadline: Instant,
-    ) -> Result<(), SignerError> {
-        let protocol = record.kak.protocol;
+    ) -> Result<Result<Holder, String>, SignerError> {
         let bound = PublicKey::from_spki_der(&record.kak.public_key).ok();
         let holder = match kak.holder(bound.as_ref()) {
             Ok(holder) => holder,
             Err(
                 error @ (TokenError::Unavailable { .. } | TokenError::PinRejected { .. } | TokenError::Device { .. }),
-            ) => {
-                return Err(self.unavailable(&error));
-            }
-            Err(error) => return Err(self.give_up(&error.to_string())),
+            ) => return Err(self.unavailable(&error)),
+            Err(error) => return Ok(Err(error.to_string())),
         };
-        if !bound.is_some_and(|bound| bound.same_key(&holder.public_key)) {
-            return Err(self.give_up("the KAK of sigillo.toml is not the one that it is bound to"));
-        }
-        if holder.source == KakSource::File && record.kak.source != KakSource::File {
-            return Err(
-                self.give_up("the KAK of sigillo.toml is in a file, and no person authorised this key with one")
-            );
-        }
+        Ok(if !bound.is_some_and(|bound| bound.same_key(&holder.public_key)) {
+            Err("the KAK of sigillo.toml is not the one that it is bound to".to_owned())
+        } else if holder.source == KakSource::File && record.kak.source != KakSource::File {
+            Err("the KAK of sigillo.toml is in a file, and no person authorised this key with one".to_owned())
+        } else {
+            Ok(holder)
+        })
+    }
+
+    fn authorize(
+        &self,
+        holder: &Holder,
+        record: &KeyAuthorizationRecord,
+        count: Option<u64>,
+        deadline: Instant,
+    ) -> Result<(), SignerError> {
+        let protocol = record.kak.protocol;
         let Some(authorizer) = self.token.key_authorizer() else { return Err(self.not_authorized()) };
         self.record("begin", count, holder.source.name(), None)?;
         let actor = Actor::service().to_string();
@@ -280,17 +297,13 @@ impl RenewingSigner {
         }
     }
 
+    /// A credential with replicas goes on with the others; the next use that comes here says the same again.
     async fn await_person(&self, reason: &str) -> Result<(), StoreError> {
-        let credential = match self.store.key_authorization(&self.location).await? {
-            Some(record) => Some(record.credential),
-            None => {
-                let here = |credential: &store::CredentialRecord| credential.locations.contains(&self.location);
-                self.store.credentials().await?.into_iter().find(here).map(|credential| credential.name)
-            }
-        };
-        let Some(credential) = credential else { return Ok(()) };
-        let act: AdministrativeAct = Actor::service().act("credential await-authorization", &credential);
-        self.store.await_key_authorization(&credential, act.with(json!({ "reason": reason }))).await
+        let here = |credential: &store::CredentialRecord| credential.locations.contains(&self.location);
+        let credential = self.store.credentials().await?.into_iter().find(here);
+        let Some(credential) = credential.filter(|credential| credential.locations.len() == 1) else { return Ok(()) };
+        let act: AdministrativeAct = Actor::service().act("credential await-authorization", &credential.name);
+        self.store.await_key_authorization(&credential.name, act.with(json!({ "reason": reason }))).await
     }
 
     fn not_authorized(&self) -> SignerError {

@@ -1,5 +1,6 @@
 //! What people see of authorisations, and the warning before one is used up.
 
+use cryptotoken_api::CredentialState;
 use serde::Serialize;
 use store::{KakSource, KeyAuthorizationRecord};
 use time::OffsetDateTime;
@@ -51,8 +52,7 @@ pub(crate) fn of_credential(node: &Node, credential: &str) -> Result<Vec<Authori
 /// # Errors
 /// [`AdministrationError::Store`].
 pub fn warnings(node: &Node) -> Result<Vec<String>, AdministrationError> {
-    let records = node.wait(node.store().key_authorizations(None))?;
-    Ok(records.iter().filter_map(warning).collect())
+    Ok(in_service(node)?.iter().filter_map(warning).collect())
 }
 
 /// How many authorised signatures are left: credential, token, number. Those without limit are left out; none are left of what is not
@@ -61,7 +61,7 @@ pub fn warnings(node: &Node) -> Result<Vec<String>, AdministrationError> {
 /// # Errors
 /// [`AdministrationError::Store`].
 pub fn remaining(node: &Node) -> Result<Vec<(String, String, u64)>, AdministrationError> {
-    let records = node.wait(node.store().key_authorizations(None))?;
+    let records = in_service(node)?;
     let left = |record: &KeyAuthorizationRecord| match &record.authorized {
         None => Some(0),
         Some(authorized) => authorized.remaining(),
@@ -70,6 +70,18 @@ pub fn remaining(node: &Node) -> Result<Vec<(String, String, u64)>, Administrati
         .into_iter()
         .filter_map(|record| left(&record).map(|left| (record.credential, record.location.token, left)))
         .collect())
+}
+
+/// Those of credentials that sign, or would if their key were authorised.
+fn in_service(node: &Node) -> Result<Vec<KeyAuthorizationRecord>, AdministrationError> {
+    let records = node.wait(node.store().key_authorizations(None))?;
+    if records.is_empty() {
+        return Ok(records);
+    }
+    let gone = |state| matches!(state, CredentialState::Retired | CredentialState::Revoked | CredentialState::Expired);
+    let credentials = node.wait(node.store().credentials())?;
+    let gone = |name: &str| credentials.iter().any(|credential| credential.name == name && gone(credential.state));
+    Ok(records.into_iter().filter(|record| !gone(&record.credential)).collect())
 }
 
 /// One authorisation.

@@ -70,9 +70,9 @@ impl Appender {
         for event in events {
             let mut left = Left::More;
             if let AuditEvent::SigningIntended(intent) = event {
-                left = authorized_use::check(transaction, &intent.credential).await?;
+                left = authorized_use::check(transaction, intent).await?;
                 count_use(transaction, intent).await?;
-                authorized_use::count(transaction, &intent.credential).await?;
+                authorized_use::count(transaction, intent).await?;
             }
             self.write(transaction, event).await?;
             if let AuditEvent::SigningIntended(intent) = event {

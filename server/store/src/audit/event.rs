@@ -3,6 +3,7 @@
 //! The JSON text is what the chain hashes, so fields are only ever added (optional) and never renamed. Digests and fingerprints
 //! are lower-case hexadecimal. No documents, no secrets.
 
+use cryptotoken_api::KeyLocation;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -126,6 +127,9 @@ pub struct SigningIntended {
     pub dtbsr_digest_algorithm: String,
     /// The data to be signed, represented by its digest (EN 419 241, DTBS/R).
     pub dtbsr: String,
+    /// Where the key is that is asked. Absent in records before credentials could have replicas.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub location: Option<KeyLocation>,
 }
 
 /// Why a key is used.

@@ -126,6 +126,7 @@ pub(crate) fn intent(attempt: Uuid) -> AuditEvent {
         document_sha256: Some("bb".repeat(32)),
         dtbsr_digest_algorithm: "SHA-256".to_owned(),
         dtbsr: "cc".repeat(32),
+        location: None,
     })
 }
 
@@ -147,6 +148,7 @@ pub(crate) fn context() -> SigningContext {
         credential: "seal".to_owned(),
         certificate_sha256: Some("aa".repeat(32)),
         document_sha256: None,
+        location: None,
     }
 }
 

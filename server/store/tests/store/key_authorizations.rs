@@ -120,3 +120,32 @@ async fn a_key_whose_authorisation_is_withdrawn_does_not_sign_and_goes_with_its_
     fixture.store.remove_credential("seal", act("credential remove", "seal")).await.unwrap();
     assert!(fixture.store.key_authorizations(None).await.unwrap().is_empty());
 }
+
+#[tokio::test]
+async fn each_replica_is_used_as_often_as_it_was_authorised_and_the_credential_waits_when_all_are_used_up() {
+    let (fixture, first) = initialized().await;
+    let log = fixture.store.audit_log().await.unwrap();
+    let before = fixture.store.credential("seal").await.unwrap().unwrap();
+    let mut second = first.clone();
+    second.location.token = "second".to_owned();
+    let locations = [first.location.clone(), second.location.clone()];
+    fixture.store.set_locations(&before, &locations, &[], act("credential replica add", "seal")).await.unwrap();
+    fixture.store.insert_key_authorization(&second, None, act("key authorize", "seal")).await.unwrap();
+    authorize(&fixture, &first, Some(1), 0).await;
+    authorize(&fixture, &second, Some(2), 0).await;
+    let use_at = async |record: &KeyAuthorizationRecord| {
+        let attempt = Uuid::now_v7();
+        let AuditEvent::SigningIntended(mut intended) = intent(attempt) else { panic!("no intent") };
+        intended.location = Some(record.location.clone());
+        log.submit(vec![AuditEvent::SigningIntended(intended)]).await?;
+        log.submit(vec![created(attempt)]).await
+    };
+    use_at(&first).await.unwrap();
+    assert_eq!(state(&fixture).await, CredentialState::Active, "the second one may still sign");
+    let refused = use_at(&first).await.unwrap_err();
+    assert!(matches!(refused, StoreError::KeyNotAuthorized { used_up: Some(1), .. }), "{refused}");
+    use_at(&second).await.unwrap();
+    use_at(&second).await.unwrap();
+    assert_eq!(state(&fixture).await, CredentialState::AwaitingAuthorization);
+    assert_eq!(fixture.store.credential("seal").await.unwrap().unwrap().uses, 3);
+}

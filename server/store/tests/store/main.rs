@@ -9,4 +9,5 @@ mod fixture;
 mod key_authorizations;
 mod nouns;
 mod opening;
+mod replicas;
 mod writer;

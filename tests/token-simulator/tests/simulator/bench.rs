@@ -1,6 +1,7 @@
 //! A SoftHSM with a token, the simulator before it, and a child process to use both in.
 
 use std::collections::BTreeMap;
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -54,7 +55,14 @@ pub(crate) fn isolated(module: &str, name: &str, body: fn(&Bench)) {
         .env("SOFTHSM2_CONF", softhsm_conf)
         .env(token_simulator::VARIABLE, bench.path("simulator.toml")));
     assert!(text.contains("1 passed"), "the child ran no test: {text}");
+    let shown: String =
+        text.lines().filter_map(|line| line.strip_prefix(SHOWN)).map(|line| format!("{line}\n")).collect();
+    // Not captured, so that it is shown of a test that passes, too.
+    std::io::stdout().write_all(shown.as_bytes()).unwrap();
 }
+
+/// Begins lines that are to be seen whether the test passes or not.
+pub(crate) const SHOWN: &str = "shown: ";
 
 /// Runs a program that must succeed and returns its output, standard error included.
 pub(crate) fn run(command: &mut Command) -> String {

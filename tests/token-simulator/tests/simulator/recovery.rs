@@ -12,7 +12,7 @@ use cryptotoken_api::{
     TokenState,
 };
 
-use crate::bench::{Bench, LABEL, USER_PIN, simulator_test};
+use crate::bench::{Bench, LABEL, SHOWN, USER_PIN, simulator_test};
 
 fn open(bench: &Bench, sessions: usize) -> (Pkcs11Token, KeyInfo, Box<dyn Signer>) {
     std::fs::write(bench.path("pin"), USER_PIN).unwrap();
@@ -44,43 +44,80 @@ impl Drop for Mended<'_> {
     }
 }
 
-simulator_test!(each_failure_leads_to_what_helps_against_it_and_to_no_more, |bench: &Bench| {
-    let (_token, _key, signer) = open(bench, 4);
-    let soon = Duration::from_secs(10);
-    const COUNTED: [&str; 4] = ["C_SignInit", "C_OpenSession", "C_FindObjectsInit", "C_Initialize"];
+/// The calls by which one sees what was done about a failure.
+const COUNTED: [&str; 4] = ["C_SignInit", "C_OpenSession", "C_FindObjectsInit", "C_Initialize"];
+
+/// How often each was called while one signature was asked for, and whether there was one.
+fn seen(bench: &Bench, signer: &dyn Signer, fault: &str) -> ([u64; 4], bool) {
+    // Mends what the failure before has left.
+    sign(signer, Duration::from_secs(10)).unwrap();
+    let before = COUNTED.map(|name| bench.count(name));
+    bench.configure(fault);
+    let signed = sign(signer, Duration::from_secs(10)).is_ok();
+    bench.configure("");
+    let after = COUNTED.map(|name| bench.count(name));
+    (std::array::from_fn(|index| after[index] - before[index]), signed)
+}
+
+simulator_test!(each_code_leads_to_what_helps_against_its_class_and_to_no_more, |bench: &Bench| {
+    let (token, _key, signer) = open(bench, 4);
+    let errors = token.profile().errors.clone();
+    // Of each class of the profile: what is seen, in words and in calls, and whether there is a signature in the end.
+    let (session, handle) = ("another session", "key found again");
+    let anew = "sessions dropped, connected anew, login looked at, key found again";
+    let refused = "refused";
+    let fatal = [
+        "CKR_PIN_INCORRECT",
+        "CKR_PIN_LOCKED",
+        "CKR_PIN_EXPIRED",
+        "CKR_KEY_FUNCTION_NOT_PERMITTED",
+        "CKR_MECHANISM_INVALID",
+        "CKR_KEY_TYPE_INCONSISTENT",
+        "CKR_DATA_LEN_RANGE",
+        "CKR_ARGUMENTS_BAD",
+        "0x80000018",
+    ];
+    let fatal = fatal.map(str::to_owned).into_iter().collect();
     let mut differing = Vec::new();
-    // The function that fails, with what; then how often these were called, and whether there was a signature.
-    for (function, code, calls, signed) in [
-        ("C_SignInit", "CKR_SESSION_CLOSED", [2, 1, 0, 0], true),
-        ("C_SignInit", "CKR_SESSION_HANDLE_INVALID", [2, 1, 0, 0], true),
-        ("C_SignInit", "CKR_OPERATION_ACTIVE", [2, 1, 0, 0], true),
-        ("C_SignInit", "CKR_KEY_HANDLE_INVALID", [2, 0, 1, 0], true),
-        ("C_SignInit", "CKR_OBJECT_HANDLE_INVALID", [2, 0, 1, 0], true),
-        ("C_SignInit", "CKR_USER_NOT_LOGGED_IN", [2, 2, 1, 0], true),
-        ("C_SignInit", "CKR_DEVICE_ERROR", [2, 2, 1, 0], true),
-        ("C_SignInit", "CKR_GENERAL_ERROR", [2, 2, 1, 0], true),
-        ("C_SignInit", "CKR_TOKEN_NOT_PRESENT", [2, 2, 1, 0], true),
-        // The key may have been used: whoever records attempts decides.
-        ("C_Sign", "CKR_DEVICE_ERROR", [1, 0, 0, 0], false),
-        ("C_Sign", "CKR_SESSION_CLOSED", [1, 0, 0, 0], false),
-        ("C_SignInit", "CKR_KEY_FUNCTION_NOT_PERMITTED", [1, 0, 0, 0], false),
-        ("C_SignInit", "CKR_MECHANISM_INVALID", [1, 0, 0, 0], false),
-        ("C_SignInit", "CKR_PIN_EXPIRED", [1, 0, 0, 0], false),
+    for (class, codes, action, calls, signs) in [
+        ("session", &errors.session, session, [2, 1, 0, 0], true),
+        ("handle", &errors.handle, handle, [2, 0, 1, 0], true),
+        ("login", &errors.login, anew, [2, 2, 1, 0], true),
+        ("device", &errors.device, anew, [2, 2, 1, 0], true),
+        ("fatal", &fatal, refused, [1, 0, 0, 0], false),
     ] {
-        // Mends what the failure before has left.
-        sign(signer.as_ref(), soon).unwrap();
-        let before = COUNTED.map(|name| bench.count(name));
-        bench.configure(&format!("[[fault]]\nfunction = \"{function}\"\ncode = \"{code}\"\ntimes = 1"));
-        let result = sign(signer.as_ref(), soon);
-        bench.configure("");
-        let after = COUNTED.map(|name| bench.count(name));
-        let called: Vec<_> = after.iter().zip(before).map(|(after, before)| after - before).collect();
-        assert_eq!(result.is_ok(), signed, "{function} {code}: {result:?}");
-        if called != calls {
-            differing.push(format!("{function} {code}: {called:?} and not {calls:?}"));
+        for code in codes {
+            let number = if code.starts_with("0x") { code.clone() } else { format!("\"{code}\"") };
+            let fault = format!("[[fault]]\nfunction = \"C_SignInit\"\ncode = {number}\ntimes = 1");
+            let found = seen(bench, signer.as_ref(), &fault);
+            println!("{SHOWN}{code:30} {class:8} {action}");
+            if found != (calls, signs) {
+                differing.push(format!("{code}: {found:?} and not {:?}", (calls, signs)));
+            }
         }
     }
-    assert!(differing.is_empty(), "calls of {COUNTED:?}: {differing:#?}");
+    assert!(differing.is_empty(), "calls of {COUNTED:?}, signed: {differing:#?}");
+});
+
+simulator_test!(where_the_key_may_have_been_used_nothing_is_tried_again, |bench: &Bench| {
+    let (_token, _key, signer) = open(bench, 4);
+    for code in ["CKR_DEVICE_ERROR", "CKR_SESSION_CLOSED", "CKR_GENERAL_ERROR"] {
+        // Whoever records attempts decides about another one.
+        let fault = format!("[[fault]]\nfunction = \"C_Sign\"\ncode = \"{code}\"\ntimes = 1");
+        assert_eq!(seen(bench, signer.as_ref(), &fault), ([1, 0, 0, 0], false), "{code}");
+    }
+});
+
+simulator_test!(a_device_that_fails_again_after_connecting_anew_has_its_library_started_anew, |bench: &Bench| {
+    let (_token, _key, signer) = open(bench, 4);
+    sign(signer.as_ref(), Duration::from_secs(10)).unwrap();
+    let before = bench.count("C_Initialize");
+    bench.configure("[[fault]]\nfunction = \"C_SignInit\"\ncode = \"CKR_DEVICE_ERROR\"\ntimes = 2");
+    sign(signer.as_ref(), Duration::from_secs(10)).unwrap_err();
+    assert_eq!(bench.count("C_Initialize"), before, "sessions first");
+    sign(signer.as_ref(), Duration::from_secs(10)).unwrap();
+    assert_eq!(bench.count("C_Initialize"), before + 1);
+    println!("{SHOWN}{:30} {:8} library started anew", "the same, twice in a row", "device");
 });
 
 simulator_test!(a_device_that_vanishes_under_eight_callers_is_used_again_by_all_within_two_seconds, |bench: &Bench| {

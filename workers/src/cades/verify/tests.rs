@@ -25,7 +25,7 @@ fn attributes_at(key: &SoftwareKey, time: Option<OffsetDateTime>) -> Vec<Attribu
     let context = key.context();
     let digest = context.algorithm.digest().digest(CONTENT);
     let leaf = context.credential.chain.leaf();
-    signed_attributes(&digest, leaf, context.algorithm, time).unwrap().into_vec()
+    signed_attributes(&digest, leaf, context.algorithm, time, &[]).unwrap().into_vec()
 }
 
 /// The finding for a detached CMS of `key` with these attributes.
@@ -36,7 +36,8 @@ fn finding(key: &SoftwareKey, attributes: Vec<Attribute>) -> Result<(), Discrepa
     let value = key.sign(ToBeSigned::Data(&data));
     let cms =
         signed_data(None, &context.credential.chain, context.algorithm, &attributes, &value, &[]).unwrap().concat();
-    verify_signed_data(&cms, &context, Some(TIME), |_| Some(context.algorithm.digest().digest(CONTENT))).map(|_| ())
+    verify_signed_data(&cms, &context, Some(TIME), &[], |_| Some(context.algorithm.digest().digest(CONTENT)))
+        .map(|_| ())
 }
 
 #[test]

@@ -40,7 +40,7 @@ fn finding(change: impl FnOnce(&mut PreparedPades)) -> Result<(), Discrepancy> {
     let range = ByteRange::new(offset + prepared.contents.start..offset + prepared.contents.end, length);
     let digest = range.digest(&[&prepared.document, &prepared.update], context.algorithm.digest()).unwrap();
     let leaf = context.credential.chain.leaf();
-    prepared.signed_attributes = signed_attributes(&digest, leaf, context.algorithm, None).unwrap();
+    prepared.signed_attributes = signed_attributes(&digest, leaf, context.algorithm, None, &[]).unwrap();
     prepared.data_to_be_signed = DataToBeSigned::new(prepared.signed_attributes.to_der().unwrap());
     let value = key.sign(prepared.to_be_signed());
     check(&prepared.assemble(&value, None).unwrap(), &document(), &context)

@@ -10,6 +10,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
 
+import eu.europa.esig.dss.diagnostic.SignatureWrapper;
 import eu.europa.esig.dss.enumerations.Indication;
 import eu.europa.esig.dss.enumerations.SignatureLevel;
 import eu.europa.esig.dss.jaxb.object.Message;
@@ -51,6 +52,9 @@ final class Judge {
             complaints.addAll(timestampComplaints(report));
         } else if (report.getSignatureIdList().isEmpty()) {
             complaints.add("no signature found");
+        }
+        if (question.signers() != null && report.getSignatureIdList().size() != Integer.parseInt(question.signers())) {
+            complaints.add("it has " + report.getSignatureIdList().size() + " signatures, not " + question.signers());
         }
         for (String id : report.getSignatureIdList()) {
             findings.add(report.getSignatureFormat(id) == null ? "unknown format" : spelling(report.getSignatureFormat(id)));
@@ -104,7 +108,14 @@ final class Judge {
             complaints.add("expected " + question.expect());
             complaints.addAll(log.take());
         }
-        complaints.addAll(reports.getDiagnosticData().getSignatureById(id).getStructuralValidationMessages());
+        SignatureWrapper signature = reports.getDiagnosticData().getSignatureById(id);
+        complaints.addAll(signature.getStructuralValidationMessages());
+        List<String> said = Properties.of(signature);
+        for (String says : question.says()) {
+            if (!said.contains(says)) {
+                complaints.add("it does not say " + says + ", but " + said);
+            }
+        }
         return complaints;
     }
 

@@ -5,18 +5,20 @@ import java.io.File;
 import java.util.ArrayList;
 import java.util.List;
 
-record Question(String format, List<File> roots, List<File> certificates, List<File> crls, File detached, File content, String expect,
+record Question(String format, List<File> roots, List<File> certificates, List<File> crls, List<String> says, String signers, File detached, File content, String expect,
                 String policy, File document) {
 
     static Question parse(String line) throws Unusable {
         String format = null;
         String expect = null;
         String policy = "default";
+        String signers = null;
         File detached = null;
         File content = null;
         List<File> roots = new ArrayList<>();
         List<File> certificates = new ArrayList<>();
         List<File> crls = new ArrayList<>();
+        List<String> says = new ArrayList<>();
         String[] words = line.split("\t");
         for (int i = 0; i + 2 < words.length; i += 2) {
             String value = words[i + 1];
@@ -25,6 +27,8 @@ record Question(String format, List<File> roots, List<File> certificates, List<F
                 case "--root" -> roots.add(readable(value));
                 case "--cert" -> certificates.add(readable(value));
                 case "--crl" -> crls.add(readable(value));
+                case "--says" -> says.add(value);
+                case "--signers" -> signers = value;
                 case "--detached" -> detached = readable(value);
                 case "--content" -> content = readable(value);
                 case "--expect" -> expect = value;
@@ -35,7 +39,7 @@ record Question(String format, List<File> roots, List<File> certificates, List<F
         if (format == null || words.length % 2 == 0) {
             throw new Unusable("not a question: " + line);
         }
-        return new Question(format, roots, certificates, crls, detached, content, expect, policy, readable(words[words.length - 1]));
+        return new Question(format, roots, certificates, crls, says, signers, detached, content, expect, policy, readable(words[words.length - 1]));
     }
 
     private static File readable(String path) throws Unusable {

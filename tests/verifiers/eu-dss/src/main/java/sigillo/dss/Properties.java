@@ -1,0 +1,37 @@
+/** What a signer says beside the signature, as EU DSS reads it: NAME=VALUE. */
+package sigillo.dss;
+
+import java.util.ArrayList;
+import java.util.List;
+
+import eu.europa.esig.dss.diagnostic.SignatureWrapper;
+import eu.europa.esig.dss.diagnostic.TimestampWrapper;
+import eu.europa.esig.dss.diagnostic.jaxb.XmlCommitmentTypeIndication;
+import eu.europa.esig.dss.diagnostic.jaxb.XmlSignerRole;
+
+final class Properties {
+
+    private Properties() {
+    }
+
+    static List<String> of(SignatureWrapper signature) {
+        List<String> said = new ArrayList<>();
+        for (XmlCommitmentTypeIndication commitment : signature.getCommitmentTypeIndications()) {
+            said.add("commitment=" + commitment.getIdentifier());
+        }
+        for (XmlSignerRole role : signature.getClaimedRoles()) {
+            said.add("role=" + role.getRole());
+        }
+        for (TimestampWrapper timestamp : signature.getContentTimestamps()) {
+            said.add("content-timestamp=" + (timestamp.isMessageImprintDataIntact() && timestamp.isSignatureValid() ? "intact" : "broken"));
+        }
+        said.add("country=" + signature.getCountryName());
+        said.add("locality=" + signature.getCity());
+        said.add("address=" + String.join(", ", signature.getPostalAddress()));
+        said.add("policy=" + signature.getPolicyId());
+        said.add("policy-url=" + signature.getPolicyUrl());
+        said.add("hints=" + signature.getContentHints());
+        said.add("mime=" + signature.getMimeType());
+        return said;
+    }
+}
