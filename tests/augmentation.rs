@@ -8,6 +8,8 @@ mod joining;
 mod levels;
 #[path = "augmentation/others.rs"]
 mod others;
+#[path = "augmentation/pdf.rs"]
+mod pdf;
 #[path = "augmentation/properties.rs"]
 mod properties;
 #[path = "augmentation/service.rs"]

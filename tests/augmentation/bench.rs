@@ -121,6 +121,18 @@ impl Bench {
         self.sign_kind("cades", seal, level, more, content, parameters)
     }
 
+    /// Seals a PDF as the service does.
+    pub(crate) fn sign_pdf(
+        &self,
+        seal: &Seal,
+        level: &str,
+        more: &str,
+        pdf: &[u8],
+    ) -> Result<SignedDocument, WorkerError> {
+        let content = DocumentContent::Memory(Bytes::copy_from_slice(pdf));
+        self.sign_kind("pades", seal, level, more, content, Value::Null)
+    }
+
     /// The same with a worker of this kind.
     pub(crate) fn sign_kind(
         &self,
@@ -131,11 +143,7 @@ impl Bench {
         content: DocumentContent,
         parameters: Value,
     ) -> Result<SignedDocument, WorkerError> {
-        let more = match seal.scheme {
-            "rsa-pss" => format!("{more}\nsignature_scheme = \"rsa-pss\""),
-            _ => more.to_owned(),
-        };
-        let config = self.config(kind, level, &more);
+        let config = self.config(kind, level, &seal.scheme(more));
         let algorithm = config.algorithm(seal.credential.chain.leaf().public_key().spec()).expect("an algorithm");
         let parameters = SigningParameters::new(parameters.as_object().cloned().unwrap_or_default());
         let document = SignerDocument { content, media_type: None };
@@ -160,6 +168,11 @@ impl Bench {
         document: Option<&[u8]>,
     ) -> Result<SignedDocument, WorkerError> {
         self.augment_kind("cades", level, signature, document)
+    }
+
+    /// Augments a PDF as the service does.
+    pub(crate) fn augment_pdf(&self, level: &str, pdf: &[u8]) -> Result<SignedDocument, WorkerError> {
+        self.augment_kind("pades", level, pdf, None)
     }
 
     /// The same with a worker of this kind.
@@ -209,6 +222,15 @@ pub(crate) struct Seal {
     /// The chain, PEM.
     pub(crate) chain: PathBuf,
     scheme: &'static str,
+}
+
+impl Seal {
+    fn scheme(&self, more: &str) -> String {
+        match self.scheme {
+            "rsa-pss" => format!("{more}\nsignature_scheme = \"rsa-pss\""),
+            _ => more.to_owned(),
+        }
+    }
 }
 
 pub(crate) fn bundle(file: &Path) -> Vec<Certificate> {

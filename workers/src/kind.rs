@@ -57,8 +57,8 @@ impl WorkerKind {
     #[must_use]
     pub const fn highest_level(self) -> SignatureLevel {
         match self {
-            Self::Plain | Self::Pades | Self::Timestamp => SignatureLevel::BaselineB,
-            Self::Cades | Self::Xades => SignatureLevel::BaselineLta,
+            Self::Plain | Self::Timestamp => SignatureLevel::BaselineB,
+            Self::Cades | Self::Pades | Self::Xades => SignatureLevel::BaselineLta,
         }
     }
 }
