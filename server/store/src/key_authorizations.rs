@@ -4,7 +4,7 @@
 //! any crash.
 
 use cryptotoken_api::{AuthorizationProtocol, CredentialState, KeyLocation};
-use sqlx::{FromRow, query, query_as};
+use sqlx::{FromRow, query, query_as, query_scalar};
 use time::OffsetDateTime;
 
 use crate::audit::AdministrativeAct;
@@ -24,12 +24,17 @@ const AUTHORIZE: &str = "UPDATE key_authorization SET authorized_at = $3, author
     uses = CASE WHEN uses < $5 THEN 0 WHEN uses - $5 > $4 THEN $4 ELSE uses - $5 END WHERE token = $1 AND key_id = $2";
 const WITHDRAW: &str = "UPDATE key_authorization SET authorized_at = NULL, authorized_count = NULL, uses = 0 \
     WHERE token = $1 AND key_id = $2";
+const WITHDRAW_AUTHORIZED: &str = "UPDATE key_authorization SET authorized_at = NULL, authorized_count = NULL, uses = 0 \
+    WHERE token = $1 AND key_id = $2 AND authorized_at IS NOT NULL";
 const CHANGE_KAK: &str =
     "UPDATE key_authorization SET kak = $3, protocol = $4, kak_source = $5 WHERE token = $1 AND key_id = $2";
 const AUTHORIZED: &str =
     "UPDATE credential SET state = $2, updated_at = $3 WHERE name = $1 AND state = 'awaiting-authorization'";
 const AWAIT: &str = "UPDATE credential SET state = 'awaiting-authorization', updated_at = $2 \
     WHERE name = $1 AND state IN ('active', 'scheduled', 'awaiting-certificate')";
+const LOCATIONS: &str = "SELECT locations FROM credential WHERE name = $1";
+const USELESS: &str = "SELECT token FROM key_authorization \
+    WHERE credential = $1 AND (authorized_at IS NULL OR uses >= authorized_count)";
 
 const NOUN: &str = "key authorisation";
 
@@ -198,7 +203,8 @@ impl Store {
         self.commit(transaction, act).await
     }
 
-    /// Remembers that a key is not authorised any more, and its new KAK where it has one. Its credential waits for authorisation.
+    /// Remembers that a key is not authorised any more, and its new KAK where it has one. Its credential waits for authorisation, unless
+    /// the key may sign at another place.
     ///
     /// # Errors
     /// [`StoreError::Busy`] (retry), [`StoreError::Database`].
@@ -225,21 +231,35 @@ impl Store {
                 .execute(&mut **t)
                 .await)?;
         }
-        await_authorization(&mut transaction, credential).await?;
+        if !signs_elsewhere(&mut transaction, credential, key).await? {
+            await_authorization(&mut transaction, credential).await?;
+        }
         self.commit(transaction, act).await
     }
 
-    /// Lets a credential wait for the authorisation of its key; nothing happens, and nothing is recorded, where it does not sign anyway.
+    /// Lets a credential wait for the authorisation of its key. Where the key may sign at another place, only this place waits. Nothing
+    /// happens, and nothing is recorded, where it does not sign anyway.
     ///
     /// # Errors
     /// [`StoreError::Busy`] (retry), [`StoreError::Database`].
-    pub async fn await_key_authorization(&self, credential: &str, act: AdministrativeAct) -> Result<(), StoreError> {
+    pub async fn await_key_authorization(
+        &self,
+        credential: &str,
+        key: &KeyLocation,
+        act: AdministrativeAct,
+    ) -> Result<(), StoreError> {
         let mut transaction = self.database.begin().await?;
-        if await_authorization(&mut transaction, credential).await? {
-            self.commit(transaction, act).await
+        let waits = if signs_elsewhere(&mut transaction, credential, key).await? {
+            on!(Transaction, &mut transaction, t => query(WITHDRAW_AUTHORIZED)
+                .bind(&key.token)
+                .bind(key.id.to_string())
+                .execute(&mut **t)
+                .await
+                .map(|result| result.rows_affected() == 1))?
         } else {
-            transaction.rollback().await
-        }
+            await_authorization(&mut transaction, credential).await?
+        };
+        if waits { self.commit(transaction, act).await } else { transaction.rollback().await }
     }
 
     async fn select_key_authorizations(
@@ -257,6 +277,22 @@ impl Store {
         transaction.rollback().await?;
         rows.into_iter().map(Row::into_record).collect()
     }
+}
+
+/// Whether the credential has its key at another place where, as far as is known here, it may sign.
+async fn signs_elsewhere(
+    transaction: &mut Transaction<'_>,
+    credential: &str,
+    key: &KeyLocation,
+) -> Result<bool, StoreError> {
+    let locations: Option<String> =
+        on!(Transaction, transaction, t => query_scalar(LOCATIONS).bind(credential).fetch_optional(&mut **t).await)?;
+    let Some(locations) = locations else { return Ok(false) };
+    let locations: Vec<KeyLocation> =
+        serde_json::from_str(&locations).map_err(StoreError::unreadable("credential", credential))?;
+    let useless: Vec<String> =
+        on!(Transaction, transaction, t => query_scalar(USELESS).bind(credential).fetch_all(&mut **t).await)?;
+    Ok(locations.iter().any(|location| location.token != key.token && !useless.contains(&location.token)))
 }
 
 /// Whether the credential waits from now on.

@@ -287,7 +287,7 @@ impl RenewingSigner {
         self.runtime.block_on(self.store.record(&[AuditEvent::Administration(act)])).map_err(not_recorded)
     }
 
-    /// Lets the credential wait for a person, since nothing here helps.
+    /// Lets the credential, or this place of its key where there is another, wait for a person, since nothing here helps.
     fn give_up(&self, reason: &str) -> SignerError {
         let KeyLocation { token, alias, .. } = &self.location;
         tracing::error!(token.name = token, key.alias = %alias, "key \"{alias}\" on token \"{token}\" is not authorised: {reason}");
@@ -307,7 +307,8 @@ impl RenewingSigner {
         };
         let Some(credential) = credential else { return Ok(()) };
         let act: AdministrativeAct = Actor::service().act("credential await-authorization", &credential);
-        self.store.await_key_authorization(&credential, act.with(json!({ "reason": reason }))).await
+        let act = act.with(json!({ "reason": reason, "token": self.location.token }));
+        self.store.await_key_authorization(&credential, &self.location, act).await
     }
 
     fn not_authorized(&self) -> SignerError {
