@@ -24,8 +24,6 @@ const AUTHORIZE: &str = "UPDATE key_authorization SET authorized_at = $3, author
     uses = CASE WHEN uses < $5 THEN 0 WHEN uses - $5 > $4 THEN $4 ELSE uses - $5 END WHERE token = $1 AND key_id = $2";
 const WITHDRAW: &str = "UPDATE key_authorization SET authorized_at = NULL, authorized_count = NULL, uses = 0 \
     WHERE token = $1 AND key_id = $2";
-const WITHDRAW_AUTHORIZED: &str = "UPDATE key_authorization SET authorized_at = NULL, authorized_count = NULL, uses = 0 \
-    WHERE token = $1 AND key_id = $2 AND authorized_at IS NOT NULL";
 const CHANGE_KAK: &str =
     "UPDATE key_authorization SET kak = $3, protocol = $4, kak_source = $5 WHERE token = $1 AND key_id = $2";
 const AUTHORIZED: &str =
@@ -237,29 +235,17 @@ impl Store {
         self.commit(transaction, act).await
     }
 
-    /// Lets a credential wait for the authorisation of its key. Where the key may sign at another place, only this place waits. Nothing
-    /// happens, and nothing is recorded, where it does not sign anyway.
+    /// Lets a credential wait for the authorisation of its key; nothing happens, and nothing is recorded, where it does not sign anyway.
     ///
     /// # Errors
     /// [`StoreError::Busy`] (retry), [`StoreError::Database`].
-    pub async fn await_key_authorization(
-        &self,
-        credential: &str,
-        key: &KeyLocation,
-        act: AdministrativeAct,
-    ) -> Result<(), StoreError> {
+    pub async fn await_key_authorization(&self, credential: &str, act: AdministrativeAct) -> Result<(), StoreError> {
         let mut transaction = self.database.begin().await?;
-        let waits = if signs_elsewhere(&mut transaction, credential, key).await? {
-            on!(Transaction, &mut transaction, t => query(WITHDRAW_AUTHORIZED)
-                .bind(&key.token)
-                .bind(key.id.to_string())
-                .execute(&mut **t)
-                .await
-                .map(|result| result.rows_affected() == 1))?
+        if await_authorization(&mut transaction, credential).await? {
+            self.commit(transaction, act).await
         } else {
-            await_authorization(&mut transaction, credential).await?
-        };
-        if waits { self.commit(transaction, act).await } else { transaction.rollback().await }
+            transaction.rollback().await
+        }
     }
 
     async fn select_key_authorizations(

@@ -2,12 +2,13 @@
 
 use bytes::Bytes;
 
-use super::CadesConfig;
 use super::archive::ARCHIVE_TIMESTAMP_V3;
 use super::augment::{AugmentableCms, SIGNATURE_TIMESTAMP};
+use super::joining;
 use super::optional_attributes::attributes;
 use super::received::ReceivedSignedData;
 use super::verify::verify_signed_data;
+use super::{CadesConfig, CadesMode};
 use crate::create::SignatureContext;
 use crate::error::Discrepancy;
 use crate::level::{SignatureLevel, SignaturePackaging};
@@ -27,6 +28,11 @@ pub(super) fn check(
     let properties = properties.map_err(|error| Discrepancy::Unreadable(error.to_string()))?;
     let more = attributes(&properties, context.content_timestamp)
         .map_err(|error| Discrepancy::Unreadable(error.to_string()))?;
+    if let (CadesMode::CoSign | CadesMode::CounterSign, DocumentContent::Memory(before)) =
+        (config.mode, &document.content)
+    {
+        return joining::check(config.mode, signed, before, context, &more);
+    }
     let cms = verify_signed_data(&octets, context, signing_time, &more, |encapsulated| {
         match (config.packaging, encapsulated, &document.content) {
             (SignaturePackaging::Encapsulated, Some(content), DocumentContent::Memory(original)) => {

@@ -287,7 +287,7 @@ impl RenewingSigner {
         self.runtime.block_on(self.store.record(&[AuditEvent::Administration(act)])).map_err(not_recorded)
     }
 
-    /// Lets the credential, or this place of its key where there is another, wait for a person, since nothing here helps.
+    /// Lets the credential wait for a person, since nothing here helps.
     fn give_up(&self, reason: &str) -> SignerError {
         let KeyLocation { token, alias, .. } = &self.location;
         tracing::error!(token.name = token, key.alias = %alias, "key \"{alias}\" on token \"{token}\" is not authorised: {reason}");
@@ -297,18 +297,13 @@ impl RenewingSigner {
         }
     }
 
+    /// A credential with replicas goes on with the others; the next use that comes here says the same again.
     async fn await_person(&self, reason: &str) -> Result<(), StoreError> {
-        let credential = match self.store.key_authorization(&self.location).await? {
-            Some(record) => Some(record.credential),
-            None => {
-                let here = |credential: &store::CredentialRecord| credential.locations.contains(&self.location);
-                self.store.credentials().await?.into_iter().find(here).map(|credential| credential.name)
-            }
-        };
-        let Some(credential) = credential else { return Ok(()) };
-        let act: AdministrativeAct = Actor::service().act("credential await-authorization", &credential);
-        let act = act.with(json!({ "reason": reason, "token": self.location.token }));
-        self.store.await_key_authorization(&credential, &self.location, act).await
+        let here = |credential: &store::CredentialRecord| credential.locations.contains(&self.location);
+        let credential = self.store.credentials().await?.into_iter().find(here);
+        let Some(credential) = credential.filter(|credential| credential.locations.len() == 1) else { return Ok(()) };
+        let act: AdministrativeAct = Actor::service().act("credential await-authorization", &credential.name);
+        self.store.await_key_authorization(&credential.name, act.with(json!({ "reason": reason }))).await
     }
 
     fn not_authorized(&self) -> SignerError {
