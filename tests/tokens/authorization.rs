@@ -132,6 +132,29 @@ impl Cp5 {
         run(Command::new("openssl").args(arguments).current_dir(self.device.path()));
     }
 
+    /// Adds a copy of the key on a token that wants no authorisation.
+    fn replicate(&self) {
+        let file = self.service.folder().join("sigillo.toml");
+        let more = format!(
+            "[[token]]\nname = \"second\"\nprofile = \"softhsm\"\nlibrary = \"{}\"\nslot = {{ label = \"second\" }}\n\
+             pin = {{ file = \"pin\" }}\n",
+            self.file("libofficers.so").display()
+        );
+        std::fs::write(&file, format!("{}\n{more}", std::fs::read_to_string(&file).unwrap())).unwrap();
+        // Only a token that is alone can be copied.
+        let (tokens, aside) = (self.service.folder().join("tokens"), self.file("aside"));
+        let label =
+            |path: &Path| String::from_utf8_lossy(&std::fs::read(path.join("token.object")).unwrap()).into_owned();
+        let mut folders = std::fs::read_dir(&tokens).unwrap().map(|folder| folder.unwrap().path());
+        let officers = folders.find(|folder| label(folder).contains("officers")).unwrap();
+        std::fs::create_dir(&aside).unwrap();
+        run(Command::new("mv").args([&officers, &aside]));
+        let _copy = self.service.token().copy(self.service.folder(), "second");
+        run(Command::new("mv").args([&aside.join(officers.file_name().unwrap()), &tokens]));
+        let add = ["credential", "replica", "add", "seal", "--token", "second", "--alias", "seal"];
+        self.service.sigillo(&[&add[..], &["--justification", "the second site"]].concat());
+    }
+
     /// A KAK in `kak.pem`, its public half in `kak.pub`.
     fn kak_file(&self) {
         self.openssl(&["genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048", "-out", "kak.pem"]);
@@ -501,4 +524,49 @@ fn a_kak_is_changed_with_the_number_of_the_vendor_s_header_and_a_blocked_key_is_
         cp5.authorize(&["--kak-key", &new, "--count", "5"]);
         cp5.service.sigillo(&["key", "test", "--token", "hsm", "--alias", "seal"]);
     }
+}
+
+#[test]
+fn a_place_of_the_key_that_waits_for_a_person_does_not_stop_the_others() {
+    let mut cp5 = Cp5::certified(&Automatic::Nowhere, RECOGNIZED);
+    cp5.replicate();
+    cp5.authorize(&["--kak-token", "officers", "--kak-alias", "kak", "--unlimited"]);
+    let key = cp5.service.api_key("caller", &["plain"]);
+    cp5.service.start();
+    let client = cp5.service.client().key(&key);
+    for _ in 0..4 {
+        let _ = client.sign("plain", b"before").success();
+    }
+    cp5.restarted(1);
+    for _ in 0..8 {
+        // An outage is one thing; a credential that nobody but a person takes back is another.
+        let status = client.sign("plain", b"after").status;
+        assert!(status == 200 || status == 503, "{status}");
+    }
+    assert_eq!(cp5.state(), "active");
+    // The place that is left may still be taken out, and then the credential has no other.
+    let _ = client.sign("plain", b"at the other place").success();
+    cp5.authorize(&["--kak-token", "officers", "--kak-alias", "kak", "--count", "1"]);
+}
+
+#[test]
+fn a_place_that_was_removed_leaves_no_authorisation_behind() {
+    let cp5 = Cp5::certified(&Automatic::Nowhere, RECOGNIZED);
+    cp5.replicate();
+    let remove = ["credential", "replica", "remove", "seal", "--token", "hsm", "--alias", "seal"];
+    cp5.service.sigillo(&remove);
+    let shown = cp5.service.sigillo(&["credential", "show", "seal"]);
+    assert_eq!(shown["authorizations"], Value::Null, "{shown}");
+}
+
+#[test]
+fn a_kak_from_a_file_stays_one_when_the_key_is_changed_to_it_again() {
+    let cp5 =
+        Cp5::create(&Automatic::Nowhere, &format!("{RECOGNIZED}\n\"key_authorization.change_mechanism\" = 0x8000C953"));
+    cp5.kak_file();
+    cp5.service.key_only("seal", "ec-p256", "blind");
+    let (kak, public) = (cp5.file("kak.pem").display().to_string(), cp5.file("kak.pub").display().to_string());
+    cp5.authorize(&["--kak-key", &kak, "--initialize", "--count", "5"]);
+    cp5.authorize(&["--kak-key", &kak, "--change", "--new-kak-public", &public]);
+    assert_eq!(cp5.authorization()["kakSource"], "file");
 }

@@ -4,7 +4,7 @@
 //! any crash.
 
 use cryptotoken_api::{AuthorizationProtocol, CredentialState, KeyLocation};
-use sqlx::{FromRow, query, query_as};
+use sqlx::{FromRow, query, query_as, query_scalar};
 use time::OffsetDateTime;
 
 use crate::audit::AdministrativeAct;
@@ -30,6 +30,9 @@ const AUTHORIZED: &str =
     "UPDATE credential SET state = $2, updated_at = $3 WHERE name = $1 AND state = 'awaiting-authorization'";
 const AWAIT: &str = "UPDATE credential SET state = 'awaiting-authorization', updated_at = $2 \
     WHERE name = $1 AND state IN ('active', 'scheduled', 'awaiting-certificate')";
+const LOCATIONS: &str = "SELECT locations FROM credential WHERE name = $1";
+const USELESS: &str = "SELECT token FROM key_authorization \
+    WHERE credential = $1 AND (authorized_at IS NULL OR uses >= authorized_count)";
 
 const NOUN: &str = "key authorisation";
 
@@ -198,7 +201,8 @@ impl Store {
         self.commit(transaction, act).await
     }
 
-    /// Remembers that a key is not authorised any more, and its new KAK where it has one. Its credential waits for authorisation.
+    /// Remembers that a key is not authorised any more, and its new KAK where it has one. Its credential waits for authorisation, unless
+    /// the key may sign at another place.
     ///
     /// # Errors
     /// [`StoreError::Busy`] (retry), [`StoreError::Database`].
@@ -225,7 +229,9 @@ impl Store {
                 .execute(&mut **t)
                 .await)?;
         }
-        await_authorization(&mut transaction, credential).await?;
+        if !signs_elsewhere(&mut transaction, credential, key).await? {
+            await_authorization(&mut transaction, credential).await?;
+        }
         self.commit(transaction, act).await
     }
 
@@ -257,6 +263,22 @@ impl Store {
         transaction.rollback().await?;
         rows.into_iter().map(Row::into_record).collect()
     }
+}
+
+/// Whether the credential has its key at another place where, as far as is known here, it may sign.
+async fn signs_elsewhere(
+    transaction: &mut Transaction<'_>,
+    credential: &str,
+    key: &KeyLocation,
+) -> Result<bool, StoreError> {
+    let locations: Option<String> =
+        on!(Transaction, transaction, t => query_scalar(LOCATIONS).bind(credential).fetch_optional(&mut **t).await)?;
+    let Some(locations) = locations else { return Ok(false) };
+    let locations: Vec<KeyLocation> =
+        serde_json::from_str(&locations).map_err(StoreError::unreadable("credential", credential))?;
+    let useless: Vec<String> =
+        on!(Transaction, transaction, t => query_scalar(USELESS).bind(credential).fetch_all(&mut **t).await)?;
+    Ok(locations.iter().any(|location| location.token != key.token && !useless.contains(&location.token)))
 }
 
 /// Whether the credential waits from now on.

@@ -14,6 +14,8 @@ use crate::{Store, moment};
 // The locations that the decision was made on are the condition: nobody else's change is lost.
 const SET_LOCATIONS: &str =
     "UPDATE credential SET locations = $2, replicas = $3, updated_at = $4 WHERE name = $1 AND locations = $5";
+// What another key has on that token one day does not begin with what this one had.
+const FORGET_AUTHORIZATION: &str = "DELETE FROM key_authorization WHERE credential = $1 AND token = $2";
 const EXISTS: &str = "SELECT name FROM credential WHERE name = $1";
 const PLACES: &str = "SELECT name, state, locations FROM credential WHERE state <> 'retired' ORDER BY name";
 
@@ -74,8 +76,8 @@ impl CredentialRecord {
 }
 
 impl Store {
-    /// Puts other locations in the place of those that `before` has. Uses and their limit are the credential's, so they count all
-    /// replicas together.
+    /// Puts other locations in the place of those that `before` has, and forgets the authorisations of keys that are no more among them.
+    /// Uses and their limit are the credential's, so they count all replicas together.
     ///
     /// # Errors
     /// [`StoreError::NotFound`]; [`StoreError::LocationsChanged`] when somebody else was faster: look again, then decide again.
@@ -89,6 +91,7 @@ impl Store {
         let name = before.name.as_str();
         let json = StoreError::unreadable(NOUN, name);
         let expected = serde_json::to_string(&before.locations).map_err(&json)?;
+        let left = before.locations.iter().filter(|location| !locations.contains(location));
         let locations = serde_json::to_string(locations).map_err(&json)?;
         let replicas = if replicas.is_empty() { None } else { Some(serde_json::to_string(replicas).map_err(&json)?) };
         let mut transaction = self.database.begin().await?;
@@ -102,6 +105,14 @@ impl Store {
             .await
             .map(|result| result.rows_affected()))?;
         if changed == 1 {
+            for KeyLocation { token, .. } in left {
+                on!(Transaction, &mut transaction, t => query(FORGET_AUTHORIZATION)
+                    .bind(name)
+                    .bind(token)
+                    .execute(&mut **t)
+                    .await
+                    .map(drop))?;
+            }
             return self.commit(transaction, act).await;
         }
         let exists = on!(Transaction, &mut transaction, t => query(EXISTS).bind(name).fetch_optional(&mut **t).await)?;

@@ -190,8 +190,10 @@ impl<'a> Ceremony<'a> {
         protocol: AuthorizationProtocol,
     ) -> Result<Vec<String>, AdministrationError> {
         let mut warnings = self.perform(AuthorizationStep::Change { kak, protocol })?;
-        // Where its private half is, the next authorisation tells.
-        let new = Kak { public_key: kak.spki_der().to_vec(), protocol, source: KakSource::Offline };
+        // Where its private half is, the next authorisation tells; of one that was in a file it is known.
+        let known = self.node.wait(self.node.store().key_authorization(&self.location))?;
+        let source = known.filter(|_| kak.same_key(&self.kak)).map_or(KakSource::Offline, |record| record.kak.source);
+        let new = Kak { public_key: kak.spki_der().to_vec(), protocol, source };
         let detail = json!({ "phase": "end", "step": "change", "kakSha256": kak.fingerprint() });
         let act = act(self.actor, &self.location, detail);
         let store = self.node.store();
