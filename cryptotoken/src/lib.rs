@@ -18,6 +18,6 @@ pub mod profile;
 
 pub use config::{KakLocation, KeyAuthorizationConfig, PinSource, SlotSelector, TokenConfig};
 pub use kak_file::KakFile;
-pub use login::{LoginMemory, LoginOutcome, MemoryError, ProcessMemory};
+pub use login::{LoginMemory, LoginOutcome, LoginTurn, MemoryError, ProcessMemory};
 pub use pkcs11::Pkcs11Token;
 pub use profile::TokenProfile;

@@ -1,8 +1,10 @@
 //! The port through which a rejected PIN is remembered, so that no restart and no other node tries it again.
 
+use std::any::Any;
 use std::collections::HashSet;
 use std::error::Error;
 use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
 
 /// What a login came to; goes to the audit record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,10 +20,22 @@ pub enum LoginOutcome {
 /// The memory failed; whatever it was asked is unknown.
 pub type MemoryError = Box<dyn Error + Send + Sync>;
 
+/// The right to try one PIN, from the look into the memory until it has taken a rejection; it ends when it is dropped.
+pub type LoginTurn = Box<dyn Any + Send>;
+
 /// Remembers rejected PINs by the serial number of the token and the name of the secret's source.
 ///
 /// Called from blocking threads only.
 pub trait LoginMemory: Send + Sync {
+    /// Waits until nobody else who shares this memory tries the PIN from this source, so that of two who start together the second
+    /// sees what became of the first. It ends with the process that has it, too. A memory of one process needs none.
+    ///
+    /// # Errors
+    /// When it is not given by then, or cannot be; the PIN is not tried. A retry helps once the other is done.
+    fn login_turn(&self, _serial: &str, _source: &str, _until: Instant) -> Result<LoginTurn, MemoryError> {
+        Ok(Box::new(()))
+    }
+
     /// Whether the PIN from this source was rejected by this token and not forgotten since.
     ///
     /// # Errors

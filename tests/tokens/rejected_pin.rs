@@ -77,6 +77,44 @@ fn a_pin_that_one_node_had_rejected_is_not_tried_by_another_node_of_the_same_dat
 }
 
 #[test]
+fn nodes_that_start_at_the_same_moment_try_a_wrong_pin_once_between_them() {
+    let spied = Spied::create();
+    let configurations = ["first", "second", "third", "fourth"].map(|name| {
+        let configuration = spied.service.folder().join(format!("{name}-node.toml"));
+        std::fs::copy(spied.service.folder().join("sigillo.toml"), &configuration).unwrap();
+        configuration
+    });
+    let start = || {
+        std::thread::scope(|scope| {
+            let nodes = configurations
+                .each_ref()
+                .map(|configuration| scope.spawn(|| Server::start(configuration, spied.service.environment())));
+            nodes.map(|node| node.join().unwrap())
+        })
+    };
+    let state = |node: &Server| Client::new(node.url()).get("/health/ready").json()["tokens"][0]["state"].clone();
+    spied.write_pin("0000-wrong");
+    for round in 0..4 {
+        if round > 0 {
+            spied.service.sql(&["DELETE FROM pin_rejection"]);
+        }
+        spied.forget_calls();
+        let nodes = start();
+        assert_eq!(nodes.each_ref().map(state), [(); 4].map(|()| json!("pin-rejected")), "round {round}");
+        nodes.into_iter().for_each(Server::stop);
+        assert_eq!(spied.calls("C_Login"), 1, "round {round}: exactly one login, by whichever node");
+    }
+    // With the right PIN each logs in for itself.
+    spied.write_pin(tests::token::PIN);
+    spied.service.sql(&["DELETE FROM pin_rejection"]);
+    spied.forget_calls();
+    let nodes = start();
+    assert_eq!(nodes.each_ref().map(state), [(); 4].map(|()| json!("ready")));
+    nodes.into_iter().for_each(Server::stop);
+    assert_eq!(spied.calls("C_Login"), 4);
+}
+
+#[test]
 fn an_unlocked_token_signs_at_the_next_start_when_the_server_did_not_run() {
     let mut spied = Spied::create();
     spied.write_pin("0000-wrong");

@@ -16,7 +16,7 @@ use secrecy::SecretString;
 use crate::config::{PinSource, SlotSelector, TokenConfig};
 use crate::held_pin::HeldPin;
 use crate::identity::DeviceIdentity;
-use crate::login::{LoginMemory, LoginOutcome};
+use crate::login::{LoginMemory, LoginOutcome, LoginTurn};
 use crate::pkcs11::authorization::Cp5;
 use crate::pkcs11::describe;
 use crate::pkcs11::error::{is_rejection, is_unclear, name};
@@ -88,14 +88,22 @@ pub(crate) struct Connector {
     pub(crate) config: TokenConfig,
     pub(crate) profile: Arc<TokenProfile>,
     pub(crate) memory: Arc<dyn LoginMemory>,
-    /// A rejection that the memory has yet to take; until it has, its answers are not believed.
-    unremembered: Mutex<Option<(String, String)>>,
+    /// A rejection that the memory has yet to take; until it has, its answers are not believed, and others wait.
+    unremembered: Mutex<Option<Unremembered>>,
     /// Logins in a row that failed with a code that may hide a rejection.
     unclear_logins: AtomicU32,
     /// Calls that do not come back, of all connections.
     hung: Arc<AtomicUsize>,
     /// The PIN that an operator typed and the device took, for the login after an outage.
     typed: Mutex<Option<HeldPin>>,
+}
+
+/// A rejection that the memory has yet to take.
+struct Unremembered {
+    serial: String,
+    source: String,
+    /// Kept from others who would find no rejection.
+    _turn: Option<LoginTurn>,
 }
 
 impl Connector {
@@ -271,6 +279,7 @@ impl Connector {
             return Ok(());
         }
         let (serial, source_name) = self.rejection_key(facts);
+        let mut turn = None;
         let pin = match (source, manual) {
             (PinSource::Manual, Some(pin)) => pin.clone(),
             (PinSource::Manual, None) => self.typed().as_ref().map(HeldPin::copy).ok_or_else(|| {
@@ -278,7 +287,7 @@ impl Connector {
                 NotReady::new(TokenState::Locked, reason)
             })?,
             _ => {
-                self.refuse_rejected(&serial, &source_name)?;
+                turn = Some(self.turn_unless_rejected(&serial, &source_name)?);
                 let read = source.read().map_err(|error| NotReady::unavailable(with_cause(&error)))?;
                 read.unwrap_or_else(|| SecretString::from(""))
             }
@@ -315,7 +324,8 @@ impl Connector {
                 if *source == PinSource::Manual {
                     self.forget_typed();
                 } else {
-                    *self.unremembered() = Some((serial.clone(), source_name));
+                    let serial = serial.clone();
+                    *self.unremembered() = Some(Unremembered { serial, source: source_name, _turn: turn.take() });
                     self.remember();
                 }
                 Err(self.rejected(&format!("was rejected ({})", name(&error))))
@@ -338,12 +348,17 @@ impl Connector {
     }
 
     /// A PIN that was rejected before is not tried, nor one of which that is not known.
-    fn refuse_rejected(&self, serial: &str, source_name: &str) -> Result<(), NotReady> {
+    fn turn_unless_rejected(&self, serial: &str, source_name: &str) -> Result<LoginTurn, NotReady> {
         if !self.remember() {
             return Err(self.rejected("was rejected"));
         }
+        let until = Instant::now() + self.profile.session.wait;
+        let turn = self
+            .memory
+            .login_turn(serial, source_name, until)
+            .map_err(|error| NotReady::unavailable(format!("the PIN is not tried: {error}")))?;
         match self.memory.pin_rejected(serial, source_name) {
-            Ok(false) => Ok(()),
+            Ok(false) => Ok(turn),
             Ok(true) => Err(self.rejected("was rejected before")),
             Err(error) => {
                 Err(NotReady::unavailable(format!("it is not known whether the PIN was rejected before: {error}")))
@@ -354,8 +369,8 @@ impl Connector {
     /// Hands an open rejection to the memory; `false` while it does not take it.
     fn remember(&self) -> bool {
         let mut unremembered = self.unremembered();
-        if let Some((serial, source_name)) = unremembered.as_ref()
-            && let Err(error) = self.memory.remember_pin_rejection(serial, source_name)
+        if let Some(Unremembered { serial, source, .. }) = unremembered.as_ref()
+            && let Err(error) = self.memory.remember_pin_rejection(serial, source)
         {
             tracing::error!("the rejected PIN of token \"{}\" could not be remembered: {error}", self.config.name);
             return false;
@@ -364,7 +379,7 @@ impl Connector {
         true
     }
 
-    fn unremembered(&self) -> MutexGuard<'_, Option<(String, String)>> {
+    fn unremembered(&self) -> MutexGuard<'_, Option<Unremembered>> {
         self.unremembered.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use cryptotoken::{LoginMemory, LoginOutcome, MemoryError, Pkcs11Token, TokenConfig};
+use cryptotoken::{LoginMemory, LoginOutcome, LoginTurn, MemoryError, Pkcs11Token, TokenConfig};
 use cryptotoken_api::{CryptoToken, TokenError, TokenState};
 use store::{AuditEvent, AuditLog, Store};
 use tokio::runtime::Handle;
@@ -204,6 +204,10 @@ struct StoreMemory {
 }
 
 impl LoginMemory for StoreMemory {
+    fn login_turn(&self, serial: &str, source: &str, until: Instant) -> Result<LoginTurn, MemoryError> {
+        Ok(Box::new(self.runtime.block_on(self.store.login_turn(serial, source, until))?))
+    }
+
     fn pin_rejected(&self, serial: &str, source: &str) -> Result<bool, MemoryError> {
         if self.forgiven.swap(false, Ordering::Relaxed) {
             return Ok(false);

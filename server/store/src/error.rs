@@ -126,6 +126,9 @@ pub enum StoreError {
     /// Another process kept the database locked for too long.
     #[error("the database is busy")]
     Busy(#[source] sqlx::Error),
+    /// Another process tries the same PIN, and may learn that it is wrong.
+    #[error("another process is logging in with it and has not come back yet")]
+    LoginUnderWay,
     /// Too many signatures wait for their record.
     #[error("too many signatures wait to be recorded")]
     Overloaded,
@@ -160,7 +163,7 @@ impl StoreError {
     #[must_use]
     pub fn may_pass(&self) -> bool {
         match self {
-            Self::Busy(_) | Self::Overloaded | Self::WriterStopped => true,
+            Self::Busy(_) | Self::LoginUnderWay | Self::Overloaded | Self::WriterStopped => true,
             Self::NotCommitted(source) => source.may_pass(),
             _ => false,
         }

@@ -33,6 +33,7 @@ pub use grants::{ClientGrant, Grant, Role};
 pub use key_authorizations::{Authorized, Kak, KakSource, KeyAuthorizationRecord};
 pub use key_backups::KeyBackup;
 pub use replicas::{KeyPlaces, KeyReplica};
+pub use token_locks::LoginTurn;
 pub use workers::{NewWorker, WorkerRecord};
 
 use database::{Database, Transaction};

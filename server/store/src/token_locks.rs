@@ -2,11 +2,18 @@
 //!
 //! A device locks its user out after a few wrong PINs, so a rejected one must never be tried again by itself. Remembered is the
 //! name of where the PIN came from; of the PIN nothing is.
+//!
+//! 2026-11: who tries a PIN holds a lock on a file beside the database, as in `instances`, from the look at the rejections until its
+//! own is written; the kernel drops it with the process. Rejected: a row that says so, which outlives its process and would have to
+//! be judged by its age. On PostgreSQL an advisory lock will do the same.
+
+use std::fs::{File, TryLockError};
+use std::time::{Duration, Instant};
 
 use sqlx::{query, query_scalar};
 
 use crate::audit::{self, AdministrativeAct, AuditEvent};
-use crate::database::on;
+use crate::database::{folder, lock_file, on};
 use crate::error::StoreError;
 use crate::{Store, moment};
 
@@ -17,7 +24,36 @@ const LOCKED: &str = "SELECT COUNT(*) FROM token_lock WHERE token = $1";
 const LOCK: &str = "INSERT INTO token_lock (token, locked_at) VALUES ($1, $2) ON CONFLICT (token) DO NOTHING";
 const UNLOCK: &str = "DELETE FROM token_lock WHERE token = $1";
 
+/// A login takes milliseconds on most devices.
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// The right to try one PIN; ends when it is dropped, or with the process.
+#[derive(Debug)]
+pub struct LoginTurn {
+    // The file stays: whoever removed it could take it from under another who waits for it.
+    _locked: File,
+}
+
 impl Store {
+    /// Waits until no other process or thread tries the PIN from this source on the token with this serial number.
+    ///
+    /// # Errors
+    /// [`StoreError::LoginUnderWay`] when another still does `until` then (retry), [`StoreError::Folder`]; no login must be tried.
+    pub async fn login_turn(&self, serial: &str, source: &str, until: Instant) -> Result<LoginTurn, StoreError> {
+        // Neither part can be taken for the other, and no byte of them for a path.
+        let named = openssl::sha::sha256(format!("{}:{serial}{source}", serial.len()).as_bytes());
+        let path = self.locks.join(format!("login-{}", hex::encode(named)));
+        let file = lock_file(&path)?;
+        loop {
+            match file.try_lock() {
+                Ok(()) => return Ok(LoginTurn { _locked: file }),
+                Err(TryLockError::Error(source)) => return Err(folder(&path)(source)),
+                Err(TryLockError::WouldBlock) if Instant::now() >= until => return Err(StoreError::LoginUnderWay),
+                Err(TryLockError::WouldBlock) => tokio::time::sleep(PAUSE).await,
+            }
+        }
+    }
+
     /// Whether the PIN from this source was rejected by the token with this serial number.
     ///
     /// # Errors

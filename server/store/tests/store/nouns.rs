@@ -1,5 +1,7 @@
 //! Credentials, workers, clients, grants and locks: what is kept, what is refused, and that every change has its record.
 
+use std::time::{Duration, Instant};
+
 use cryptotoken_api::CredentialState::{Active, AwaitingCertificate, Disabled, Suspended};
 use store::{AuditEvent, DEFAULT_OWNER, Grant, KeyEvidence, NewClient, NewWorker, Role, StoreError, WorkerRecord};
 use time::OffsetDateTime;
@@ -289,4 +291,26 @@ async fn rejected_pins_and_locks_are_remembered_over_restarts_until_they_are_cle
     store.unlock_token("hsm", Some("0123"), act("token unlock", "hsm")).await.unwrap();
     assert!(!restarted.pin_rejected("0123", "credential:pin").await.unwrap());
     assert_eq!(fixture.verified().await.records, 5);
+}
+
+#[tokio::test]
+async fn one_at_a_time_tries_a_pin_and_whoever_waits_too_long_is_told_to_come_again() {
+    let fixture = Fixture::new().await;
+    let store = &fixture.store;
+    let other = fixture.open_again().await;
+    let soon = || Instant::now() + Duration::from_millis(100);
+    let turn = store.login_turn("0123", "file:../pin", soon()).await.unwrap();
+    let refused = other.login_turn("0123", "file:../pin", soon()).await.unwrap_err();
+    assert!(matches!(refused, StoreError::LoginUnderWay) && refused.may_pass());
+    // Another PIN, and the same letters of another token.
+    other.login_turn("0123", "file:pin", soon()).await.unwrap();
+    other.login_turn("0123file", ":../pin", soon()).await.unwrap();
+    let waits = other.login_turn("0123", "file:../pin", Instant::now() + Duration::from_secs(10));
+    let ends = async {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        drop(turn);
+    };
+    let (next, ()) = tokio::join!(waits, ends);
+    let _next = next.unwrap();
+    assert!(matches!(store.login_turn("0123", "file:../pin", soon()).await, Err(StoreError::LoginUnderWay)));
 }
