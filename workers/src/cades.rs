@@ -8,6 +8,7 @@ mod assemble;
 pub(crate) mod attributes;
 mod augment;
 mod check;
+mod encapsulate;
 mod optional_attributes;
 mod prepare;
 pub mod properties;

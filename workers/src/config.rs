@@ -389,6 +389,12 @@ impl WorkerConfig {
         &self.caller_may_set
     }
 
+    /// Whether documents that are not in memory can be signed: as CMS, because the content is hashed from its first octet to its last.
+    #[must_use]
+    pub const fn takes_spooled(&self) -> bool {
+        matches!(self.format, FormatConfig::Cades(_))
+    }
+
     /// The options of its kind.
     #[must_use]
     pub const fn format(&self) -> &FormatConfig {

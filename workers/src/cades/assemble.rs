@@ -31,11 +31,16 @@ impl Prepared for PreparedCades {
         value: &SignatureValue,
         timestamp: Option<&TimestampToken>,
     ) -> Result<SignedDocument, Discrepancy> {
-        let media_type = if self.content.is_some() { ENCAPSULATED } else { DETACHED };
         let unsigned: Vec<_> = timestamp.map(|token| attribute(SIGNATURE_TIMESTAMP, &token.der)).into_iter().collect();
         let segments =
             signed_data(self.content, &self.chain, self.algorithm, &self.signed_attributes, value, &unsigned)?;
         let level = if timestamp.is_some() { SignatureLevel::BaselineT } else { SignatureLevel::BaselineB };
-        Ok(SignedDocument { segments, media_type: media_type.into(), level: Some(level), degraded: None })
+        Ok(SignedDocument {
+            segments,
+            spooled: None,
+            media_type: self.media_type.into(),
+            level: Some(level),
+            degraded: None,
+        })
     }
 }

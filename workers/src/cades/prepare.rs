@@ -6,8 +6,10 @@ use cryptotoken_api::{CertificateChain, DataToBeSigned, SignatureAlgorithm};
 use der::Encode;
 
 use super::CadesConfig;
+use super::assemble::{DETACHED, ENCAPSULATED};
 use super::attributes::signed_attributes;
 use super::augment::AugmentableCms;
+use super::encapsulate::encapsulate;
 use super::optional_attributes::attributes;
 use crate::augmentation::{Augmentable, AugmentationFault};
 use crate::create::{SignatureContext, SignatureFormat};
@@ -17,7 +19,9 @@ use crate::worker::{DocumentContent, SignedDocument, SignerDocument, SigningPara
 
 /// A CMS signature waiting for its value.
 pub struct PreparedCades {
+    /// What is put in when the signature is laid out; a document that is not in memory comes last of all.
     pub(super) content: Option<Bytes>,
+    pub(super) media_type: &'static str,
     pub(super) chain: CertificateChain,
     pub(super) algorithm: SignatureAlgorithm,
     pub(super) signed_attributes: SignedAttributes,
@@ -39,6 +43,7 @@ impl SignatureFormat for CadesConfig {
                 (Some(octets.clone()), digest_algorithm.digest(octets))
             }
             (DocumentContent::Memory(octets), _) => (None, digest_algorithm.digest(octets)),
+            (DocumentContent::Spooled(document), _) => (None, document.digest(digest_algorithm)?),
             (DocumentContent::Digest(_), SignaturePackaging::Encapsulated) => {
                 return Err(WorkerError::DigestNotAllowed {
                     reason: "its packaging is encapsulated, so it needs the document",
@@ -55,7 +60,9 @@ impl SignatureFormat for CadesConfig {
             signed_attributes(&digest, chain.leaf(), context.algorithm, Some(context.signing_time), &more)?;
         // RFC 5652, section 5.4: what is signed is the DER SET OF, not the [0] that stands in the SignerInfo.
         let data_to_be_signed = DataToBeSigned::new(signed_attributes.to_der()?);
-        Ok(PreparedCades { content, chain, algorithm: context.algorithm, signed_attributes, data_to_be_signed })
+        let media_type = if self.packaging == SignaturePackaging::Encapsulated { ENCAPSULATED } else { DETACHED };
+        let algorithm = context.algorithm;
+        Ok(PreparedCades { content, media_type, chain, algorithm, signed_attributes, data_to_be_signed })
     }
 
     fn check(
@@ -65,6 +72,20 @@ impl SignatureFormat for CadesConfig {
         context: &SignatureContext<'_>,
     ) -> Result<(), Discrepancy> {
         super::check::check(self, signed, document, context)
+    }
+
+    fn encapsulate(&self, signed: &mut SignedDocument, document: &SignerDocument) -> Result<(), Discrepancy> {
+        if let (DocumentContent::Spooled(content), SignaturePackaging::Encapsulated) =
+            (&document.content, self.packaging)
+        {
+            let length = usize::try_from(content.length())
+                .map_err(|_| Discrepancy::Unreadable("the document is longer than can be counted here".into()))?;
+            let segments = encapsulate(&signed.contiguous(), length)
+                .map_err(|malformed| Discrepancy::Unreadable(malformed.to_string()))?;
+            signed.segments = segments.into();
+            signed.spooled = Some(content.clone());
+        }
+        Ok(())
     }
 
     fn wants_content_timestamp(&self) -> bool {

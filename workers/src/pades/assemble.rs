@@ -30,6 +30,7 @@ impl Prepared for PreparedPades {
             .copy_from_slice(digits.as_bytes());
         Ok(SignedDocument {
             segments: vec![self.document, self.update.into()],
+            spooled: None,
             media_type: "application/pdf".into(),
             level: Some(SignatureLevel::BaselineB),
             degraded: None,

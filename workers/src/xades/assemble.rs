@@ -32,6 +32,7 @@ impl Prepared for PreparedXades {
     ) -> Result<SignedDocument, Discrepancy> {
         let segments = self.place.insert(&self.signature.with_value(value));
         Ok(SignedDocument {
+            spooled: None,
             segments,
             media_type: self.media_type,
             level: Some(SignatureLevel::BaselineB),
