@@ -2,6 +2,8 @@
 
 #[path = "augmentation/bench.rs"]
 mod bench;
+#[path = "augmentation/joining.rs"]
+mod joining;
 #[path = "augmentation/levels.rs"]
 mod levels;
 #[path = "augmentation/others.rs"]

@@ -89,6 +89,9 @@ pub enum AugmentationFault {
     /// Detached, and the document did not come along.
     #[error("the signature is detached; send the document with it, as the part \"document\" of a form")]
     NoDocument,
+    /// Detached, where a signature is to be joined.
+    #[error("the signature is detached; only signatures with their content inside can be joined")]
+    Detached,
     /// Not detached, and another document came along.
     #[error("the document that was sent is not the one in the signature; send the signature alone")]
     OtherDocument,

@@ -15,7 +15,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::cades::CadesConfig;
+use crate::cades::{CadesConfig, CadesMode};
 use crate::error::WorkerError;
 use crate::kind::WorkerKind;
 use crate::level::SignatureLevel;
@@ -196,6 +196,7 @@ impl WorkerConfig {
         config.check_qualified()?;
         config.check_settable()?;
         config.check_content_timestamp()?;
+        config.check_mode()?;
         config.check_scheme()?;
         Ok(config)
     }
@@ -231,6 +232,21 @@ impl WorkerConfig {
             });
         }
         Ok(())
+    }
+
+    // The higher levels are of the whole signature, other people's signers included: that is what augmentation is for.
+    fn check_mode(&self) -> Result<(), ConfigError> {
+        match &self.format {
+            FormatConfig::Cades(options)
+                if options.mode != CadesMode::Sign && self.level() > SignatureLevel::BaselineT =>
+            {
+                Err(ConfigError::Value {
+                    key: "level",
+                    reason: "a signature is joined at B-B or B-T; send it to …/augment of another worker then".into(),
+                })
+            }
+            _ => Ok(()),
+        }
     }
 
     // It comes from where the others come from, and below B-T there is no such place.
@@ -390,9 +406,10 @@ impl WorkerConfig {
     }
 
     /// Whether documents that are not in memory can be signed: as CMS, because the content is hashed from its first octet to its last.
+    /// A signature that is to be joined is read as a whole.
     #[must_use]
-    pub const fn takes_spooled(&self) -> bool {
-        matches!(self.format, FormatConfig::Cades(_))
+    pub fn takes_spooled(&self) -> bool {
+        matches!(&self.format, FormatConfig::Cades(options) if options.mode == CadesMode::Sign)
     }
 
     /// The options of its kind.

@@ -51,6 +51,7 @@ class Question:
     certificates: tuple
     crls: tuple
     says: tuple
+    signers: str | None
     detached: str | None
     content: str | None
     expect: str | None
@@ -113,6 +114,7 @@ def _questions(tool, arguments):
             certificates=tuple(options.cert),
             crls=tuple(options.crl),
             says=tuple(options.says),
+            signers=options.signers,
             detached=options.detached,
             content=options.content,
             expect=options.expect,
@@ -134,6 +136,7 @@ def _parser(tool):
     parser.add_argument("--cert", action="append", default=[], metavar="PEM", help="not trusted, may help to build a chain")
     parser.add_argument("--crl", action="append", default=[], metavar="CRL", help="only dss asks for revocation; may be repeated")
     parser.add_argument("--says", action="append", default=[], metavar="NAME=VALUE", help="only dss reads such properties; may be repeated")
+    parser.add_argument("--signers", metavar="NUMBER", help="how many signatures, counter-signatures included; only dss counts them")
     parser.add_argument("--detached", metavar="DATA", help="what a detached or plain signature or a timestamp covers")
     parser.add_argument("--content", metavar="DATA", help="what an encapsulated signature must contain")
     parser.add_argument("--expect", metavar="LEVEL", help="such as CAdES-BASELINE-B; only dss can name it")

@@ -6,7 +6,7 @@ use cryptotoken_api::{SignatureValue, ToBeSigned};
 
 use super::augment::{SIGNATURE_TIMESTAMP, attribute};
 use super::prepare::PreparedCades;
-use super::signed_data::{signature_octets, signed_data};
+use super::signed_data::{signature_octets, signed_data, signer_info};
 use crate::create::Prepared;
 use crate::error::Discrepancy;
 use crate::level::SignatureLevel;
@@ -32,9 +32,23 @@ impl Prepared for PreparedCades {
         timestamp: Option<&TimestampToken>,
     ) -> Result<SignedDocument, Discrepancy> {
         let unsigned: Vec<_> = timestamp.map(|token| attribute(SIGNATURE_TIMESTAMP, &token.der)).into_iter().collect();
+        let level = if timestamp.is_some() { SignatureLevel::BaselineT } else { SignatureLevel::BaselineB };
+        if let Some(joined) = &self.joined {
+            let octets = signature_octets(self.algorithm, value)?;
+            let signer = signer_info(self.chain.leaf(), self.algorithm, &self.signed_attributes, &octets, &unsigned);
+            let signer = signer.map_err(|error| Discrepancy::Unreadable(error.to_string()))?;
+            let segments = joined.with_signer(signer, &self.chain, self.algorithm);
+            let segments = segments.map_err(Discrepancy::Augmentation)?;
+            return Ok(SignedDocument {
+                segments,
+                spooled: None,
+                media_type: ENCAPSULATED.into(),
+                level: Some(level),
+                degraded: None,
+            });
+        }
         let segments =
             signed_data(self.content, &self.chain, self.algorithm, &self.signed_attributes, value, &unsigned)?;
-        let level = if timestamp.is_some() { SignatureLevel::BaselineT } else { SignatureLevel::BaselineB };
         Ok(SignedDocument {
             segments,
             spooled: None,

@@ -9,6 +9,7 @@ use cryptotoken_api::{Certificate, DigestAlgorithm, DtbsRepresentation};
 use time::OffsetDateTime;
 
 use super::archive;
+use super::joining::COUNTER_SIGNATURE;
 use super::rebuild::{Additions, with};
 use super::received::{ReceivedSignedData, oid};
 use super::signer_info::SignerInfo;
@@ -73,6 +74,11 @@ impl AugmentableCms {
             let digest = |algorithm| content_digest(&parts, this.document.as_ref(), algorithm);
             signer.verify(certificate, Some(content_type), digest).map_err(fault)?;
             this.verify_timestamps(&parts, signer, position, &certificates)?;
+            for counter in counter_signatures(signer)? {
+                let certificate = counter.signer(&certificates).map_err(fault)?;
+                let digest = |algorithm: DigestAlgorithm| Some(algorithm.digest(signer.signature.contents));
+                counter.verify(certificate, None, digest).map_err(fault)?;
+            }
         }
         Ok(this)
     }
@@ -185,6 +191,15 @@ impl Augmentable for AugmentableCms {
             let certificate = certificate.map_err(|fault| AugmentationFault::Signer { position, fault })?;
             let used_at = stamps.iter().map(|token| token.time).min().unwrap_or_else(OffsetDateTime::now_utc);
             participants.signers.push((certificate.clone(), used_at));
+            for counter in counter_signatures(signer)? {
+                let stamps = timestamps(counter.unsigned(SIGNATURE_TIMESTAMP)?, position, &certificates)?;
+                let certificate = counter.signer(&certificates);
+                let certificate = certificate.map_err(|fault| AugmentationFault::Signer { position, fault })?;
+                let used_at = stamps.iter().map(|token| token.time).min().unwrap_or_else(OffsetDateTime::now_utc);
+                participants.signers.push((certificate.clone(), used_at));
+                participants.pool.extend(stamps.iter().flat_map(|each| each.certificates.clone()));
+                participants.authorities.extend(stamps.into_iter().map(|token| token.signer));
+            }
             participants.authorities.extend(stamps.iter().chain(&contents).map(|token| token.signer.clone()));
         }
         Ok(participants)
@@ -237,6 +252,10 @@ impl Augmentable for AugmentableCms {
     fn finish(self: Box<Self>) -> Vec<Bytes> {
         vec![self.cms]
     }
+}
+
+fn counter_signatures<'a>(signer: &SignerInfo<'a>) -> Result<Vec<SignerInfo<'a>>, Malformed> {
+    signer.unsigned(COUNTER_SIGNATURE)?.into_iter().map(SignerInfo::read).collect()
 }
 
 /// `Attribute` with one value, which is DER already.

@@ -4,13 +4,14 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 
-use super::CadesConfig;
 use super::archive::ARCHIVE_TIMESTAMP_V3;
 use super::augment::{AugmentableCms, SIGNATURE_TIMESTAMP};
 use super::encapsulate::detach;
+use super::joining;
 use super::optional_attributes::attributes;
 use super::received::ReceivedSignedData;
 use super::verify::verify_signed_data;
+use super::{CadesConfig, CadesMode};
 use crate::create::SignatureContext;
 use crate::error::Discrepancy;
 use crate::level::{SignatureLevel, SignaturePackaging};
@@ -30,6 +31,11 @@ pub(super) fn check(
     let properties = properties.map_err(|error| Discrepancy::Unreadable(error.to_string()))?;
     let more = attributes(&properties, context.content_timestamp)
         .map_err(|error| Discrepancy::Unreadable(error.to_string()))?;
+    if let (CadesMode::CoSign | CadesMode::CounterSign, DocumentContent::Memory(before)) =
+        (config.mode, &document.content)
+    {
+        return joining::check(config.mode, signed, before, context, &more);
+    }
     // Read again, whatever was computed before: what is in the file now is what is sent.
     let stored = match &document.content {
         DocumentContent::Spooled(content) if config.packaging == encapsulates(signed) => {

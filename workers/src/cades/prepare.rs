@@ -5,12 +5,12 @@ use cms::signed_data::SignedAttributes;
 use cryptotoken_api::{CertificateChain, DataToBeSigned, SignatureAlgorithm};
 use der::Encode;
 
-use super::CadesConfig;
 use super::assemble::{DETACHED, ENCAPSULATED};
-use super::attributes::signed_attributes;
 use super::augment::AugmentableCms;
 use super::encapsulate::encapsulate;
+use super::joining::{self, Joined};
 use super::optional_attributes::attributes;
+use super::{CadesConfig, CadesMode};
 use crate::augmentation::{Augmentable, AugmentationFault};
 use crate::create::{SignatureContext, SignatureFormat};
 use crate::error::{Discrepancy, WorkerError};
@@ -22,6 +22,7 @@ pub struct PreparedCades {
     /// What is put in when the signature is laid out; a document that is not in memory comes last of all.
     pub(super) content: Option<Bytes>,
     pub(super) media_type: &'static str,
+    pub(super) joined: Option<Joined>,
     pub(super) chain: CertificateChain,
     pub(super) algorithm: SignatureAlgorithm,
     pub(super) signed_attributes: SignedAttributes,
@@ -38,7 +39,19 @@ impl SignatureFormat for CadesConfig {
         context: &SignatureContext<'_>,
     ) -> Result<PreparedCades, WorkerError> {
         let digest_algorithm = context.algorithm.digest();
+        let properties = self.properties.chosen(parameters)?;
+        if self.mode == CadesMode::CounterSign && properties.describes_content() {
+            let reason = "a counter-signature signs no content; leave content_hints and mime_type out".into();
+            return Err(WorkerError::Parameter { name: "mime_type".into(), reason });
+        }
+        let mut joined = None;
         let (content, digest) = match (&document.content, self.packaging) {
+            (DocumentContent::Memory(cms), _) if self.mode != CadesMode::Sign => {
+                let (signature, digest) = Joined::read(cms, self.mode, digest_algorithm)?;
+                joined = Some(signature);
+                (None, digest)
+            }
+            (DocumentContent::Spooled(_), _) if self.mode != CadesMode::Sign => return Err(WorkerError::NotInMemory),
             (DocumentContent::Memory(octets), SignaturePackaging::Encapsulated) => {
                 (Some(octets.clone()), digest_algorithm.digest(octets))
             }
@@ -55,14 +68,13 @@ impl SignatureFormat for CadesConfig {
             (DocumentContent::Digest(digest), _) => (None, digest.digest().to_vec()),
         };
         let chain = context.credential.chain.clone();
-        let more = attributes(&self.properties.chosen(parameters)?, context.content_timestamp)?;
-        let signed_attributes =
-            signed_attributes(&digest, chain.leaf(), context.algorithm, Some(context.signing_time), &more)?;
+        let more = attributes(&properties, context.content_timestamp)?;
+        let signed_attributes = joining::attributes(self.mode, &digest, context, &more)?;
         // RFC 5652, section 5.4: what is signed is the DER SET OF, not the [0] that stands in the SignerInfo.
         let data_to_be_signed = DataToBeSigned::new(signed_attributes.to_der()?);
         let media_type = if self.packaging == SignaturePackaging::Encapsulated { ENCAPSULATED } else { DETACHED };
         let algorithm = context.algorithm;
-        Ok(PreparedCades { content, media_type, chain, algorithm, signed_attributes, data_to_be_signed })
+        Ok(PreparedCades { content, media_type, joined, chain, algorithm, signed_attributes, data_to_be_signed })
     }
 
     fn check(

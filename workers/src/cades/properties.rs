@@ -52,6 +52,11 @@ impl SignedProperties {
         })
     }
 
+    /// Whether something is said of the content.
+    pub(super) const fn describes_content(&self) -> bool {
+        self.content_hints.is_some() || self.mime_type.is_some()
+    }
+
     /// With what a caller chose in place of what the worker says.
     pub(super) fn chosen(&self, parameters: &SigningParameters) -> Result<Self, WorkerError> {
         Ok(Self {

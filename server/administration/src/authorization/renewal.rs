@@ -297,17 +297,13 @@ impl RenewingSigner {
         }
     }
 
+    /// A credential with replicas goes on with the others; the next use that comes here says the same again.
     async fn await_person(&self, reason: &str) -> Result<(), StoreError> {
-        let credential = match self.store.key_authorization(&self.location).await? {
-            Some(record) => Some(record.credential),
-            None => {
-                let here = |credential: &store::CredentialRecord| credential.locations.contains(&self.location);
-                self.store.credentials().await?.into_iter().find(here).map(|credential| credential.name)
-            }
-        };
-        let Some(credential) = credential else { return Ok(()) };
-        let act: AdministrativeAct = Actor::service().act("credential await-authorization", &credential);
-        self.store.await_key_authorization(&credential, act.with(json!({ "reason": reason }))).await
+        let here = |credential: &store::CredentialRecord| credential.locations.contains(&self.location);
+        let credential = self.store.credentials().await?.into_iter().find(here);
+        let Some(credential) = credential.filter(|credential| credential.locations.len() == 1) else { return Ok(()) };
+        let act: AdministrativeAct = Actor::service().act("credential await-authorization", &credential.name);
+        self.store.await_key_authorization(&credential.name, act.with(json!({ "reason": reason }))).await
     }
 
     fn not_authorized(&self) -> SignerError {

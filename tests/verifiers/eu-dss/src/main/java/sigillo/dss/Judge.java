@@ -53,6 +53,9 @@ final class Judge {
         } else if (report.getSignatureIdList().isEmpty()) {
             complaints.add("no signature found");
         }
+        if (question.signers() != null && report.getSignatureIdList().size() != Integer.parseInt(question.signers())) {
+            complaints.add("it has " + report.getSignatureIdList().size() + " signatures, not " + question.signers());
+        }
         for (String id : report.getSignatureIdList()) {
             findings.add(report.getSignatureFormat(id) == null ? "unknown format" : spelling(report.getSignatureFormat(id)));
             complaints.addAll(complaints(question, reports, id));

@@ -5,13 +5,14 @@ import java.io.File;
 import java.util.ArrayList;
 import java.util.List;
 
-record Question(String format, List<File> roots, List<File> certificates, List<File> crls, List<String> says, File detached, File content, String expect,
+record Question(String format, List<File> roots, List<File> certificates, List<File> crls, List<String> says, String signers, File detached, File content, String expect,
                 String policy, File document) {
 
     static Question parse(String line) throws Unusable {
         String format = null;
         String expect = null;
         String policy = "default";
+        String signers = null;
         File detached = null;
         File content = null;
         List<File> roots = new ArrayList<>();
@@ -27,6 +28,7 @@ record Question(String format, List<File> roots, List<File> certificates, List<F
                 case "--cert" -> certificates.add(readable(value));
                 case "--crl" -> crls.add(readable(value));
                 case "--says" -> says.add(value);
+                case "--signers" -> signers = value;
                 case "--detached" -> detached = readable(value);
                 case "--content" -> content = readable(value);
                 case "--expect" -> expect = value;
@@ -37,7 +39,7 @@ record Question(String format, List<File> roots, List<File> certificates, List<F
         if (format == null || words.length % 2 == 0) {
             throw new Unusable("not a question: " + line);
         }
-        return new Question(format, roots, certificates, crls, says, detached, content, expect, policy, readable(words[words.length - 1]));
+        return new Question(format, roots, certificates, crls, says, signers, detached, content, expect, policy, readable(words[words.length - 1]));
     }
 
     private static File readable(String path) throws Unusable {
