@@ -201,7 +201,8 @@ fn the_biggest_documents_that_openssl_reads_are_sealed_in_little_memory() {
 fn documents_beyond_2_gib_are_sealed_in_little_memory() {
     let _alone = crate::alone();
     if big() {
-        sealed_in_little_memory(2560 * MIB, &["detached", "encapsulated"], "pyhanko");
+        // pyHanko has what is in a CMS in memory several times over, and reads what is beside it in pieces.
+        sealed_in_little_memory(2560 * MIB, &["detached"], "pyhanko");
     }
 }
 
