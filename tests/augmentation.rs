@@ -8,7 +8,11 @@ mod joining;
 mod levels;
 #[path = "augmentation/others.rs"]
 mod others;
+#[path = "augmentation/pdf.rs"]
+mod pdf;
 #[path = "augmentation/properties.rs"]
 mod properties;
 #[path = "augmentation/service.rs"]
 mod service;
+#[path = "augmentation/xades.rs"]
+mod xades;

@@ -37,11 +37,12 @@ pub(crate) struct Bench {
 }
 
 /// How a key is made and what signs with it: name, arguments of `openssl genpkey`, scheme.
-pub(crate) const ALGORITHMS: [(&str, &[&str], &str); 4] = [
+pub(crate) const ALGORITHMS: [(&str, &[&str], &str); 5] = [
     ("rsa", &["-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:3072"], "rsa-pkcs1"),
     ("pss", &["-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:3072"], "rsa-pss"),
     ("p256", &["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"], "ecdsa"),
     ("p384", &["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-384"], "ecdsa"),
+    ("p521", &["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-521"], "ecdsa"),
 ];
 
 impl Bench {
@@ -91,14 +92,14 @@ impl Bench {
     }
 
     /// The definition of a worker of this level.
-    pub(crate) fn config(&self, level: &str, more: &str) -> WorkerConfig {
+    pub(crate) fn config(&self, kind: &str, level: &str, more: &str) -> WorkerConfig {
         let augmentation = match level {
             "B-B" => String::new(),
             "B-T" => format!("timestamp = {{ url = \"{}\" }}", self.pki.timestamp_url()),
             _ => format!("timestamp = {{ url = \"{}\" }}\n{}", self.pki.timestamp_url(), self.pki.trust_anchors()),
         };
         let text = format!(
-            "name = \"w\"\nkind = \"cades\"\ncredential = \"seal\"\nlevel = \"{level}\"\n{more}\n{augmentation}\n"
+            "name = \"w\"\nkind = \"{kind}\"\ncredential = \"seal\"\nlevel = \"{level}\"\n{more}\n{augmentation}\n"
         );
         WorkerConfig::parse(&text).unwrap_or_else(|error| panic!("{error}: {text}"))
     }
@@ -117,11 +118,32 @@ impl Bench {
         content: DocumentContent,
         parameters: Value,
     ) -> Result<SignedDocument, WorkerError> {
-        let more = match seal.scheme {
-            "rsa-pss" => format!("{more}\nsignature_scheme = \"rsa-pss\""),
-            _ => more.to_owned(),
-        };
-        let config = self.config(level, &more);
+        self.sign_kind("cades", seal, level, more, content, parameters)
+    }
+
+    /// Seals a PDF as the service does.
+    pub(crate) fn sign_pdf(
+        &self,
+        seal: &Seal,
+        level: &str,
+        more: &str,
+        pdf: &[u8],
+    ) -> Result<SignedDocument, WorkerError> {
+        let content = DocumentContent::Memory(Bytes::copy_from_slice(pdf));
+        self.sign_kind("pades", seal, level, more, content, Value::Null)
+    }
+
+    /// The same with a worker of this kind.
+    pub(crate) fn sign_kind(
+        &self,
+        kind: &str,
+        seal: &Seal,
+        level: &str,
+        more: &str,
+        content: DocumentContent,
+        parameters: Value,
+    ) -> Result<SignedDocument, WorkerError> {
+        let config = self.config(kind, level, &seal.scheme(more));
         let algorithm = config.algorithm(seal.credential.chain.leaf().public_key().spec()).expect("an algorithm");
         let parameters = SigningParameters::new(parameters.as_object().cloned().unwrap_or_default());
         let document = SignerDocument { content, media_type: None };
@@ -145,7 +167,23 @@ impl Bench {
         signature: &[u8],
         document: Option<&[u8]>,
     ) -> Result<SignedDocument, WorkerError> {
-        let config = self.config(level, "");
+        self.augment_kind("cades", level, signature, document)
+    }
+
+    /// Augments a PDF as the service does.
+    pub(crate) fn augment_pdf(&self, level: &str, pdf: &[u8]) -> Result<SignedDocument, WorkerError> {
+        self.augment_kind("pades", level, pdf, None)
+    }
+
+    /// The same with a worker of this kind.
+    pub(crate) fn augment_kind(
+        &self,
+        kind: &str,
+        level: &str,
+        signature: &[u8],
+        document: Option<&[u8]>,
+    ) -> Result<SignedDocument, WorkerError> {
+        let config = self.config(kind, level, "");
         let sources = self.sources();
         let environment = AugmentationEnvironment {
             clock: &SystemClock,
@@ -184,6 +222,15 @@ pub(crate) struct Seal {
     /// The chain, PEM.
     pub(crate) chain: PathBuf,
     scheme: &'static str,
+}
+
+impl Seal {
+    fn scheme(&self, more: &str) -> String {
+        match self.scheme {
+            "rsa-pss" => format!("{more}\nsignature_scheme = \"rsa-pss\""),
+            _ => more.to_owned(),
+        }
+    }
 }
 
 pub(crate) fn bundle(file: &Path) -> Vec<Certificate> {

@@ -192,7 +192,7 @@ fn dss(bench: &Bench, key: Option<&Path>, level: &str, more: &[&str], document: 
     out
 }
 
-fn pkcs12(bench: &Bench, chain: &Path, key: &Path, name: &str) -> PathBuf {
+pub(crate) fn pkcs12(bench: &Bench, chain: &Path, key: &Path, name: &str) -> PathBuf {
     let out = bench.path(&format!("{name}.p12"));
     let mut export = Command::new("openssl");
     export.args(["pkcs12", "-export", "-passout", "pass:password", "-in"]).arg(chain).arg("-inkey").arg(key);

@@ -8,6 +8,7 @@ use time::OffsetDateTime;
 
 use crate::cades::signer_info::SignerInfoFault;
 use crate::level::SignatureLevel;
+use crate::pades::refusal::PdfRefusal;
 use crate::timestamp::{TimestampToken, TokenFault};
 use crate::validation_data::ValidationData;
 
@@ -86,6 +87,9 @@ pub enum AugmentationFault {
     /// Not a signature of the format.
     #[error("what was sent is no signature that can be augmented: {0}")]
     Malformed(&'static str),
+    /// Not XML that every verifier reads alike.
+    #[error("what was sent is no signature that can be augmented: {0}")]
+    Xml(#[from] crate::xades::XmlError),
     /// Detached, and the document did not come along.
     #[error("the signature is detached; send the document with it, as the part \"document\" of a form")]
     NoDocument,
@@ -128,6 +132,17 @@ pub enum AugmentationFault {
     /// The digest that was sent in place of the document is of another algorithm than what must cover it.
     #[error("the digest of the document is needed in {0}; send the document")]
     Digest(DigestAlgorithm),
+    /// A PDF that cannot be read, or not be extended.
+    #[error(transparent)]
+    Pdf(#[from] PdfRefusal),
+    /// A timestamp does not fit the room for it. The room has grown by then: what the timestamps cover must be asked for again.
+    #[error("the timestamp has {needed} octets, {reserved} were reserved")]
+    Room {
+        /// Octets needed.
+        needed: usize,
+        /// Octets reserved.
+        reserved: usize,
+    },
     /// The number of timestamps is not that of the signatures: a bug.
     #[error("there are not as many timestamps as signatures")]
     Count,

@@ -6,7 +6,7 @@
 mod archive;
 mod assemble;
 pub(crate) mod attributes;
-mod augment;
+pub(crate) mod augment;
 mod check;
 mod encapsulate;
 mod joining;

@@ -127,7 +127,8 @@ impl FormatConfig {
         match kind {
             WorkerKind::Cades => CadesConfig::SETTABLE,
             WorkerKind::Pades => PadesConfig::SETTABLE,
-            WorkerKind::Plain | WorkerKind::Xades | WorkerKind::Timestamp => &[],
+            WorkerKind::Xades => XadesConfig::SETTABLE,
+            WorkerKind::Plain | WorkerKind::Timestamp => &[],
         }
     }
 

@@ -37,6 +37,8 @@ pub struct SignatureContext<'a> {
     pub algorithm: SignatureAlgorithm,
     /// The claimed signing time, in UTC.
     pub signing_time: OffsetDateTime,
+    /// The level that it is to reach.
+    pub level: SignatureLevel,
     /// The clock it comes from.
     pub clock: &'a dyn Clock,
     /// What the caller chose.
@@ -137,6 +139,7 @@ pub fn create<F: SignatureFormat>(
         credential: environment.credential,
         algorithm: environment.signer.algorithm(),
         signing_time: environment.clock.now(),
+        level: environment.level,
         clock: environment.clock,
         parameters: &request.parameters,
         content_timestamp: None,
@@ -213,10 +216,13 @@ pub fn augment<F: SignatureFormat>(
     let mut ladder = Ladder::new(level, level);
 
     ladder.climb(SignatureLevel::BaselineT, || {
-        let imprints = signature.untimestamped()?.into_iter().map(|input| imprint(digest, &input));
-        let tokens: Vec<_> =
-            imprints.map(|imprint| services.stamp(&imprint?, None)).collect::<Result<_, WorkerError>>()?;
-        Ok(signature.add_timestamps(&tokens)?)
+        let mut add = || {
+            let imprints = signature.untimestamped()?.into_iter().map(|input| imprint(digest, &input));
+            let tokens: Vec<_> =
+                imprints.map(|imprint| services.stamp(&imprint?, None)).collect::<Result<_, WorkerError>>()?;
+            Ok::<_, WorkerError>(signature.add_timestamps(&tokens))
+        };
+        again_in_larger_room(&mut add)?.map_err(WorkerError::from)
     })?;
     long_term(signature.as_mut(), &services, &mut ladder, digest, &[], &WorkerError::from)?;
     let media_type = signature.media_type().to_owned();
@@ -242,12 +248,26 @@ fn long_term(
         signature.add_validation_data(&data).map_err(fault)
     })?;
     ladder.climb(SignatureLevel::BaselineLta, || {
-        let imprints = signature.archive_imprints(digest).map_err(fault)?;
-        let tokens: Vec<_> = imprints.iter().map(|imprint| services.stamp(imprint, None)).collect::<Result<_, _>>()?;
-        signature.add_archive_timestamps(&tokens).map_err(fault)
+        let mut add = || {
+            let imprints = signature.archive_imprints(digest).map_err(fault)?;
+            let tokens: Vec<_> =
+                imprints.iter().map(|imprint| services.stamp(imprint, None)).collect::<Result<_, _>>()?;
+            Ok::<_, WorkerError>(signature.add_archive_timestamps(&tokens))
+        };
+        again_in_larger_room(&mut add)?.map_err(fault)
     })?;
     Ok(())
 }
+
+/// A timestamp for which the room was too small is asked for once more: what it covers has changed with the room.
+fn again_in_larger_room(add: &mut dyn FnMut() -> Stamped) -> Stamped {
+    match add()? {
+        Err(AugmentationFault::Room { .. }) => add(),
+        added => Ok(added),
+    }
+}
+
+type Stamped = Result<Result<(), AugmentationFault>, WorkerError>;
 
 fn imprint(algorithm: DigestAlgorithm, octets: &[u8]) -> Result<DtbsRepresentation, WorkerError> {
     representation(algorithm, algorithm.digest(octets))

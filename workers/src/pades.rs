@@ -5,6 +5,7 @@
 //! which knows nothing of PDF.
 
 mod assemble;
+mod augment;
 mod byte_range;
 mod check;
 mod cross_reference;
@@ -12,11 +13,14 @@ mod edits;
 mod fields;
 mod file;
 mod incremental_update;
+mod layout;
 mod pages;
 mod permissions;
 mod prepare;
 pub mod refusal;
+mod security_store;
 mod signature_dictionary;
+mod signatures;
 mod stream;
 mod syntax;
 

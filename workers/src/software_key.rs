@@ -39,6 +39,7 @@ impl SoftwareKey {
             credential: &self.credential,
             algorithm: self.algorithm,
             signing_time: OffsetDateTime::UNIX_EPOCH,
+            level: crate::level::SignatureLevel::BaselineB,
             clock: &crate::clock::SystemClock,
             parameters: &self.parameters,
             content_timestamp: None,

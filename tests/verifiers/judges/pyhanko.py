@@ -7,14 +7,23 @@ from pathlib import Path
 
 from pyhanko.keys import load_cert_from_pemder
 from pyhanko.pdf_utils.reader import PdfFileReader
-from pyhanko.sign.validation import async_validate_pdf_signature
+from pyhanko.sign.validation import ades, async_validate_pdf_signature
 from pyhanko.sign.validation.generic_cms import (
     async_validate_cms_signature,
     async_validate_detached_cms,
     validate_tst_signed_data,
 )
+from pyhanko.sign.validation.policy_decl import (
+    PdfSignatureValidationSpec,
+    RevinfoOnlineFetchingRule,
+    RevocationInfoGatheringSpec,
+    SignatureValidationSpec,
+)
 from pyhanko.sign.validation.status import SignatureCoverageLevel, TimestampSignatureStatus
 from pyhanko_certvalidator import ValidationContext
+from pyhanko_certvalidator.context import CertValidationPolicySpec
+from pyhanko_certvalidator.policy_decl import REQUIRE_REVINFO, CertRevTrustPolicy
+from pyhanko_certvalidator.registry import SimpleTrustManager
 
 from judges import cms_structure
 from judges.interface import Answer
@@ -51,10 +60,31 @@ async def _pades(question, context):
             status = await async_validate_pdf_signature(signature, context)
             if not status.bottom_line:
                 return Answer.invalid(f"{signature.field_name}: {status.summary()}")
+        # Below LTA the engine knows no proof of existence of what is inside, and past validation must fail.
+        if question.expect == "PAdES-BASELINE-LTA":
+            complaint = await _long_term(question, signatures)
+            if complaint:
+                return Answer.invalid(complaint)
         # Filled by the validation: what the last signature leaves uncovered.
-        if not reader.embedded_timestamp_signatures and status.coverage != SignatureCoverageLevel.ENTIRE_FILE:
+        stores_follow = question.expect == "PAdES-BASELINE-LT"
+        if not reader.embedded_timestamp_signatures and not stores_follow and status.coverage != SignatureCoverageLevel.ENTIRE_FILE:
             return Answer.invalid(f"{signature.field_name} covers only {status.coverage.name}")
         return Answer.valid(f"{len(signatures)} signature(s), last {status.summary()}")
+
+
+async def _long_term(question, signatures):
+    """What is wrong with signatures that must be complete in themselves: nothing fetched, revocation information required."""
+    roots = [load_cert_from_pemder(root) for root in question.roots]
+    trust = CertValidationPolicySpec(
+        trust_manager=SimpleTrustManager.build(trust_roots=roots), revinfo_policy=CertRevTrustPolicy(REQUIRE_REVINFO)
+    )
+    gathering = RevocationInfoGatheringSpec(online_fetching_rule=RevinfoOnlineFetchingRule.LOCAL_ONLY)
+    specification = SignatureValidationSpec(cert_validation_policy=trust, revinfo_gathering_policy=gathering)
+    for signature in signatures:
+        result = await ades.ades_lta_validation(signature, PdfSignatureValidationSpec(specification))
+        if result.ades_subindic.name != "OK":
+            return f"{signature.field_name}: AdES engine: {result.ades_subindic.name}: {result.failure_msg}"
+    return None
 
 
 async def _cades(question, context):

@@ -22,6 +22,10 @@ def judge(question) -> Answer:
         return Answer.not_applicable("signxml has no EdDSA")
     if xml_signatures.has_instruction_beside_root(signatures[0]):
         return Answer.not_applicable("signxml leaves instructions beside the root out of what it digests")
+    if question.detached:
+        return Answer.not_applicable("signxml is asked about what is in one file")
+    if any("#base64" in uri for uri in xml_signatures.transforms(signatures[0])):
+        return Answer.not_applicable("signxml has no base64 transform")
     expected = SignatureConfiguration(expect_references=xml_signatures.references(signatures[0]))
     with tempfile.NamedTemporaryFile(prefix="verify-") as roots:
         for root in question.roots:

@@ -9,7 +9,7 @@ def read(path):
     """The ds:Signature elements, or None when the file is no XML: then the tool itself shall say so."""
     try:
         parser = etree.XMLParser(resolve_entities=False, no_network=True)
-        return etree.parse(path, parser).findall(f".//{{{DS}}}Signature")
+        return list(etree.parse(path, parser).iter(f"{{{DS}}}Signature"))
     except (etree.XMLSyntaxError, OSError):
         return None
 
@@ -22,6 +22,11 @@ def algorithm(signature) -> str:
 
 def references(signature) -> int:
     return len(signature.findall(f"{{{DS}}}SignedInfo/{{{DS}}}Reference"))
+
+
+def transforms(signature):
+    """The URIs of all transforms of all references."""
+    return [each.get("Algorithm", "") for each in signature.iterfind(f"{{{DS}}}SignedInfo/{{{DS}}}Reference/{{{DS}}}Transforms/{{{DS}}}Transform")]
 
 
 def has_instruction_beside_root(signature) -> bool:

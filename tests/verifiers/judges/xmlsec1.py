@@ -1,6 +1,7 @@
 """xmlsec1: the XML signature of XAdES, every signature of the file. It does not look at what XAdES adds."""
 
 import re
+from pathlib import Path
 
 from judges import xml_signatures
 from judges.command import run
@@ -29,8 +30,11 @@ def _verify(question, number, algorithm):
         return Answer.not_applicable(f"this xmlsec1 has no {algorithm}")
     # Only certificates: a bare ds:KeyValue would be believed without any trust.
     words = ["xmlsec1", "--verify", "--enabled-key-data", "x509"]
-    for element in (f"{_XADES}:SignedProperties", f"{_DS}:KeyInfo", f"{_DS}:Object"):
+    # The last one is what an internally detached signature of ours stands beside; it has no namespace.
+    for element in (f"{_XADES}:SignedProperties", f"{_DS}:KeyInfo", f"{_DS}:Object", "document"):
         words += ["--id-attr:Id", element]
+    if question.detached:
+        words += ["--enabled-reference-uris", "empty,same-doc,local,remote", f"--url-map:{Path(question.detached).name}", question.detached]
     for root in question.roots:
         words += ["--trusted-pem", root]
     for certificate in question.certificates:

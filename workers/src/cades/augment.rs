@@ -21,9 +21,9 @@ use crate::validation_data::ValidationData;
 use crate::worker::DocumentContent;
 
 /// `id-aa-signatureTimeStampToken` (RFC 3161, appendix A).
-pub(super) const SIGNATURE_TIMESTAMP: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.9.16.2.14");
+pub(crate) const SIGNATURE_TIMESTAMP: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.9.16.2.14");
 /// `id-aa-ets-contentTimestamp` (EN 319 122-1, clause 5.2.8).
-pub(super) const CONTENT_TIMESTAMP: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.9.16.2.20");
+pub(crate) const CONTENT_TIMESTAMP: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.9.16.2.20");
 /// `id-ri-ocsp-response` (RFC 5940, section 2.1).
 const OCSP_RESPONSE: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.16.2");
 
@@ -259,7 +259,7 @@ fn counter_signatures<'a>(signer: &SignerInfo<'a>) -> Result<Vec<SignerInfo<'a>>
 }
 
 /// `Attribute` with one value, which is DER already.
-pub(super) fn attribute(kind: ObjectIdentifier, value: &[u8]) -> Vec<u8> {
+pub(crate) fn attribute(kind: ObjectIdentifier, value: &[u8]) -> Vec<u8> {
     tlv(SEQUENCE, &[oid_tlv(kind), tlv(SET, &[value])])
 }
 
@@ -273,7 +273,8 @@ fn timestamp(value: Element<'_>, position: usize, others: &[Certificate]) -> Res
     token.map_err(|fault| AugmentationFault::Timestamp { position, fault })
 }
 
-fn timestamps(
+/// The tokens in these values; `others` are certificates from around them.
+pub(crate) fn timestamps(
     values: Vec<Element<'_>>,
     position: usize,
     others: &[Certificate],

@@ -58,7 +58,7 @@ impl SignedProperties {
     }
 
     /// With what a caller chose in place of what the worker says.
-    pub(super) fn chosen(&self, parameters: &SigningParameters) -> Result<Self, WorkerError> {
+    pub(crate) fn chosen(&self, parameters: &SigningParameters) -> Result<Self, WorkerError> {
         Ok(Self {
             commitment_type: one(parameters, "commitment_type", &self.commitment_type)?,
             signer_location: one(parameters, "signer_location", &self.signer_location)?,

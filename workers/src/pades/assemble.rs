@@ -1,38 +1,47 @@
 //! Puts the CMS into the room that `prepare` reserved.
 
+use std::borrow::Cow;
+
 use cryptotoken_api::{SignatureValue, ToBeSigned};
 
+use super::layout::{TooSmall, fill};
 use super::prepare::PreparedPades;
-use crate::cades::signed_data::signed_data;
+use crate::cades::augment::{SIGNATURE_TIMESTAMP, attribute};
+use crate::cades::signed_data::{signature_octets, signed_data};
 use crate::create::Prepared;
 use crate::error::Discrepancy;
 use crate::level::SignatureLevel;
 use crate::timestamp::TimestampToken;
 use crate::worker::SignedDocument;
 
+/// What a sealed document is.
+pub(super) const MEDIA_TYPE: &str = "application/pdf";
+
 impl Prepared for PreparedPades {
     fn to_be_signed(&self) -> ToBeSigned<'_> {
         ToBeSigned::Data(&self.data_to_be_signed)
     }
 
+    fn timestamp_input<'a>(&self, value: &'a SignatureValue) -> Result<Cow<'a, [u8]>, Discrepancy> {
+        Ok(signature_octets(self.algorithm, value)?)
+    }
+
     fn assemble(
         mut self,
         value: &SignatureValue,
-        _timestamp: Option<&TimestampToken>,
+        timestamp: Option<&TimestampToken>,
     ) -> Result<SignedDocument, Discrepancy> {
-        let cms = signed_data(None, &self.chain, self.algorithm, &self.signed_attributes, value, &[])?.concat();
-        let digits = hex::encode(&cms);
-        // Between the angle brackets; what is left of the room stays zero.
-        let room = self.update.get_mut(self.contents.start + 1..self.contents.end - 1).unwrap_or_default();
-        let reserved = room.len() / 2;
-        room.get_mut(..digits.len())
-            .ok_or(Discrepancy::Room { needed: cms.len(), reserved })?
-            .copy_from_slice(digits.as_bytes());
+        let unsigned: Vec<_> = timestamp.map(|token| attribute(SIGNATURE_TIMESTAMP, &token.der)).into_iter().collect();
+        let cms = signed_data(None, &self.chain, self.algorithm, &self.signed_attributes, value, &unsigned)?.concat();
+        // The byte range is signed, so the room cannot grow any more without another signature.
+        let fitted = fill(&mut self.update, &self.contents, &cms);
+        fitted.map_err(|TooSmall { needed, reserved }| Discrepancy::Room { needed, reserved })?;
+        let level = if timestamp.is_some() { SignatureLevel::BaselineT } else { SignatureLevel::BaselineB };
         Ok(SignedDocument {
             segments: vec![self.document, self.update.into()],
             spooled: None,
-            media_type: "application/pdf".into(),
-            level: Some(SignatureLevel::BaselineB),
+            media_type: MEDIA_TYPE.into(),
+            level: Some(level),
             degraded: None,
         })
     }

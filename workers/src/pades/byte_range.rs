@@ -2,7 +2,6 @@
 
 use std::ops::Range;
 
-use bytes::Bytes;
 use cryptotoken_api::DigestAlgorithm;
 use openssl::error::ErrorStack;
 use openssl::hash::Hasher;
@@ -18,6 +17,16 @@ impl ByteRange {
     /// All of a file of `end` octets but the `gap`.
     pub(super) const fn new(gap: Range<usize>, end: usize) -> Self {
         Self { gap, end }
+    }
+
+    /// Where the first part ends and the second begins.
+    pub(super) fn gap(&self) -> Range<usize> {
+        self.gap.clone()
+    }
+
+    /// Where the revision that is covered ends.
+    pub(super) const fn end(&self) -> usize {
+        self.end
     }
 
     /// The numbers that follow the first, zero: end of the first part, start and length of the second.
@@ -40,11 +49,6 @@ impl ByteRange {
         }
         Ok(hasher.finish()?.to_vec())
     }
-}
-
-/// `segments` as slices.
-pub(super) fn slices(segments: &[Bytes]) -> Vec<&[u8]> {
-    segments.iter().map(Bytes::as_ref).collect()
 }
 
 #[cfg(test)]

@@ -1,10 +1,12 @@
 //! Verifies a sealed PDF as it will be sent (promises 3 and 4).
 
+use bytes::Bytes;
 use der::asn1::AnyRef;
 use der::{Decode, Reader, SliceReader};
 use lopdf::Object;
 
-use super::byte_range::{ByteRange, slices};
+use super::augment::AugmentablePdf;
+use super::byte_range::ByteRange;
 use super::file::PdfFile;
 use super::refusal::PdfRefusal;
 use super::syntax::{self, SyntaxError};
@@ -12,6 +14,7 @@ use super::{fields, pages};
 use crate::cades::verify::verify_signed_data;
 use crate::create::SignatureContext;
 use crate::error::Discrepancy;
+use crate::level::SignatureLevel;
 use crate::worker::{SignedDocument, SignerDocument};
 
 pub(super) fn check(
@@ -21,28 +24,44 @@ pub(super) fn check(
 ) -> Result<(), Discrepancy> {
     let odd = |what: &str| Discrepancy::Unreadable(what.to_owned());
     let original = document.octets().map_err(|_| odd("there is no original document"))?;
-    let [before, update] = signed.segments.as_slice() else { return Err(odd("the PDF is not original and update")) };
-    if before != original {
+    let octets = Bytes::from(signed.contiguous().into_owned());
+    let offset = original.len();
+    if !octets.starts_with(original) {
         return Err(odd("the bytes before the update are not those of the document"));
     }
+    let update = octets.get(offset..).unwrap_or_default();
     let found = Found::in_update(update).map_err(|_| odd("the update does not begin with a signature dictionary"))?;
-    let offset = before.len();
-    let range = ByteRange::new(offset + found.gap.start..offset + found.gap.end, signed.length());
-    if found.byte_range != format!("0 {}", range.numbers()) {
+    let level = signed.level.unwrap_or_default();
+    // Further updates follow the signature above level B-T, and none below.
+    let end = if level > SignatureLevel::BaselineT { found.end().unwrap_or_default() } else { octets.len() };
+    let range = ByteRange::new(offset + found.gap.start..offset + found.gap.end, end);
+    if end > octets.len() || found.byte_range != format!("0 {}", range.numbers()) {
         return Err(odd("/ByteRange is not the whole file but /Contents"));
     }
-    let digest = range.digest(&slices(&signed.segments), context.algorithm.digest());
+    let digest = range.digest(&[&octets], context.algorithm.digest());
     let digest = digest.map_err(|error| Discrepancy::Unreadable(error.to_string()))?;
     let cms = without_padding(&found.contents).ok_or_else(|| odd("/Contents is not a CMS and zeros"))?;
     let cms = verify_signed_data(cms, context, None, &[], |encapsulated| encapsulated.is_none().then_some(digest))?;
-    if !cms.crls.is_empty() || cms.signers.iter().any(|signer| !signer.unsigned_attributes.is_empty()) {
-        return Err(odd("the CMS has more than a signature"));
+    let timestamps = usize::from(level > SignatureLevel::BaselineB);
+    if !cms.crls.is_empty() || cms.signers.iter().any(|signer| signer.unsigned_attributes.len() != timestamps) {
+        return Err(odd("the CMS has more or less than a signature of its level"));
     }
-    let leads_there = leads_to(&signed.contiguous(), &found.dictionary);
-    match leads_there.map_err(|refusal| Discrepancy::Unreadable(refusal.to_string()))? {
-        true => Ok(()),
-        false => Err(odd("no signature field leads to the signature")),
+    // The revision that the signature covers must be a PDF that leads to it, and so must the last one.
+    for revision in [octets.get(..end), Some(octets.as_ref())].into_iter().flatten() {
+        let leads_there = leads_to(revision, &found.dictionary);
+        if !leads_there.map_err(|refusal| Discrepancy::Unreadable(refusal.to_string()))? {
+            return Err(odd("no signature field leads to the signature"));
+        }
+        if end == octets.len() {
+            break;
+        }
     }
+    if level > SignatureLevel::BaselineB {
+        AugmentablePdf::read(octets, Some(&document.content))
+            .and_then(|pdf| pdf.has_parts_of(level))
+            .map_err(Discrepancy::Augmentation)?;
+    }
+    Ok(())
 }
 
 /// Whether a reader of the whole file finds this signature dictionary in a field of the form.
@@ -70,6 +89,13 @@ struct Found {
 }
 
 impl Found {
+    /// The end of the second part, as `/ByteRange` says.
+    fn end(&self) -> Option<usize> {
+        let numbers: Vec<usize> = self.byte_range.split(' ').map(str::parse).collect::<Result<_, _>>().ok()?;
+        let [0, _, start, length] = *numbers.as_slice() else { return None };
+        start.checked_add(length)
+    }
+
     fn in_update(update: &[u8]) -> Result<Self, SyntaxError> {
         let mut start = 0;
         // Object number, generation number, `obj`.

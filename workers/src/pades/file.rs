@@ -177,6 +177,20 @@ impl<'a> PdfFile<'a> {
         Ok(text)
     }
 
+    /// `content` as the stream that is to be object `id`, encrypted where the file is.
+    ///
+    /// # Errors
+    /// As [`Self::string`].
+    pub(super) fn new_stream(&self, id: ObjectId, content: Vec<u8>) -> Result<Vec<u8>, PdfRefusal> {
+        let mut object = Object::Stream(Stream::new(Dictionary::new(), content));
+        if let Some(state) = &self.encryption {
+            encrypt_object(state, id, &mut object).map_err(unsupported)?;
+        }
+        let mut text = Vec::new();
+        lopdf::Writer::write_object(&mut text, &object).map_err(|error| PdfRefusal::Damaged(error.to_string()))?;
+        Ok(text)
+    }
+
     /// Refuses a file in which so much was read that its objects must overlap or unpack beyond measure; what was read
     /// after that point is null.
     ///
@@ -244,23 +258,28 @@ impl<'a> PdfFile<'a> {
         (left > 0).then_some(())
     }
 
-    fn object_stream(&self, number: u32) -> Option<Rc<ObjectStream>> {
-        if let Some(stream) = self.streams.borrow().get(&number) {
-            return Some(Rc::clone(stream));
-        }
-        let id = (number, 0);
+    /// The dictionary and the decoded content of a stream.
+    pub(super) fn stream(&self, id: ObjectId) -> Option<(Dictionary, Vec<u8>)> {
         let (start, end) = self.extent(id)?;
         let Ok(Object::Dictionary(dictionary)) = value::parse(self.bytes.get(start..end)?) else { return None };
-        let integer_at = |key| usize::try_from(self.value(&dictionary, key).as_i64().ok()?).ok();
-        let (first, count) = (integer_at(b"First")?, integer_at(b"N")?);
-        let content = stream::content(self.bytes, end, integer_at(b"Length"))?.to_vec();
-        let mut object = Object::Stream(Stream::new(dictionary, content));
+        let length = usize::try_from(self.value(&dictionary, b"Length").as_i64().ok()?).ok();
+        let content = stream::content(self.bytes, end, length)?.to_vec();
+        let mut object = Object::Stream(Stream::new(dictionary.clone(), content));
         if let Some(state) = &self.encryption {
             decrypt_object(state, id, &mut object).ok()?;
         }
         let content = object.as_stream().ok()?.get_plain_content_with_limit(MAX_DECOMPRESSED).ok();
         self.spend(content.as_ref().map_or(MAX_DECOMPRESSED, Vec::len))?;
-        let content = content?;
+        Some((dictionary, content?))
+    }
+
+    fn object_stream(&self, number: u32) -> Option<Rc<ObjectStream>> {
+        if let Some(stream) = self.streams.borrow().get(&number) {
+            return Some(Rc::clone(stream));
+        }
+        let (dictionary, content) = self.stream((number, 0))?;
+        let integer_at = |key| usize::try_from(self.value(&dictionary, key).as_i64().ok()?).ok();
+        let (first, count) = (integer_at(b"First")?, integer_at(b"N")?);
         let mut offsets = HashMap::new();
         let mut index = content.get(..first)?;
         for _ in 0..count {

@@ -6,22 +6,21 @@ use bytes::Bytes;
 use cms::signed_data::SignedAttributes;
 use cryptotoken_api::{CertificateChain, DataToBeSigned, SignatureAlgorithm};
 use der::Encode;
-use lopdf::ObjectId;
 
 use super::PadesConfig;
-use super::byte_range::ByteRange;
-use super::edits::Edits;
-use super::fields::TargetField;
+use super::augment::AugmentablePdf;
 use super::file::PdfFile;
-use super::incremental_update::IncrementalUpdate;
+use super::layout::{Layout, byte_range};
 use super::refusal::PdfRefusal;
-use super::signature_dictionary::{SignatureClaims, lay_out, text_string};
+use super::signature_dictionary::{self, SignatureClaims};
 use super::{fields, pages, permissions};
+use crate::augmentation::{Augmentable, AugmentationFault};
 use crate::cades::attributes::signed_attributes;
 use crate::create::{SignatureContext, SignatureFormat};
 use crate::error::{Discrepancy, WorkerError};
 use crate::kind::WorkerKind;
-use crate::worker::{SignedDocument, SignerDocument, SigningParameters};
+use crate::level::SignatureLevel;
+use crate::worker::{DocumentContent, SignedDocument, SignerDocument, SigningParameters};
 
 /// A PDF with its update, waiting for the signature value.
 pub struct PreparedPades {
@@ -61,11 +60,9 @@ impl SignatureFormat for PadesConfig {
         };
         let field = chosen("field", &self.field)?;
         let chain = context.credential.chain.clone();
-        let Layout { update, contents } = update(octets, &claims, field, room(&chain))?;
+        let Layout { update, contents } = update(octets, &claims, field, room(&chain, context.level))?;
 
-        let offset = octets.len();
-        let range = ByteRange::new(offset + contents.start..offset + contents.end, offset + update.len());
-        let digest = range
+        let digest = byte_range(octets.len(), &contents, update.len())
             .digest(&[octets, &update], context.algorithm.digest())
             .map_err(|_| WorkerError::Encoding(der::ErrorKind::Failed.into()))?;
         // EN 319 142-1, clause 6.3: the claimed time is /M, so the signing-time attribute must be absent.
@@ -90,12 +87,14 @@ impl SignatureFormat for PadesConfig {
     ) -> Result<(), Discrepancy> {
         super::check::check(signed, document, context)
     }
-}
 
-/// An update with room for the CMS.
-struct Layout {
-    update: Vec<u8>,
-    contents: Range<usize>,
+    fn augmentable(
+        &self,
+        signature: Bytes,
+        document: Option<&DocumentContent>,
+    ) -> Result<Box<dyn Augmentable>, AugmentationFault> {
+        Ok(Box::new(AugmentablePdf::read(signature, document)?))
+    }
 }
 
 fn update(
@@ -126,89 +125,16 @@ fn update_of(
         return Err(PdfRefusal::AlreadySigned);
     }
 
-    let mut numbers = file.next_object_number()?..;
-    let mut new_id = || (numbers.next().unwrap_or(u32::MAX), 0);
-    let signature = new_id();
-    let dictionary = lay_out(file, signature, claims, reserved)?;
-    let mut update = IncrementalUpdate::new(file);
-    // The signature comes first in the update, where the check before release looks for it.
-    let start = update.write(signature, &dictionary.text);
-
-    let mut edits = Edits::new(file);
-    let catalog = file.catalog_id();
-    match &target {
-        TargetField::Existing { id, .. } => edits.set(*id, &[], "V", &reference(signature))?,
-        TargetField::New { name } => {
-            let field = new_id();
-            update.write(field, &new_field(file, field, name, page, signature)?);
-            edits.push(page, &[("Annots", b"[]")], &reference(field))?;
-            if file.value(file.catalog()?, b"AcroForm").is_null() {
-                let form = new_id();
-                let fields = [b"<</Fields[".to_vec(), reference(field), b"]/SigFlags 3>>".to_vec()].concat();
-                update.write(form, &fields);
-                edits.set(catalog, &[], "AcroForm", &reference(form))?;
-            } else {
-                edits.push(catalog, &[("AcroForm", b"<<>>"), ("Fields", b"[]")], &reference(field))?;
-            }
-        }
-    }
-    if let Ok(form) = file.value(file.catalog()?, b"AcroForm").as_dict() {
-        let flags = file.value(form, b"SigFlags").as_i64().unwrap_or(0);
-        // ISO 32000-2, table 225: signatures exist; save by appending only.
-        if flags & 3 != 3 {
-            edits.set(catalog, &[("AcroForm", b"<<>>")], "SigFlags", (flags | 3).to_string().as_bytes())?;
-        }
-    }
-    if claims.certification.is_some() {
-        edits.set(catalog, &[("Perms", b"<<>>")], "DocMDP", &reference(signature))?;
-    }
-    for (id, text) in edits.into_texts() {
-        update.write(id, &text);
-    }
-
-    let (next, _) = new_id();
-    let mut update = update.finish(next)?;
-    let shifted = |range: Range<usize>| range.start + start..range.end + start;
-    let contents = shifted(dictionary.contents);
-    let offset = file.bytes().len();
-    let range = ByteRange::new(offset + contents.start..offset + contents.end, offset + update.len());
-    let room = update.get_mut(shifted(dictionary.byte_range)).unwrap_or_default();
-    let numbers = range.numbers();
-    room.get_mut(..numbers.len())
-        .ok_or(PdfRefusal::TooLarge("its byte range does not fit the room for it"))?
-        .copy_from_slice(numbers.as_bytes());
-    Ok(Layout { update, contents })
-}
-
-/// A signature field merged with its invisible widget (ISO 32000-2, 12.7.5.5).
-fn new_field(
-    file: &PdfFile<'_>,
-    id: ObjectId,
-    name: &str,
-    page: ObjectId,
-    signature: ObjectId,
-) -> Result<Vec<u8>, PdfRefusal> {
-    // Flags: print (3) and locked (8).
-    let parts = [
-        b"<</Type/Annot/Subtype/Widget/FT/Sig/F 132/Rect[0 0 0 0]/P ".to_vec(),
-        reference(page),
-        b"/T".to_vec(),
-        file.string(id, text_string(name))?,
-        b"/V ".to_vec(),
-        reference(signature),
-        b">>".to_vec(),
-    ];
-    Ok(parts.concat())
-}
-
-fn reference((number, generation): ObjectId) -> Vec<u8> {
-    format!("{number} {generation} R").into_bytes()
+    let certifies = claims.certification.is_some();
+    let dictionary = |signature| signature_dictionary::lay_out(file, signature, claims, reserved);
+    Layout::in_field(file, &target, page, certifies, dictionary)
 }
 
 /// An estimate that is never too small: certificates, signature value, and attributes, which name the issuer twice.
-fn room(chain: &CertificateChain) -> usize {
+fn room(chain: &CertificateChain, level: SignatureLevel) -> usize {
     let certificates: usize = chain.without_root().map(|certificate| certificate.der().len()).sum();
-    certificates + 2 * chain.leaf().der().len() + SIGNATURE_ROOM
+    let timestamp = if level >= SignatureLevel::BaselineT { TIMESTAMP_ROOM } else { 0 };
+    certificates + 2 * chain.leaf().der().len() + SIGNATURE_ROOM + timestamp
 }
 
 fn choose_text<'t>(
@@ -227,3 +153,6 @@ fn choose_text<'t>(
 
 /// The largest value (RSA with 8192 bits: 1 KiB) and the parts of fixed size around it.
 const SIGNATURE_ROOM: usize = 2048;
+
+/// A timestamp token with the chain of its authority. Those of the authorities on the EU trusted lists have 3 to 8 KiB.
+pub(super) const TIMESTAMP_ROOM: usize = 16 << 10;

@@ -43,10 +43,7 @@ pub(super) fn lay_out(
     claims: &SignatureClaims<'_>,
     reserved: usize,
 ) -> Result<SignatureDictionary, PdfRefusal> {
-    let mut text = b"<</Type/Sig/Filter/Adobe.PPKLite/SubFilter/ETSI.CAdES.detached/ByteRange [0 ".to_vec();
-    let byte_range = extend(&mut text, &[b' '; BYTE_RANGE_ROOM]);
-    text.extend(b"]/Contents ");
-    let contents = extend(&mut text, &[b"<".to_vec(), vec![b'0'; 2 * reserved], b">".to_vec()].concat());
+    let (mut text, byte_range, contents) = begin("Sig", "ETSI.CAdES.detached", reserved);
     let mut string = |key: &str, value: Vec<u8>| -> Result<(), PdfRefusal> {
         text.extend(key.as_bytes());
         text.extend(file.string(id, value)?);
@@ -70,6 +67,22 @@ pub(super) fn lay_out(
     }
     text.extend(b">>");
     Ok(SignatureDictionary { text, byte_range, contents })
+}
+
+/// The dictionary of a document timestamp, with room for `reserved` octets of token (EN 319 142-1, clause 5.4.3).
+pub(super) fn document_timestamp(reserved: usize) -> SignatureDictionary {
+    let (mut text, byte_range, contents) = begin("DocTimeStamp", "ETSI.RFC3161", reserved);
+    text.extend(b">>");
+    SignatureDictionary { text, byte_range, contents }
+}
+
+fn begin(kind: &str, sub_filter: &str, reserved: usize) -> (Vec<u8>, Range<usize>, Range<usize>) {
+    let start = format!("<</Type/{kind}/Filter/Adobe.PPKLite/SubFilter/{sub_filter}/ByteRange [0 ");
+    let mut text = start.into_bytes();
+    let byte_range = extend(&mut text, &[b' '; BYTE_RANGE_ROOM]);
+    text.extend(b"]/Contents ");
+    let contents = extend(&mut text, &[b"<".to_vec(), vec![b'0'; 2 * reserved], b">".to_vec()].concat());
+    (text, byte_range, contents)
 }
 
 /// A text string in PDFDocEncoding where that is ASCII, else in UTF-16BE with its mark (ISO 32000-2, 7.9.2.2).

@@ -1,6 +1,6 @@
 //! How XML signatures name algorithms (XML Signature 1.1, section 6; RFC 9231), and digests computed piece by piece.
 
-use cryptotoken_api::{DigestAlgorithm, SignatureAlgorithm, SignatureScheme};
+use cryptotoken_api::{DigestAlgorithm, KeySpec, SignatureAlgorithm, SignatureScheme};
 
 use super::canonicalization::Sink;
 
@@ -28,6 +28,20 @@ pub(super) const fn signature_uri(algorithm: SignatureAlgorithm) -> Option<&'sta
         (SignatureScheme::Ecdsa, DigestAlgorithm::Sha512) => "http://www.w3.org/2001/04/xmldsig-more#ecdsa-sha512",
         (SignatureScheme::Eddsa | SignatureScheme::MlDsa, _) => return None,
     })
+}
+
+/// The digest algorithm of this identifier.
+pub(super) fn digest_named(uri: &str) -> Option<DigestAlgorithm> {
+    DigestAlgorithm::ALL.into_iter().find(|digest| digest_uri(*digest) == uri)
+}
+
+/// The signature algorithm of this identifier with this key.
+pub(super) fn signature_named(uri: &str, key: KeySpec) -> Option<SignatureAlgorithm> {
+    let schemes = [SignatureScheme::RsaPkcs1, SignatureScheme::RsaPss, SignatureScheme::Ecdsa];
+    let pairs = schemes.into_iter().flat_map(|scheme| DigestAlgorithm::ALL.map(|digest| (scheme, digest)));
+    pairs
+        .filter_map(|(scheme, digest)| SignatureAlgorithm::for_key(key, Some(scheme), Some(digest)).ok())
+        .find(|algorithm| signature_uri(*algorithm) == Some(uri))
 }
 
 /// A digest over octets that come in pieces.

@@ -7,7 +7,9 @@ use der::Encode;
 use time::{OffsetDateTime, UtcOffset};
 
 use super::algorithm::digest_uri;
+use super::statements::{about_document, about_signer};
 use crate::cades::attributes::issuer_serial;
+use crate::cades::properties::SignedProperties;
 use crate::create::SignatureContext;
 
 /// Namespace of XAdES 1.3.2 and later.
@@ -16,11 +18,17 @@ pub(super) const XADES_NAMESPACE: &str = "http://uri.etsi.org/01903/v1.3.2#";
 /// The `Type` of the reference to the signed properties (clause 4.4.2).
 pub(super) const SIGNED_PROPERTIES_TYPE: &str = "http://uri.etsi.org/01903#SignedProperties";
 
-/// `xades:QualifyingProperties` of the signature `id` over a document of this media type.
+/// `xades:QualifyingProperties` of the signature `id` over a document of this media type, without its end tag: unsigned properties
+/// come there.
 ///
 /// # Errors
 /// Only when the DER encoder fails, which would be a bug.
-pub(super) fn qualifying_properties(id: &str, media_type: &str, context: &SignatureContext<'_>) -> der::Result<String> {
+pub(super) fn qualifying_properties(
+    id: &str,
+    media_type: &str,
+    properties: &SignedProperties,
+    context: &SignatureContext<'_>,
+) -> der::Result<String> {
     let digest = context.algorithm.digest();
     let leaf = context.credential.chain.leaf();
     Ok(format!(
@@ -32,13 +40,15 @@ pub(super) fn qualifying_properties(id: &str, media_type: &str, context: &Signat
          <xades:CertDigest><ds:DigestMethod Algorithm=\"{method}\"></ds:DigestMethod>\
          <ds:DigestValue>{value}</ds:DigestValue></xades:CertDigest>\
          <xades:IssuerSerialV2>{issuer_serial}</xades:IssuerSerialV2>\
-         </xades:Cert></xades:SigningCertificateV2>\
+         </xades:Cert></xades:SigningCertificateV2>{about_signer}\
          </xades:SignedSignatureProperties>\
          <xades:SignedDataObjectProperties>\
          <xades:DataObjectFormat ObjectReference=\"#{id}-document\">\
-         <xades:MimeType>{media_type}</xades:MimeType></xades:DataObjectFormat>\
+         <xades:MimeType>{media_type}</xades:MimeType></xades:DataObjectFormat>{commitment}\
          </xades:SignedDataObjectProperties>\
-         </xades:SignedProperties></xades:QualifyingProperties>",
+         </xades:SignedProperties>",
+        about_signer = about_signer(properties),
+        commitment = about_document(properties),
         time = date_time(context.signing_time),
         method = digest_uri(digest),
         // The whole certificate as issued (clause 5.2.2.2), never re-encoded.

@@ -14,6 +14,9 @@ use super::xml_error::XmlError;
 
 mod base_uri;
 mod escape;
+mod several;
+
+pub(crate) use several::{Selection, canonical_forms};
 
 /// One of the canonicalization algorithms that XML signatures use.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,7 +28,6 @@ pub(crate) struct Method {
 }
 
 /// Canonical XML 1.0, 1.1, or exclusive.
-#[cfg_attr(not(test), expect(dead_code, reason = "for verifying what others signed; held to xmllint and xmlsec1 now"))]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Algorithm {
     /// <http://www.w3.org/TR/2001/REC-xml-c14n-20010315>
@@ -45,6 +47,20 @@ pub(crate) static EXCLUSIVE: Method =
     Method { algorithm: Algorithm::Exclusive { inclusive_prefixes: Vec::new() }, comments: false };
 
 impl Method {
+    /// Canonical XML 1.0 without comments: what is meant where nothing is said (XML Signature 1.1, section 4.4.3.2).
+    pub(crate) const INCLUSIVE: Self = Self { algorithm: Algorithm::Inclusive, comments: false };
+
+    /// The method of this identifier; `prefixes` is `InclusiveNamespaces/@PrefixList`, which only the exclusive one has.
+    pub(crate) fn named(uri: &str, prefixes: Option<&str>) -> Option<Self> {
+        let listed = || prefixes.unwrap_or_default().split_whitespace();
+        let inclusive_prefixes = listed().map(|each| if each == "#default" { "" } else { each }.to_owned()).collect();
+        let algorithms = [Algorithm::Inclusive, Algorithm::Inclusive11, Algorithm::Exclusive { inclusive_prefixes }];
+        let methods = algorithms
+            .into_iter()
+            .flat_map(|algorithm| [false, true].map(|comments| Self { algorithm: algorithm.clone(), comments }));
+        methods.into_iter().find(|method| method.uri() == uri)
+    }
+
     /// The identifier in `ds:CanonicalizationMethod` and `ds:Transform`.
     pub(crate) fn uri(&self) -> &'static str {
         match (&self.algorithm, self.comments) {
@@ -59,7 +75,6 @@ impl Method {
 }
 
 /// The part of a document that is canonicalised.
-#[cfg_attr(not(test), expect(dead_code, reason = "for verifying what others signed; held to xmllint and xmlsec1 now"))]
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Part<'a> {
     /// All of it, with comments and instructions beside the root element.
@@ -71,7 +86,6 @@ pub(crate) enum Part<'a> {
 }
 
 /// Elements left out with all they contain.
-#[cfg_attr(not(test), expect(dead_code, reason = "for verifying what others signed; held to xmllint and xmlsec1 now"))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Omission {
     /// None.

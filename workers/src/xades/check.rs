@@ -4,35 +4,114 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
 use cryptotoken_api::{DataToBeSigned, SignatureValue, ToBeSigned, verification};
 
 use super::algorithm::{RunningDigest, digest_uri, signature_uri};
+use super::assemble::{SIBLING_END, sibling_start};
 use super::attributes::{SIGNED_PROPERTIES_TYPE, XADES_NAMESPACE};
+use super::augment::{AugmentableXades, is_archived, is_timestamped};
 use super::canonicalization::{Canonicalizer, EXCLUSIVE, Omission, SIGNATURE_NAMESPACE};
 use super::document::XmlDocument;
 use super::earlier::Survey;
 use super::element::{ElementTree, TreeBuilder};
 use super::reader::{Event, XmlReader};
+use super::received::{ReceivedSignature, binary};
 use super::signature::{ENVELOPED, FILTER2};
 use super::xml_error::XmlError;
 use crate::create::SignatureContext;
 use crate::error::Discrepancy;
+use crate::level::{SignatureLevel, SignaturePackaging};
 use crate::worker::{DocumentContent, SignedDocument, SignerDocument};
 
 pub(super) fn check(
+    packaging: SignaturePackaging,
     signed: &SignedDocument,
     document: &SignerDocument,
     context: &SignatureContext<'_>,
 ) -> Result<(), Discrepancy> {
+    let octets = Bytes::from(signed.contiguous().into_owned());
+    let level = signed.level.unwrap_or_default();
+    if packaging == SignaturePackaging::Enveloped {
+        let signature = enveloped(&octets, document, context)?;
+        // Large documents are read once more only for what stands beside the signature.
+        if level == SignatureLevel::BaselineB && signature.unsigned().is_empty() {
+            return Ok(());
+        }
+    }
+    // As a stranger's signature: every reference, the value, every timestamp.
+    let read = AugmentableXades::read(octets.clone(), Some(&document.content)).map_err(Discrepancy::Augmentation)?;
+    let expected = (level >= SignatureLevel::BaselineT, level == SignatureLevel::BaselineLta);
+    let leaf = context.credential.chain.leaf();
+    let made = read.each(|_, signature, _| {
+        let timestamps = (is_timestamped(signature), is_archived(signature));
+        let document_kept = keeps(packaging, signature, &octets, document);
+        Ok((timestamps == expected, signature.signer().is_some_and(|signer| signer == *leaf), document_kept))
+    });
+    match made.map_err(Discrepancy::Augmentation)?.as_slice() {
+        [(true, true, true)] => Ok(()),
+        [(false, ..)] => Err(Discrepancy::Unreadable(format!("the timestamps are not those of level {level}"))),
+        [(_, false, _)] => Err(odd("its signature names another certificate")),
+        [(.., false)] => Err(odd("it is not the document that was sent")),
+        _ => Err(odd("it has not exactly one new signature")),
+    }
+}
+
+/// Whether the document that was sent is in it, or outside, octet for octet (promise 4).
+fn keeps(
+    packaging: SignaturePackaging,
+    signature: &ReceivedSignature,
+    octets: &[u8],
+    document: &SignerDocument,
+) -> bool {
+    let DocumentContent::Memory(original) = &document.content else { return false };
+    let uri = signature.references().ok().and_then(|each| each.first().and_then(|first| first.attribute("URI")));
+    let (Some(uri), Some(id)) = (uri, signature.0.attribute("Id")) else { return false };
+    match packaging {
+        SignaturePackaging::Enveloped => uri.is_empty(),
+        // The digest is over what was sent, and over nothing inside.
+        SignaturePackaging::Detached | SignaturePackaging::Encapsulated => !uri.is_empty() && !uri.starts_with('#'),
+        SignaturePackaging::Enveloping => {
+            let object = uri.strip_prefix('#').and_then(|id| signature.0.with_id(id));
+            object.and_then(|object| binary(&object.text)).is_some_and(|content| content == *original)
+        }
+        SignaturePackaging::InternallyDetached => is_surrounded(octets, original, id),
+    }
+}
+
+/// Whether the output is the input with an element around its root, and the signature in that.
+fn is_surrounded(octets: &[u8], input: &[u8], id: &str) -> bool {
+    let Ok(xml) = XmlDocument::decode(octets) else { return false };
+    let opening = format!("<container>{}", sibling_start(id));
+    let Some(start) = xml.text().find(&opening) else { return false };
+    let signature = format!("{SIBLING_END}<ds:Signature xmlns:ds=\"{SIGNATURE_NAMESPACE}\" Id=\"{id}\">");
+    let closing = "</ds:Signature></container>";
+    let (Some(end), Some(rest)) = (xml.text().find(&signature), xml.text().rfind(closing)) else { return false };
+    let range = |from: usize, to: usize| octets.get(xml.octet_offset(from)..xml.octet_offset(to)).unwrap_or_default();
+    let pieces = [range(0, start), range(start + opening.len(), end), range(rest + closing.len(), xml.text().len())];
+    let mark = octets.get(..xml.octet_offset(0)).unwrap_or_default();
+    let pieces = [mark].into_iter().chain(pieces);
+    let mut input = Some(input);
+    for piece in pieces {
+        input = input.and_then(|rest| rest.strip_prefix(piece));
+    }
+    input.is_some_and(<[u8]>::is_empty)
+}
+
+fn enveloped(
+    octets: &[u8],
+    document: &SignerDocument,
+    context: &SignatureContext<'_>,
+) -> Result<ReceivedSignature, Discrepancy> {
     let unreadable = |error: XmlError| Discrepancy::Unreadable(error.to_string());
-    let octets = signed.contiguous();
-    let xml = XmlDocument::decode(&octets).map_err(unreadable)?;
+    let xml = XmlDocument::decode(octets).map_err(unreadable)?;
     let found = Found::read(&xml, context).map_err(unreadable)?.ok_or_else(|| odd("it has no signature"))?;
     let DocumentContent::Memory(original) = &document.content else { return Err(odd("it was a digest")) };
-    if !found.is_all_that_was_added(&octets, original, &xml) {
+    if !found.is_all_that_was_added(octets, original, &xml) {
         return Err(odd("more was changed than a signature added"));
     }
-    found.verify(context)
+    found.verify(context)?;
+    Ok(ReceivedSignature(found.signature))
 }
 
 fn odd(what: &str) -> Discrepancy {

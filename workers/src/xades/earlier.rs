@@ -93,6 +93,17 @@ impl<'t> Survey<'t> {
         Ok(())
     }
 
+    /// Refuses a document that cannot be put into another one without harm to a signature in it.
+    ///
+    /// # Errors
+    /// When an earlier signature covers the document as a whole.
+    pub(super) fn refuse_wrapping(&self, reader: &XmlReader<'t>) -> Result<(), XmlError> {
+        match self.references.iter().find(|reference| reference.uri.is_empty() || reference.uri == "#xpointer(/)") {
+            None => Ok(()),
+            Some(reference) => Err(reader.error(reference.offset, XmlFault::CoveredByEarlierSignature)),
+        }
+    }
+
     /// Whether an element of the document has this identifier.
     pub(super) fn has_id(&self, id: &str) -> bool {
         self.ids.contains_key(id)
@@ -124,7 +135,7 @@ impl Reference {
 
 /// Whether a transform takes out every signature in the root element, not only the one it belongs to. Expressions are
 /// compared as they are usually written; one that cannot be recognised counts as covering the place of the new signature.
-fn leaves_signatures_out(transform: &ElementTree) -> bool {
+pub(super) fn leaves_signatures_out(transform: &ElementTree) -> bool {
     let recognised = |xpath: &ElementTree, frames: &[(&str, &str)]| {
         let expression: String = xpath.text.split_whitespace().collect();
         let framed = |&(before, after): &(&str, &str)| expression.strip_prefix(before)?.strip_suffix(after);

@@ -14,6 +14,8 @@ pub(super) struct ElementTree {
     pub(super) text: String,
     /// Where the start tag begins in the text of the document.
     pub(super) offset: usize,
+    /// Where the end tag begins; `None` of an empty-element tag.
+    pub(super) content_end: Option<usize>,
 }
 
 impl ElementTree {
@@ -26,6 +28,14 @@ impl ElementTree {
     pub(super) fn only(&self, namespace: &str, local: &str) -> Option<&Self> {
         let mut found = self.children.iter().filter(|child| child.namespace == namespace && child.local == local);
         found.next().filter(|_| found.next().is_none())
+    }
+
+    /// The element with this `Id`, itself or inside.
+    pub(super) fn with_id(&self, id: &str) -> Option<&Self> {
+        if self.attribute("Id") == Some(id) {
+            return Some(self);
+        }
+        self.children.iter().find_map(|child| child.with_id(id))
     }
 
     /// The value of an attribute without namespace.
@@ -57,8 +67,9 @@ impl TreeBuilder {
                     ..ElementTree::default()
                 });
             }
-            Event::End(_) => {
-                let closed = self.open.pop()?;
+            Event::End(tag) => {
+                let mut closed = self.open.pop()?;
+                closed.content_end = (!tag.self_closing).then_some(tag.offset);
                 match self.open.last_mut() {
                     Some(parent) => parent.children.push(closed),
                     None => return Some(closed),
@@ -81,7 +92,7 @@ impl TreeBuilder {
 }
 
 /// What references, algorithms and qualifying properties say in attributes.
-const ATTRIBUTES: [&str; 7] = ["Algorithm", "Filter", "Id", "ObjectReference", "Target", "Type", "URI"];
+const ATTRIBUTES: [&str; 8] = ["Algorithm", "Filter", "Id", "ObjectReference", "PrefixList", "Target", "Type", "URI"];
 
 /// A manifest of ten thousand files has fewer.
 pub(super) const MAX_ELEMENTS: usize = 100_000;

@@ -6,7 +6,7 @@ use std::process::Command;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use cryptotoken_api::KeySpec;
-use workers::{ConfigError, Fault, WorkerConfig, WorkerError};
+use workers::{ConfigError, Fault, SigningParameters, WorkerConfig, WorkerError};
 
 use crate::software_key::{SoftwareKey, run};
 
@@ -312,9 +312,28 @@ fn ed25519_is_refused_before_the_key_is_used() {
 }
 
 #[test]
-fn packagings_of_other_versions_are_refused() {
-    let text = "name = \"a\"\nkind = \"xades\"\ncredential = \"c\"\npackaging = \"enveloping\"";
-    assert!(matches!(WorkerConfig::parse(text), Err(ConfigError::Value { key: "packaging", .. })));
+fn keys_that_contradict_each_other_or_could_not_be_written_are_refused() {
+    for (key, text) in [
+        ("packaging", "packaging = \"encapsulated\""),
+        ("document_uri", "document_uri = \"a.xml\""),
+        ("document_uri", "packaging = \"detached\"\ndocument_uri = \"#a\""),
+        ("document_uri", "packaging = \"detached\"\ndocument_uri = \"a\\\"b\""),
+        ("claimed_roles", "claimed_roles = [\"\"]"),
+        ("signer_location", "signer_location = {}"),
+        ("commitment_type", "commitment_type = \"proof\""),
+        ("signature_policy", "signature_policy = { oid = \"1.2.3\", digest = \"AAAA\" }"),
+    ] {
+        let text = format!("name = \"w\"\nkind = \"xades\"\ncredential = \"c\"\n{text}");
+        match WorkerConfig::parse(&text) {
+            Err(ConfigError::Value { key: found, .. }) => assert_eq!(found, key, "{text}"),
+            other => panic!("{text}: {other:?}"),
+        }
+    }
+    let text = "name = \"w\"\nkind = \"xades\"\ncredential = \"c\"\npackaging = \"detached\"\ndocument_uri = \"a.xml\"\n\
+        claimed_roles = [\"Clerk\"]\nsigner_location = { locality = \"Tallinn\" }\ncommitment_type = \"proof-of-origin\"";
+    let config = WorkerConfig::parse(text).unwrap();
+    let kept = serde_json::to_string(&config.to_json().unwrap()).unwrap();
+    assert_eq!(WorkerConfig::parse(&kept).unwrap(), config);
 }
 
 #[test]
@@ -385,4 +404,38 @@ fn eu_dss_and_signxml_accept_signatures_of_every_algorithm_and_eu_dss_names_the_
     assert_eq!(output.matches("\tvalid\tXAdES-BASELINE-B").count(), 24, "{output}");
     let output = verdicts("signxml", &signxml);
     assert_eq!(output.matches("\tvalid\t").count(), 6, "{output}");
+}
+
+#[test]
+#[ignore = "a measurement for release builds: time beside xmllint and memory for 100 MB"]
+fn a_large_document_takes_the_time_of_its_canonicalization() {
+    let key = SoftwareKey::generate(KeySpec::EcP256);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("large.xml");
+    let entry = "  <c:Line xmlns:c=\"urn:c\" number=\"4711\" c:unit='pc'>Paper &amp; ink, 1.250,00 \u{20AC}</c:Line>\n";
+    let text = format!("<Invoice xmlns=\"urn:invoice\">\n{}</Invoice>\n", entry.repeat(100_000_000 / entry.len()));
+    std::fs::write(&path, &text).unwrap();
+    let started = std::time::Instant::now();
+    let canonical = Command::new("xmllint").args(["--huge", "--c14n"]).arg(&path).output().unwrap();
+    let (theirs, length) = (started.elapsed(), canonical.stdout.len());
+    assert!(canonical.status.success() && length > 100_000_000);
+    drop((text, canonical));
+    let document = bytes::Bytes::from(std::fs::read(&path).unwrap());
+    // proc(5): the peak of this process from here on.
+    std::fs::write("/proc/self/clear_refs", "5").unwrap();
+    let started = std::time::Instant::now();
+    let signed = key
+        .sign_with("kind = \"xades\"", workers::DocumentContent::Memory(document.clone()), SigningParameters::default())
+        .unwrap();
+    let ours = started.elapsed();
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    let peak: usize = peak.split_whitespace().next().unwrap().parse().unwrap();
+    let times = peak * 1024 / document.len();
+    crate::software_key::report(&format!(
+        "{} octets: {ours:?}, xmllint {theirs:?}; peak {peak} kB, {times} times the document",
+        document.len()
+    ));
+    assert!(signed.length() > document.len());
+    assert!(ours < theirs.mul_f64(1.5) && peak * 1024 <= document.len() * 3);
 }

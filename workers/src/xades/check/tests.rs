@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 
+use crate::cades::properties::SignedProperties;
 use crate::create::{Prepared, SignatureFormat};
 use crate::error::Discrepancy;
 use crate::level::SignaturePackaging;
@@ -20,7 +21,11 @@ struct Sealed {
 impl Sealed {
     fn new() -> Self {
         let key = SoftwareKey::generate();
-        let format = XadesConfig { packaging: SignaturePackaging::Enveloped };
+        let format = XadesConfig {
+            packaging: SignaturePackaging::Enveloped,
+            document_uri: None,
+            properties: SignedProperties::default(),
+        };
         let document = signer_document(DOCUMENT);
         let prepared = format.prepare(&document, &SigningParameters::default(), &key.context()).unwrap();
         let value = key.sign(prepared.to_be_signed());
@@ -39,7 +44,7 @@ impl Sealed {
             level: None,
             degraded: None,
         };
-        super::check(&signed, &signer_document(input), &self.key.context())
+        super::check(SignaturePackaging::Enveloped, &signed, &signer_document(input), &self.key.context())
     }
 }
 

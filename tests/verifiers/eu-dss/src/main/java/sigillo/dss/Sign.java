@@ -29,7 +29,7 @@ import eu.europa.esig.dss.spi.x509.tsp.KeyEntityTSPSource;
 
 public final class Sign {
 
-    private static final char[] PASSWORD = "password".toCharArray();
+    static final char[] PASSWORD = "password".toCharArray();
 
     private Sign() {
     }
@@ -96,7 +96,7 @@ public final class Sign {
         return service.signDocument(document, parameters, new SignatureValue(parameters.getSignatureAlgorithm(), signature.sign()));
     }
 
-    private static KeyStore keys(String path) throws Exception {
+    static KeyStore keys(String path) throws Exception {
         KeyStore keys = KeyStore.getInstance("PKCS12");
         try (InputStream file = new FileInputStream(path)) {
             keys.load(file, PASSWORD);
@@ -104,7 +104,7 @@ public final class Sign {
         return keys;
     }
 
-    private static KeyEntityTSPSource authority(String path) throws Exception {
+    static KeyEntityTSPSource authority(String path) throws Exception {
         KeyStore keys = keys(path);
         KeyEntityTSPSource source = new KeyEntityTSPSource(keys, keys.aliases().nextElement(), PASSWORD);
         source.setTsaPolicy("1.3.6.1.4.1.99999.3");

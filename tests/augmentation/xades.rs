@@ -1,0 +1,248 @@
+//! XML signatures: every packaging, level and algorithm, and signatures of others, as foreign programs see them.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use tests::programs::{repository, run};
+use tests::verifiers::ask;
+use tests::{Question, Verdict};
+use workers::{AugmentationFault, DocumentContent, WorkerError};
+
+use crate::bench::{ALGORITHMS, Bench, Seal, octets};
+use crate::others::pkcs12;
+
+/// With what canonicalization and encodings stumble over: a declaration, mixed line ends, prefixes, references, a comment, no `Id`.
+const INVOICE: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\r\n<Invoice xmlns=\"urn:invoice\" xmlns:c='urn:c'>\r\n  \
+    <c:Total currency='EUR' c:b=\"&lt;2&quot;&#10;\">1 000,00 \u{20AC}</c:Total><!-- inside --><![CDATA[<&>]]>\n</Invoice>\n";
+
+const PACKAGINGS: [&str; 4] = ["enveloped", "enveloping", "detached", "internally-detached"];
+
+fn sign(bench: &Bench, seal: &Seal, level: &str, more: &str, document: &[u8]) -> Vec<u8> {
+    let content = DocumentContent::Memory(document.to_vec().into());
+    let signed = bench.sign_kind("xades", seal, level, more, content, serde_json::Value::Null);
+    let signed = signed.unwrap_or_else(|error| panic!("{level} {more}: {error}"));
+    assert_eq!(signed.level.map(|reached| reached.name()), Some(level), "{more}");
+    octets(&signed)
+}
+
+fn question(bench: &Bench, file: &Path, level: &str) -> Question {
+    let question = Question::new("xades", file).with("--root", bench.pki.root());
+    let question = question.with("--expect", level.replace("B-", "XAdES-BASELINE-"));
+    match level {
+        "B-B" | "B-T" => bench.crls().iter().fold(question, |question, crl| question.with("--crl", crl)),
+        _ => question,
+    }
+}
+
+/// What a tool does not find valid, and how often it had no opinion.
+fn judged(tool: &str, questions: &[(String, Question)]) -> Vec<String> {
+    let asked: Vec<Question> = questions.iter().map(|(_, question)| question.clone()).collect();
+    let verdicts = ask(tool, &asked);
+    let count = |wanted: fn(&Verdict) -> bool| verdicts.iter().filter(|verdict| wanted(verdict)).count();
+    tests::report(&format!(
+        "{tool}: {} of {} valid, {} not judged",
+        count(|each| *each == Verdict::Valid),
+        verdicts.len(),
+        count(|each| matches!(each, Verdict::NotApplicable(_)))
+    ));
+    let named = questions.iter().zip(verdicts);
+    named
+        .filter(|(_, verdict)| matches!(verdict, Verdict::Invalid(_)))
+        .map(|((name, _), verdict)| format!("{tool}: {name}: {verdict:?}"))
+        .collect()
+}
+
+#[test]
+fn foreign_programs_accept_every_packaging_and_level_and_dss_names_it_offline() {
+    let bench = Bench::start();
+    std::fs::write(bench.path("document"), INVOICE).unwrap();
+    let (mut all, mut basic) = (Vec::new(), Vec::new());
+    for (algorithm, ..) in ALGORITHMS {
+        let seal = bench.seal(algorithm);
+        for packaging in PACKAGINGS {
+            for level in ["B-B", "B-T", "B-LT", "B-LTA"] {
+                let name = format!("{algorithm}-{packaging}-{level}");
+                let signed = sign(&bench, &seal, level, &format!("packaging = \"{packaging}\""), INVOICE.as_bytes());
+                let file = bench.keep(&name, &signed);
+                let mut question = question(&bench, &file, level);
+                if packaging == "detached" {
+                    question = question.with("--detached", bench.path("document"));
+                }
+                if level == "B-B" {
+                    basic.push((name.clone(), question.clone()));
+                }
+                all.push((name, question));
+            }
+        }
+    }
+    let wrong = [judged("dss", &all), judged("xmlsec1", &all), judged("signxml", &basic)].concat();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn the_output_is_the_input_and_the_signature() {
+    let bench = Bench::start();
+    let seal = bench.seal("p256");
+    let utf16: Vec<u8> =
+        [0xFF, 0xFE].into_iter().chain("<a b='c'/>".encode_utf16().flat_map(u16::to_le_bytes)).collect();
+    let latin: &[u8] = b"<?xml version='1.0' encoding='ISO-8859-1'?>\n<a>\xE4</a>\r\n";
+    let (mut questions, mut wide) = (Vec::new(), Vec::new());
+    for (name, document) in [("utf-8", INVOICE.as_bytes()), ("utf-16", &utf16), ("latin", latin)] {
+        for packaging in ["enveloped", "internally-detached"] {
+            let signed = sign(&bench, &seal, "B-LTA", &format!("packaging = \"{packaging}\""), document);
+            let common = |one: &mut dyn Iterator<Item = (u8, u8)>| one.take_while(|(one, other)| one == other).count();
+            let start = common(&mut signed.iter().copied().zip(document.iter().copied()));
+            let end = common(&mut signed.iter().rev().copied().zip(document.iter().rev().copied()));
+            if packaging == "enveloped" && name != "utf-16" {
+                assert!(start + end >= document.len(), "{name} {packaging}");
+            }
+            let file = bench.keep(&format!("{name}-{packaging}"), &signed);
+            // EU DSS does not take UTF-16 for XML.
+            let list = if name == "utf-16" { &mut wide } else { &mut questions };
+            list.push((format!("{name} {packaging}"), question(&bench, &file, "B-LTA")));
+        }
+    }
+    // What is around is not XML at all.
+    let signed = sign(&bench, &seal, "B-LTA", "packaging = \"enveloping\"", b"\0\xFF no XML");
+    let file = bench.keep("binary", &signed);
+    questions.push(("binary".into(), question(&bench, &file, "B-LTA")));
+    wide.extend(questions.clone());
+    let wrong = [judged("dss", &questions), judged("xmlsec1", &wide)].concat();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn what_a_worker_states_is_in_the_signature() {
+    let bench = Bench::start();
+    let seal = bench.seal("p256");
+    let statements = "commitment_type = \"proof-of-approval\"\nclaimed_roles = [\"Clerk <A&B>\", \"Sekret\u{e4}r\"]\n\
+        signer_location = { locality = \"Tallinn\", postal_address = [\"Pikk 1\", \"10111\"], country = \"EE\" }\n\
+        signature_policy = { oid = \"1.2.3.4\", digest = \"R1Pkx2RYCR0YGgiR8W5OBr5ZsWLcHi+NQqb5EiTr7cE=\" }";
+    let signed = sign(&bench, &seal, "B-LTA", statements, INVOICE.as_bytes());
+    let file = bench.keep("stated", &signed);
+    // EU DSS validates the schema, and wants the policy itself before it says valid: only what it says of the signature counts.
+    let without_policy = statements.lines().filter(|line| !line.trim_start().starts_with("signature_policy"));
+    let signed = sign(&bench, &seal, "B-LTA", &without_policy.collect::<Vec<_>>().join("\n"), INVOICE.as_bytes());
+    let plain = bench.keep("stated-without-policy", &signed);
+    let wrong = judged("dss", &[("statements".into(), question(&bench, &plain, "B-LTA"))]);
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    let wrong = judged("xmlsec1", &[("policy".into(), question(&bench, &file, "B-LTA"))]);
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    match &ask("dss", &[question(&bench, &file, "B-LTA")])[0] {
+        Verdict::Invalid(reason) => {
+            assert!(reason.contains("XAdES-BASELINE-LTA"), "{reason}");
+            assert!(!reason.contains("expected") && !reason.contains("cvc-"), "{reason}");
+        }
+        verdict => assert_eq!(*verdict, Verdict::Valid),
+    }
+}
+
+#[test]
+fn a_document_signed_by_dss_keeps_that_signature_valid_beside_ours() {
+    let bench = Bench::start();
+    let seal = bench.seal("p256");
+    let first = by_dss(&bench, &seal, "B-LTA", "ENVELOPED", INVOICE.as_bytes());
+    let twice = sign(&bench, &seal, "B-LTA", "", &std::fs::read(&first).unwrap());
+    let thrice = sign(&bench, &seal, "B-LTA", "", &twice);
+    let questions = [("twice", twice), ("thrice", thrice)]
+        .map(|(name, signed)| (name.to_owned(), question(&bench, &bench.keep(name, &signed), "B-LTA")));
+    let wrong = [judged("dss", &questions), judged("xmlsec1", &questions)].concat();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn signatures_of_eu_dss_are_brought_to_every_level_and_renewed() {
+    let bench = Bench::start();
+    std::fs::write(bench.path("document"), INVOICE).unwrap();
+    let mut questions = Vec::new();
+    for (algorithm, packaging) in [("p256", "ENVELOPED"), ("rsa", "ENVELOPING"), ("p384", "DETACHED")] {
+        let seal = bench.seal(algorithm);
+        let beside = (packaging == "DETACHED").then_some(INVOICE.as_bytes());
+        for (made, reached) in
+            [("B-B", "B-T"), ("B-B", "B-LT"), ("B-B", "B-LTA"), ("B-T", "B-LTA"), ("B-LT", "B-LTA"), ("B-LTA", "B-LTA")]
+        {
+            let name = format!("{algorithm}-{packaging}-{made}-{reached}");
+            let signature = std::fs::read(by_dss(&bench, &seal, made, packaging, INVOICE.as_bytes())).unwrap();
+            let augmented = bench.augment_kind("xades", reached, &signature, beside);
+            let augmented = octets(&augmented.unwrap_or_else(|error| panic!("{name}: {error}")));
+            assert!(is_only_added_to(&signature, &augmented), "{name}");
+            let mut question = question(&bench, &bench.keep(&name, &augmented), reached);
+            if beside.is_some() {
+                question = question.with("--detached", bench.path("document"));
+            }
+            questions.push((name, question));
+        }
+    }
+    let wrong = judged("dss", &questions);
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn an_lta_signature_is_renewed_after_the_authority_has_changed_its_certificate() {
+    let bench = Bench::start();
+    let seal = bench.seal("p256");
+    let first = sign(&bench, &seal, "B-LTA", "", INVOICE.as_bytes());
+    bench.pki.renew_timestamp_authority();
+    let second = octets(&bench.augment_kind("xades", "B-LTA", &first, None).unwrap());
+    bench.pki.renew_timestamp_authority();
+    let third = octets(&bench.augment_kind("xades", "B-LTA", &second, None).unwrap());
+    assert!(is_only_added_to(&first, &second) && is_only_added_to(&second, &third));
+    assert_eq!(String::from_utf8_lossy(&third).matches("<xades141:ArchiveTimeStamp").count(), 3);
+    let file = bench.keep("renewed", &third);
+    let wrong = judged("dss", &[("renewed".into(), question(&bench, &file, "B-LTA"))]);
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn what_cannot_be_built_on_is_refused_before_anything_is_asked_for() {
+    let bench = Bench::start();
+    let seal = bench.seal("p256");
+    let detached = sign(&bench, &seal, "B-B", "packaging = \"detached\"", INVOICE.as_bytes());
+    let archived = sign(&bench, &seal, "B-LTA", "", INVOICE.as_bytes());
+    let replaced = |from: &str, to: &str| {
+        let text = String::from_utf8(archived.clone()).unwrap();
+        assert!(text.contains(from), "{from}");
+        text.replacen(from, to, 1).into_bytes()
+    };
+    let _ = bench.pki.asked();
+    let fault = |signature: &[u8], document: Option<&[u8]>, level| match bench
+        .augment_kind("xades", level, signature, document)
+        .unwrap_err()
+    {
+        WorkerError::Augmentation(fault) => fault,
+        other => panic!("{other}"),
+    };
+    assert!(matches!(fault(&detached, None, "B-T"), AugmentationFault::NoDocument));
+    assert!(matches!(fault(&detached, Some(b"<other/>"), "B-T"), AugmentationFault::Signer { position: 1, .. }));
+    assert!(matches!(fault(&replaced("1 000,00", "9 000,00"), None, "B-LTA"), AugmentationFault::Signer { .. }));
+    let value = replaced("</ds:SignatureValue>", " </ds:SignatureValue>");
+    assert!(matches!(fault(&value, None, "B-LTA"), AugmentationFault::Imprint { .. }));
+    let values = replaced("</xades:CertificateValues>", " </xades:CertificateValues>");
+    assert!(matches!(fault(&values, None, "B-LTA"), AugmentationFault::Imprint { .. }));
+    assert!(matches!(fault(INVOICE.as_bytes(), None, "B-LTA"), AugmentationFault::Malformed(_)));
+    assert!(matches!(fault(b"no XML", None, "B-LTA"), AugmentationFault::Xml(_)));
+    assert!(matches!(fault(&archived, None, "B-LT"), AugmentationFault::Attribute { .. }));
+    assert_eq!(bench.pki.asked(), Vec::<String>::new());
+}
+
+/// Whether all octets of one are in the other, in order.
+fn is_only_added_to(before: &[u8], after: &[u8]) -> bool {
+    let mut rest = after.iter();
+    after.len() > before.len() && before.iter().all(|octet| rest.any(|other| other == octet))
+}
+
+fn by_dss(bench: &Bench, seal: &Seal, level: &str, packaging: &str, document: &[u8]) -> PathBuf {
+    let out = bench.path(&format!("dss-{level}-{packaging}"));
+    let input = bench.keep("document", document);
+    let authority = bench.pki.timestamp_authority();
+    let unit = pkcs12(bench, &authority, &authority.with_extension("key"), "unit");
+    let mut sign = Command::new(repository().join("tests/verifiers/eu-dss/sign-xml"));
+    sign.args(["--level", &level.replace("B-", "XAdES-BASELINE-"), "--packaging", packaging]);
+    sign.arg("--tsa").arg(unit).arg("--root").arg(bench.pki.root()).arg("--cert").arg(bench.pki.issuing());
+    for crl in bench.crls() {
+        sign.arg("--crl").arg(crl);
+    }
+    sign.arg("--key").arg(pkcs12(bench, &seal.chain, &seal.key, "seal"));
+    run(sign.arg("--out").arg(&out).arg(input));
+    out
+}

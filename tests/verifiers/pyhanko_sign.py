@@ -1,0 +1,66 @@
+"""pyHanko makes PAdES signatures of every level, for tests that need signatures of others."""
+
+import argparse
+import asyncio
+
+from pyhanko.keys import load_cert_from_pemder, load_certs_from_pemder, load_private_key_from_pemder
+from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
+from pyhanko.sign import fields, signers
+from pyhanko.sign.timestamps import HTTPTimeStamper
+from pyhanko_certvalidator import ValidationContext
+from pyhanko_certvalidator.registry import SimpleCertificateStore
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="pyhanko-sign")
+    parser.add_argument("--level", choices=("B-B", "B-T", "B-LT", "B-LTA"), required=True)
+    parser.add_argument("--key", required=True, metavar="PEM")
+    parser.add_argument("--chain", required=True, metavar="PEM", help="the signer's certificate first")
+    parser.add_argument("--issuer", required=True, metavar="PEM")
+    parser.add_argument("--root", required=True, metavar="PEM")
+    parser.add_argument("--tsa", required=True, metavar="URL")
+    parser.add_argument("--field", required=True)
+    parser.add_argument("--certify", type=int, choices=(1, 2, 3), help="DocMDP level")
+    parser.add_argument("--lock", choices=("All", "Include", "Exclude"), help="FieldMDP, of a new field")
+    parser.add_argument("--locked", action="append", default=[], metavar="NAME", help="field that --lock names")
+    parser.add_argument("--out", required=True)
+    parser.add_argument("file")
+    options = parser.parse_args()
+
+    chain = list(load_certs_from_pemder([options.chain, options.issuer]))
+    registry = SimpleCertificateStore.from_certs(chain)
+    key = load_private_key_from_pemder(options.key, passphrase=None)
+    signer = signers.SimpleSigner(signing_cert=chain[0], signing_key=key, cert_registry=registry)
+    level = options.level
+    long_term = level in ("B-LT", "B-LTA")
+    context = ValidationContext(
+        trust_roots=[load_cert_from_pemder(options.root)],
+        other_certs=list(load_certs_from_pemder([options.issuer])),
+        allow_fetching=True,
+        revocation_mode="require",
+    )
+    metadata = signers.PdfSignatureMetadata(
+        field_name=options.field,
+        subfilter=fields.SigSeedSubFilter.PADES,
+        md_algorithm="sha256",
+        embed_validation_info=long_term,
+        use_pades_lta=level == "B-LTA",
+        validation_context=context if long_term else None,
+        certify=options.certify is not None,
+        docmdp_permissions=fields.MDPPerm(options.certify or 2),
+    )
+    timestamper = HTTPTimeStamper(options.tsa) if level != "B-B" else None
+    with open(options.file, "rb") as document:
+        writer = IncrementalPdfFileWriter(document)
+        if options.lock:
+            action = fields.FieldMDPAction(f"/{options.lock}")
+            lock = fields.FieldMDPSpec(action, fields=options.locked or None)
+            fields.append_signature_field(writer, fields.SigFieldSpec(options.field, field_mdp_spec=lock))
+        sign = signers.async_sign_pdf(writer, metadata, signer, timestamper=timestamper)
+        signed = asyncio.run(sign)
+    with open(options.out, "wb") as out:
+        out.write(signed.getbuffer())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,226 @@
+//! Bring the signatures of a PDF to a higher level: a document timestamp over all of it, the document security store, and another
+//! document timestamp over that (EN 319 142-1, clauses 5.4 and 6.3).
+//!
+//! Every step is one more incremental update; what is there is left as it is.
+
+use std::cell::RefCell;
+
+use bytes::Bytes;
+use cryptotoken_api::{Certificate, DigestAlgorithm, DtbsRepresentation};
+use time::OffsetDateTime;
+
+use super::assemble::MEDIA_TYPE;
+use super::file::PdfFile;
+use super::layout::{Layout, TooSmall, byte_range, fill};
+use super::prepare::TIMESTAMP_ROOM;
+use super::signatures::{FoundKind, FoundSignature};
+use super::{fields, pages, security_store, signature_dictionary, signatures};
+use crate::augmentation::{Augmentable, AugmentationFault, Participants};
+use crate::level::SignatureLevel;
+use crate::timestamp::TimestampToken;
+use crate::validation_data::ValidationData;
+use crate::worker::DocumentContent;
+
+/// A PDF whose signatures grow.
+pub(super) struct AugmentablePdf {
+    document: Bytes,
+    /// The length of what was there before the signatures that are looked at.
+    before: usize,
+    /// Octets to reserve for a token.
+    room: usize,
+    /// A document timestamp that waits for its token.
+    pending: RefCell<Option<Layout>>,
+}
+
+/// The signatures and timestamps that are looked at, and what earlier timestamps cover.
+struct Found {
+    signatures: Vec<FoundSignature>,
+    /// Certificates that are in the security store of the revision that ends there, which a timestamp covers.
+    archives: Vec<(usize, Vec<Certificate>)>,
+    /// Certificates in the security store now.
+    stored: Vec<Certificate>,
+}
+
+impl AugmentablePdf {
+    /// Reads and verifies every signature and timestamp. `before` is the document that they were added to, where only those
+    /// added since are to be looked at.
+    pub(super) fn read(document: Bytes, before: Option<&DocumentContent>) -> Result<Self, AugmentationFault> {
+        let before = match before {
+            None => 0,
+            Some(DocumentContent::Memory(original)) if document.starts_with(original) => original.len(),
+            Some(_) => return Err(AugmentationFault::OtherDocument),
+        };
+        let this = Self { document, before, room: TIMESTAMP_ROOM, pending: RefCell::default() };
+        this.found()?;
+        Ok(this)
+    }
+
+    /// Refuses our own output when it lacks what the level has: validation data, a document timestamp over everything.
+    pub(super) fn has_parts_of(&self, level: SignatureLevel) -> Result<(), AugmentationFault> {
+        let found = self.found()?;
+        if level >= SignatureLevel::BaselineLt && found.stored.is_empty() {
+            return Err(AugmentationFault::Malformed("there is no document security store"));
+        }
+        let last = found.signatures.last();
+        let stamped = last.is_some_and(|last| {
+            matches!(last.kind, FoundKind::Timestamp(_)) && last.range.end() == self.document.len()
+        });
+        if stamped != (level == SignatureLevel::BaselineLta) {
+            return Err(AugmentationFault::Malformed("the document timestamps are not those of the level"));
+        }
+        Ok(())
+    }
+
+    fn found(&self) -> Result<Found, AugmentationFault> {
+        let file = PdfFile::open(&self.document)?;
+        let signatures = signatures::behind(&file, self.before)?;
+        let stored = security_store::certificates(&file);
+        file.refuse_exhausted()?;
+        let mut archives = Vec::new();
+        for each in signatures.iter().filter(|each| matches!(each.kind, FoundKind::Timestamp(_))) {
+            let end = each.range.end();
+            // What cannot be read as it was then has archived nothing.
+            let revision = self.document.get(..end).and_then(|revision| PdfFile::open(revision).ok());
+            archives.extend(revision.map(|revision| (end, security_store::certificates(&revision))));
+        }
+        Ok(Found { signatures, archives, stored })
+    }
+
+    /// Lays out a document timestamp and gives the layout's parts that it must cover to `cover`.
+    fn lay_out<T>(&self, cover: impl FnOnce(&[u8], &Layout) -> Option<T>) -> Result<T, AugmentationFault> {
+        let file = PdfFile::open(&self.document)?;
+        let target = fields::choose(&file, &fields::all(&file)?, None)?;
+        let page = pages::first(&file)?;
+        let dictionary = |_| Ok(signature_dictionary::document_timestamp(self.room));
+        let layout = Layout::in_field(&file, &target, page, false, dictionary);
+        file.refuse_exhausted()?;
+        let layout = layout?;
+        let covered =
+            cover(&self.document, &layout).ok_or(AugmentationFault::Malformed("its digest cannot be made"))?;
+        self.pending.replace(Some(layout));
+        Ok(covered)
+    }
+
+    fn append(&mut self, update: &[u8]) {
+        self.document = [self.document.as_ref(), update].concat().into();
+    }
+
+    fn add_document_timestamp(&mut self, tokens: &[TimestampToken]) -> Result<(), AugmentationFault> {
+        let ([token], Some(Layout { mut update, contents })) = (tokens, self.pending.take()) else {
+            return Err(AugmentationFault::Count);
+        };
+        fill(&mut update, &contents, &token.der).map_err(|TooSmall { needed, reserved }| {
+            // Tokens differ in length from one to the next, by their serial numbers and times.
+            self.room = needed + SPARE;
+            AugmentationFault::Room { needed, reserved }
+        })?;
+        self.append(&update);
+        Ok(())
+    }
+}
+
+impl Found {
+    /// Whether a document timestamp covers this revision and, in the store, the certificate.
+    fn is_archived(&self, end: usize, certificate: &Certificate) -> bool {
+        self.archives.iter().any(|(archived, store)| *archived > end && store.contains(certificate))
+    }
+
+    /// The times of the document timestamps over this revision.
+    fn covering(&self, end: usize) -> impl Iterator<Item = OffsetDateTime> {
+        self.signatures.iter().filter_map(move |each| match &each.kind {
+            FoundKind::Timestamp(token) if each.range.end() > end => Some(token.time),
+            _ => None,
+        })
+    }
+
+    fn is_untimestamped(&self, signature: &FoundSignature) -> bool {
+        matches!(&signature.kind, FoundKind::Signature { timestamps, .. } if timestamps.is_empty())
+            && self.covering(signature.range.end()).next().is_none()
+    }
+}
+
+impl Augmentable for AugmentablePdf {
+    /// Validation data and document timestamps may follow every signature, even one that forbids changes (ISO 32000-2, 12.8.2.2.2).
+    fn refuse(&self, _level: SignatureLevel) -> Result<(), AugmentationFault> {
+        Ok(())
+    }
+
+    fn untimestamped(&self) -> Result<Vec<Vec<u8>>, AugmentationFault> {
+        let found = self.found()?;
+        // A document without any signature gets a document timestamp alone.
+        if !found.signatures.is_empty() && !found.signatures.iter().any(|each| found.is_untimestamped(each)) {
+            return Ok(Vec::new());
+        }
+        let covered = self.lay_out(|document, layout| {
+            let (head, tail) = (layout.update.get(..layout.contents.start)?, layout.update.get(layout.contents.end..)?);
+            Some([document, head, tail].concat())
+        });
+        covered.map(|covered| vec![covered])
+    }
+
+    fn add_timestamps(&mut self, tokens: &[TimestampToken]) -> Result<(), AugmentationFault> {
+        if tokens.is_empty() { Ok(()) } else { self.add_document_timestamp(tokens) }
+    }
+
+    fn participants(&self) -> Result<Participants, AugmentationFault> {
+        let found = self.found()?;
+        let mut participants = Participants { pool: found.stored.clone(), ..Participants::default() };
+        for each in &found.signatures {
+            let end = each.range.end();
+            match &each.kind {
+                FoundKind::Timestamp(token) => {
+                    participants.pool.extend(token.certificates.iter().cloned());
+                    if !found.is_archived(end, &token.signer) {
+                        participants.authorities.push(token.signer.clone());
+                    }
+                }
+                FoundKind::Signature { signer, timestamps, content_timestamps, certificates } => {
+                    participants.pool.extend(certificates.iter().cloned());
+                    if found.is_archived(end, signer) {
+                        continue;
+                    }
+                    let times = timestamps.iter().map(|token| token.time).chain(found.covering(end));
+                    let used_at = times.min().unwrap_or_else(OffsetDateTime::now_utc);
+                    participants.signers.push((signer.as_ref().clone(), used_at));
+                    let tokens = timestamps.iter().chain(content_timestamps);
+                    participants.authorities.extend(tokens.map(|token| token.signer.clone()));
+                }
+            }
+        }
+        Ok(participants)
+    }
+
+    fn add_validation_data(&mut self, data: &ValidationData) -> Result<(), AugmentationFault> {
+        let file = PdfFile::open(&self.document)?;
+        let update = security_store::update(&file, data);
+        file.refuse_exhausted()?;
+        if let Some(update) = update? {
+            self.append(&update);
+        }
+        Ok(())
+    }
+
+    fn archive_imprints(&self, digest: DigestAlgorithm) -> Result<Vec<DtbsRepresentation>, AugmentationFault> {
+        let imprint = self.lay_out(|document, layout| {
+            let range = byte_range(document.len(), &layout.contents, layout.update.len());
+            let octets = range.digest(&[document, &layout.update], digest).ok()?;
+            DtbsRepresentation::new(digest, octets).ok()
+        });
+        imprint.map(|imprint| vec![imprint])
+    }
+
+    fn add_archive_timestamps(&mut self, tokens: &[TimestampToken]) -> Result<(), AugmentationFault> {
+        self.add_document_timestamp(tokens)
+    }
+
+    fn media_type(&self) -> &'static str {
+        MEDIA_TYPE
+    }
+
+    fn finish(self: Box<Self>) -> Vec<Bytes> {
+        vec![self.document]
+    }
+}
+
+/// What is reserved beyond the length of a token like the one that will come.
+const SPARE: usize = 256;

@@ -1,0 +1,140 @@
+//! Lays out an incremental update with a signature field and room for what it is to hold: a signature or a document timestamp.
+
+use std::ops::Range;
+
+use lopdf::ObjectId;
+
+use super::byte_range::ByteRange;
+use super::edits::Edits;
+use super::fields::TargetField;
+use super::file::PdfFile;
+use super::incremental_update::IncrementalUpdate;
+use super::refusal::PdfRefusal;
+use super::signature_dictionary::{SignatureDictionary, text_string};
+
+/// An update with room in `/Contents`.
+pub(super) struct Layout {
+    /// The bytes that follow the file.
+    pub(super) update: Vec<u8>,
+    /// Where in the update `/Contents` is, angle brackets included.
+    pub(super) contents: Range<usize>,
+}
+
+/// What was made does not fit the room.
+pub(super) struct TooSmall {
+    /// Octets needed.
+    pub(super) needed: usize,
+    /// Octets reserved.
+    pub(super) reserved: usize,
+}
+
+impl Layout {
+    /// The update of `file` that puts a signature dictionary into the field; `dictionary` writes it for its object number.
+    ///
+    /// # Errors
+    /// [`PdfRefusal`] when an object that must be extended is not what it should be, or numbers are used up.
+    pub(super) fn in_field(
+        file: &PdfFile<'_>,
+        target: &TargetField,
+        page: ObjectId,
+        certifies: bool,
+        dictionary: impl FnOnce(ObjectId) -> Result<SignatureDictionary, PdfRefusal>,
+    ) -> Result<Self, PdfRefusal> {
+        let mut numbers = file.next_object_number()?..;
+        let mut new_id = || (numbers.next().unwrap_or(u32::MAX), 0);
+        let signature = new_id();
+        let dictionary = dictionary(signature)?;
+        let mut update = IncrementalUpdate::new(file);
+        // The signature comes first in the update, where the check before release looks for it.
+        let start = update.write(signature, &dictionary.text);
+
+        let mut edits = Edits::new(file);
+        let catalog = file.catalog_id();
+        match target {
+            TargetField::Existing { id, .. } => edits.set(*id, &[], "V", &reference(signature))?,
+            TargetField::New { name } => {
+                let field = new_id();
+                update.write(field, &new_field(file, field, name, page, signature)?);
+                edits.push(page, &[("Annots", b"[]")], &reference(field))?;
+                if file.value(file.catalog()?, b"AcroForm").is_null() {
+                    let form = new_id();
+                    let fields = [b"<</Fields[".to_vec(), reference(field), b"]/SigFlags 3>>".to_vec()].concat();
+                    update.write(form, &fields);
+                    edits.set(catalog, &[], "AcroForm", &reference(form))?;
+                } else {
+                    edits.push(catalog, &[("AcroForm", b"<<>>"), ("Fields", b"[]")], &reference(field))?;
+                }
+            }
+        }
+        if let Ok(form) = file.value(file.catalog()?, b"AcroForm").as_dict() {
+            let flags = file.value(form, b"SigFlags").as_i64().unwrap_or(0);
+            // ISO 32000-2, table 225: signatures exist; save by appending only.
+            if flags & 3 != 3 {
+                edits.set(catalog, &[("AcroForm", b"<<>>")], "SigFlags", (flags | 3).to_string().as_bytes())?;
+            }
+        }
+        if certifies {
+            edits.set(catalog, &[("Perms", b"<<>>")], "DocMDP", &reference(signature))?;
+        }
+        for (id, text) in edits.into_texts() {
+            update.write(id, &text);
+        }
+
+        let (next, _) = new_id();
+        let mut update = update.finish(next)?;
+        let shifted = |range: Range<usize>| range.start + start..range.end + start;
+        let contents = shifted(dictionary.contents);
+        let range = byte_range(file.bytes().len(), &contents, update.len());
+        let room = update.get_mut(shifted(dictionary.byte_range)).unwrap_or_default();
+        let numbers = range.numbers();
+        room.get_mut(..numbers.len())
+            .ok_or(PdfRefusal::TooLarge("its byte range does not fit the room for it"))?
+            .copy_from_slice(numbers.as_bytes());
+        Ok(Self { update, contents })
+    }
+}
+
+/// What a signature covers whose `/Contents` is there in an update of so many octets behind a file of so many.
+pub(super) const fn byte_range(file: usize, contents: &Range<usize>, update: usize) -> ByteRange {
+    ByteRange::new(file + contents.start..file + contents.end, file + update)
+}
+
+/// Puts octets into the room; what is left of it stays zero.
+///
+/// # Errors
+/// [`TooSmall`].
+pub(super) fn fill(update: &mut [u8], contents: &Range<usize>, octets: &[u8]) -> Result<(), TooSmall> {
+    let digits = hex::encode(octets);
+    // Between the angle brackets.
+    let room = update.get_mut(contents.start + 1..contents.end - 1).unwrap_or_default();
+    let reserved = room.len() / 2;
+    let too_small = TooSmall { needed: octets.len(), reserved };
+    room.get_mut(..digits.len()).ok_or(too_small)?.copy_from_slice(digits.as_bytes());
+    Ok(())
+}
+
+/// A signature field merged with its invisible widget (ISO 32000-2, 12.7.5.5).
+fn new_field(
+    file: &PdfFile<'_>,
+    id: ObjectId,
+    name: &str,
+    page: ObjectId,
+    signature: ObjectId,
+) -> Result<Vec<u8>, PdfRefusal> {
+    // Flags: print (3) and locked (8).
+    let parts = [
+        b"<</Type/Annot/Subtype/Widget/FT/Sig/F 132/Rect[0 0 0 0]/P ".to_vec(),
+        reference(page),
+        b"/T".to_vec(),
+        file.string(id, text_string(name))?,
+        b"/V ".to_vec(),
+        reference(signature),
+        b">>".to_vec(),
+    ];
+    Ok(parts.concat())
+}
+
+/// `object` as a reference.
+pub(super) fn reference((number, generation): ObjectId) -> Vec<u8> {
+    format!("{number} {generation} R").into_bytes()
+}

@@ -1,0 +1,136 @@
+//! The signatures and document timestamps in a PDF, which others may have made: found and verified (ISO 32000-2, 12.8).
+
+use bytes::Bytes;
+use cryptotoken_api::{Certificate, DigestAlgorithm};
+use lopdf::{Dictionary, Object};
+
+use super::byte_range::ByteRange;
+use super::fields;
+use super::file::PdfFile;
+use super::syntax;
+use crate::augmentation::AugmentationFault;
+use crate::cades::augment::{CONTENT_TIMESTAMP, SIGNATURE_TIMESTAMP, timestamps};
+use crate::cades::received::{ReceivedSignedData, oid};
+use crate::timestamp::TimestampToken;
+use crate::tlv::Element;
+
+/// A signature or a document timestamp.
+pub(super) struct FoundSignature {
+    /// What it covers.
+    pub(super) range: ByteRange,
+    /// What it is.
+    pub(super) kind: FoundKind,
+}
+
+/// What is in `/Contents`, verified.
+pub(super) enum FoundKind {
+    /// A CMS.
+    Signature {
+        /// The certificate of its signer.
+        signer: Box<Certificate>,
+        /// Its signature timestamps.
+        timestamps: Vec<TimestampToken>,
+        /// Timestamps on what is signed, which are signed themselves.
+        content_timestamps: Vec<TimestampToken>,
+        /// Every certificate inside.
+        certificates: Vec<Certificate>,
+    },
+    /// A token over the document.
+    Timestamp(Box<TimestampToken>),
+}
+
+/// Those in the document that begin behind its first `before` octets, in the order of the document, each verified.
+///
+/// # Errors
+/// [`AugmentationFault`] for the first that cannot be built on.
+pub(super) fn behind(file: &PdfFile<'_>, before: usize) -> Result<Vec<FoundSignature>, AugmentationFault> {
+    let mut found: Vec<(ByteRange, &Dictionary)> = Vec::new();
+    let fields = fields::all(file)?;
+    for dictionary in fields.iter().filter_map(|field| field.signature()) {
+        match byte_range(file, dictionary) {
+            // Several widgets may show one signature.
+            Some(range) if range.gap().start >= before && found.iter().all(|(other, _)| *other != range) => {
+                found.push((range, dictionary));
+            }
+            None if before == 0 => {
+                return Err(AugmentationFault::Malformed("the byte range of a signature is not one"));
+            }
+            _ => {}
+        }
+    }
+    found.sort_by_key(|(range, _)| range.end());
+    let others = super::security_store::certificates(file);
+    let read = |(position, (range, dictionary)): (usize, (ByteRange, &Dictionary))| {
+        let kind = verified(file, &range, dictionary, position, &others)?;
+        Ok(FoundSignature { range, kind })
+    };
+    (1..).zip(found).map(read).collect()
+}
+
+/// Reads `/ByteRange`, which must begin with the file and stay within it.
+fn byte_range(file: &PdfFile<'_>, signature: &Dictionary) -> Option<ByteRange> {
+    let numbers = file.value(signature, b"ByteRange").as_array().ok()?;
+    let number = |object: &Object| usize::try_from(file.resolve(object).as_i64().ok()?).ok();
+    let [0, start, second, length] = *numbers.iter().map(number).collect::<Option<Vec<_>>>()?.as_slice() else {
+        return None;
+    };
+    let end = second.checked_add(length)?;
+    (start < second && end <= file.bytes().len()).then(|| ByteRange::new(start..second, end))
+}
+
+fn verified(
+    file: &PdfFile<'_>,
+    range: &ByteRange,
+    dictionary: &Dictionary,
+    position: usize,
+    others: &[Certificate],
+) -> Result<FoundKind, AugmentationFault> {
+    let gap = file.bytes().get(range.gap()).unwrap_or_default();
+    let digits = gap.strip_prefix(b"<").and_then(|gap| gap.strip_suffix(b">"));
+    // Readers take what the dictionary says; what is not covered must be that and nothing else.
+    let contents = digits.and_then(|digits| syntax::hexadecimal(digits).ok());
+    let contents = contents.ok_or(AugmentationFault::Malformed("a byte range does not leave out /Contents alone"))?;
+    let (element, padding) = Element::first(&contents)?;
+    if padding.iter().any(|octet| *octet != 0) {
+        return Err(AugmentationFault::Malformed("there is more than a signature in /Contents"));
+    }
+    let cms = Bytes::copy_from_slice(element.whole);
+    let digest = |algorithm: DigestAlgorithm| range.digest(&[file.bytes()], algorithm).ok();
+    match file.value(dictionary, b"SubFilter").as_name() {
+        Ok(b"ETSI.RFC3161") => {
+            let token = TimestampToken::read(cms, others);
+            let token = token.map_err(|fault| AugmentationFault::Timestamp { position, fault })?;
+            if digest(token.imprint.algorithm()).is_none_or(|digest| digest != token.imprint.digest()) {
+                return Err(AugmentationFault::Imprint { position });
+            }
+            Ok(FoundKind::Timestamp(Box::new(token)))
+        }
+        Ok(b"ETSI.CAdES.detached" | b"adbe.pkcs7.detached") => {
+            let parts = ReceivedSignedData::read(&cms)?;
+            let [info] = parts.signers.as_slice() else {
+                return Err(AugmentationFault::Malformed("a signature in a PDF has not exactly one signer"));
+            };
+            if parts.content.is_some() {
+                return Err(AugmentationFault::Malformed("a signature in a PDF has a content of its own"));
+            }
+            let mut certificates = parts.readable_certificates();
+            let fault = |fault| AugmentationFault::Signer { position, fault };
+            let signer = info.signer(&certificates).map_err(fault)?.clone();
+            info.verify(&signer, Some(oid(parts.content_type)?), digest).map_err(fault)?;
+            let around = [certificates.as_slice(), others].concat();
+            let stamps = timestamps(info.unsigned(SIGNATURE_TIMESTAMP)?, position, &around)?;
+            for token in &stamps {
+                if token.imprint.digest() != token.imprint.algorithm().digest(info.signature.contents) {
+                    return Err(AugmentationFault::Imprint { position });
+                }
+            }
+            let content_timestamps = timestamps(info.signed(CONTENT_TIMESTAMP)?, position, &around)?;
+            let tokens = stamps.iter().chain(&content_timestamps);
+            certificates.extend(tokens.flat_map(|token| token.certificates.clone()));
+            Ok(FoundKind::Signature { signer: Box::new(signer), timestamps: stamps, content_timestamps, certificates })
+        }
+        _ => {
+            Err(AugmentationFault::Malformed("a signature in the PDF is of a kind that is not known here (/SubFilter)"))
+        }
+    }
+}

@@ -1,0 +1,282 @@
+//! Bring XML signatures to a higher level: timestamps, certificates and revocation information, archive timestamps
+//! (EN 319 132-1, clauses 5.3 to 5.5). Octets are put in; none that is there is changed.
+
+use bytes::Bytes;
+use cryptotoken_api::{DataToBeSigned, DigestAlgorithm, DtbsRepresentation, SignatureValue, ToBeSigned, verification};
+use time::OffsetDateTime;
+
+use super::algorithm::{digest_named, signature_named};
+use super::attributes::XADES_NAMESPACE;
+use super::canonicalization::{EXCLUSIVE, SIGNATURE_NAMESPACE};
+use super::document::XmlDocument;
+use super::received::{ReceivedSignature, XADES141_NAMESPACE, binary, method};
+use super::references::Surroundings;
+use super::unsigned::{Values, archive_timestamp, contained, signature_timestamp};
+use crate::augmentation::{Augmentable, AugmentationFault, Participants};
+use crate::cades::signer_info::SignerInfoFault;
+use crate::level::SignatureLevel;
+use crate::timestamp::TimestampToken;
+use crate::validation_data::ValidationData;
+use crate::worker::DocumentContent;
+
+/// Properties of other ways to the long term, which level B-LT must not have (EN 319 132-1, clause 6.3).
+const OTHER_WAYS: [&str; 9] = [
+    "CompleteCertificateRefs",
+    "CompleteCertificateRefsV2",
+    "CompleteRevocationRefs",
+    "AttributeCertificateRefs",
+    "AttributeRevocationRefs",
+    "SigAndRefsTimeStamp",
+    "SigAndRefsTimeStampV2",
+    "RefsOnlyTimeStamp",
+    "RefsOnlyTimeStampV2",
+];
+
+/// XML signatures that grow.
+pub(super) struct AugmentableXades {
+    octets: Bytes,
+    /// What detached references are to. Signatures inside it were there before, and are left as they are.
+    document: Option<DocumentContent>,
+    earlier: Vec<String>,
+}
+
+impl AugmentableXades {
+    /// Reads and verifies: every signature, every timestamp, and that each covers what it should.
+    pub(super) fn read(octets: Bytes, document: Option<&DocumentContent>) -> Result<Self, AugmentationFault> {
+        let this =
+            Self { octets, document: document.cloned(), earlier: document.map(fingerprints).unwrap_or_default() };
+        let count = this.each(|surroundings, signature, position| {
+            verify(surroundings, signature, position)?;
+            verify_timestamps(surroundings, signature, position)
+        })?;
+        if count.is_empty() {
+            return Err(AugmentationFault::Malformed("there is no XML signature in it"));
+        }
+        Ok(this)
+    }
+
+    /// Does the same with every signature that grows.
+    pub(super) fn each<T>(
+        &self,
+        mut step: impl FnMut(Surroundings<'_>, &ReceivedSignature, usize) -> Result<T, AugmentationFault>,
+    ) -> Result<Vec<T>, AugmentationFault> {
+        let xml = XmlDocument::decode(&self.octets)?;
+        let surroundings = Surroundings { xml: &xml, beside: self.document.as_ref() };
+        let signatures = ReceivedSignature::all(&xml)?;
+        let ours = signatures.iter().filter(|signature| !self.earlier.contains(&signature.fingerprint()));
+        (1..).zip(ours).map(|(position, signature)| step(surroundings, signature, position)).collect()
+    }
+
+    /// Puts a property, or none, at the end of the unsigned ones of each signature.
+    fn add(
+        &mut self,
+        mut property: impl FnMut(&ReceivedSignature) -> Result<String, AugmentationFault>,
+    ) -> Result<(), AugmentationFault> {
+        let mut added = Vec::with_capacity(self.octets.len());
+        let mut taken = 0;
+        let xml = XmlDocument::decode(&self.octets)?;
+        let pieces = self.each(|_, signature, _| {
+            let (offset, contained_already) = signature.insertion()?;
+            let property = property(signature)?;
+            Ok((offset, if contained_already { property } else { contained(&property) }))
+        })?;
+        for (offset, text) in pieces {
+            let end = xml.octet_offset(offset);
+            added.extend_from_slice(self.octets.get(taken..end).unwrap_or_default());
+            added.extend_from_slice(&xml.width().encode_ascii(&text));
+            taken = end;
+        }
+        added.extend_from_slice(self.octets.get(taken..).unwrap_or_default());
+        self.octets = added.into();
+        Ok(())
+    }
+}
+
+/// Signatures that a document had before another one came.
+fn fingerprints(document: &DocumentContent) -> Vec<String> {
+    let DocumentContent::Memory(octets) = document else { return Vec::new() };
+    let Ok(xml) = XmlDocument::decode(octets) else { return Vec::new() };
+    let signatures = ReceivedSignature::all(&xml).unwrap_or_default();
+    signatures.iter().map(ReceivedSignature::fingerprint).collect()
+}
+
+/// Verifies the references and the value with the certificate whose digest is signed.
+fn verify(
+    surroundings: Surroundings<'_>,
+    signature: &ReceivedSignature,
+    position: usize,
+) -> Result<(), AugmentationFault> {
+    let fault = |fault| AugmentationFault::Signer { position, fault };
+    let digest_of = |reference: &super::element::ElementTree| {
+        let uri = reference.only(SIGNATURE_NAMESPACE, "DigestMethod")?.attribute("Algorithm")?;
+        Some((digest_named(uri)?, binary(&reference.only(SIGNATURE_NAMESPACE, "DigestValue")?.text)?))
+    };
+    let mut properties_signed = false;
+    let properties = signature.qualifying()?.only(XADES_NAMESPACE, "SignedProperties");
+    let properties = properties.and_then(|each| each.attribute("Id"));
+    for (reference, octets) in signature.references()?.into_iter().zip(surroundings.referenced(signature)?) {
+        let (algorithm, expected) =
+            digest_of(reference).ok_or(AugmentationFault::Malformed("a digest algorithm is not known here"))?;
+        if algorithm.digest(&octets) != expected {
+            return Err(fault(SignerInfoFault::Digest));
+        }
+        let target = reference.attribute("URI").and_then(|uri| uri.strip_prefix('#'));
+        properties_signed |= target.is_some() && target == properties;
+    }
+    if !properties_signed {
+        return Err(AugmentationFault::Malformed("the signed properties of a signature are not signed"));
+    }
+    let certificate = signature.signer().ok_or_else(|| fault(SignerInfoFault::NoCertificate))?;
+    let key = certificate.public_key();
+    let signed_info = signature.signed_info()?;
+    let algorithm = |local: &str| signed_info.only(SIGNATURE_NAMESPACE, local);
+    let algorithm_of = algorithm("SignatureMethod").and_then(|each| each.attribute("Algorithm"));
+    let known = algorithm_of.and_then(|uri| signature_named(uri, key.spec()));
+    let known = known.ok_or(AugmentationFault::Malformed("the signature algorithm is not known here"))?;
+    let canonicalization = algorithm("CanonicalizationMethod")
+        .ok_or(AugmentationFault::Malformed("a signature names no canonicalization"))?;
+    let data = DataToBeSigned::new(surroundings.canonical(signed_info, &method(canonicalization)?)?);
+    let value = binary(&signature.value()?.text).ok_or_else(|| fault(SignerInfoFault::Value))?;
+    verification::verify(key, known, ToBeSigned::Data(&data), &SignatureValue::new(value))
+        .map_err(|_| fault(SignerInfoFault::Value))
+}
+
+fn verify_timestamps(
+    surroundings: Surroundings<'_>,
+    signature: &ReceivedSignature,
+    position: usize,
+) -> Result<(), AugmentationFault> {
+    for stamp in signature.stamps(position)? {
+        let covered = if stamp.is(XADES_NAMESPACE, "SignatureTimeStamp") {
+            surroundings.canonical(signature.value()?, &stamp.method)?
+        } else {
+            surroundings.archived(signature, &stamp.method, stamp.index)?
+        };
+        if stamp.token.imprint.digest() != stamp.token.imprint.algorithm().digest(&covered) {
+            return Err(AugmentationFault::Imprint { position });
+        }
+    }
+    Ok(())
+}
+
+/// Whether a signature has a timestamp of this kind.
+pub(super) fn has(signature: &ReceivedSignature, namespace: &str, local: &str) -> bool {
+    signature.unsigned().iter().any(|each| each.namespace == namespace && each.local == local)
+}
+
+pub(super) fn is_timestamped(signature: &ReceivedSignature) -> bool {
+    has(signature, XADES_NAMESPACE, "SignatureTimeStamp")
+}
+
+pub(super) fn is_archived(signature: &ReceivedSignature) -> bool {
+    has(signature, XADES141_NAMESPACE, "ArchiveTimeStamp")
+}
+
+impl Augmentable for AugmentableXades {
+    fn refuse(&self, level: SignatureLevel) -> Result<(), AugmentationFault> {
+        if level < SignatureLevel::BaselineLt {
+            return Ok(());
+        }
+        let refusal = |attribute| AugmentationFault::Attribute { level, attribute };
+        self.each(|_, signature, _| {
+            for namespace in [XADES_NAMESPACE, XADES141_NAMESPACE] {
+                if let Some(attribute) = OTHER_WAYS.into_iter().find(|local| has(signature, namespace, local)) {
+                    return Err(refusal(attribute));
+                }
+            }
+            if has(signature, XADES_NAMESPACE, "ArchiveTimeStamp") {
+                return Err(refusal("an archive timestamp of XAdES 1.3.2"));
+            }
+            // What comes after an archive timestamp is for the next one.
+            if level == SignatureLevel::BaselineLt && is_archived(signature) {
+                return Err(refusal("an archive timestamp"));
+            }
+            Ok(())
+        })?;
+        Ok(())
+    }
+
+    fn untimestamped(&self) -> Result<Vec<Vec<u8>>, AugmentationFault> {
+        let inputs = self.each(|surroundings, signature, _| {
+            let needs = !is_timestamped(signature);
+            needs.then(|| surroundings.canonical(signature.value()?, &EXCLUSIVE)).transpose()
+        })?;
+        Ok(inputs.into_iter().flatten().collect())
+    }
+
+    fn add_timestamps(&mut self, tokens: &[TimestampToken]) -> Result<(), AugmentationFault> {
+        let mut tokens = tokens.iter();
+        self.add(|signature| {
+            if is_timestamped(signature) {
+                return Ok(String::new());
+            }
+            tokens.next().map(signature_timestamp).ok_or(AugmentationFault::Count)
+        })
+    }
+
+    fn participants(&self) -> Result<Participants, AugmentationFault> {
+        let mut participants = Participants::default();
+        self.each(|_, signature, position| {
+            let (stamps, contents) = (signature.stamps(position)?, signature.content_stamps(position)?);
+            participants.pool.extend(signature.certificates());
+            let tokens = || stamps.iter().chain(&contents).map(|stamp| &stamp.token);
+            participants.pool.extend(tokens().flat_map(|token| token.certificates.clone()));
+            let archives = stamps.iter().filter(|stamp| stamp.is(XADES141_NAMESPACE, "ArchiveTimeStamp"));
+            // What an archive timestamp covers was complete then; only its own authority is new.
+            if let Some(latest) = archives.max_by_key(|stamp| stamp.token.time) {
+                participants.authorities.push(latest.token.signer.clone());
+                return Ok(());
+            }
+            let fault = AugmentationFault::Signer { position, fault: SignerInfoFault::NoCertificate };
+            let certificate = signature.signer().ok_or(fault)?;
+            let used_at = stamps.iter().map(|stamp| stamp.token.time).min().unwrap_or_else(OffsetDateTime::now_utc);
+            participants.signers.push((certificate, used_at));
+            participants.authorities.extend(tokens().map(|token| token.signer.clone()));
+            Ok(())
+        })?;
+        Ok(participants)
+    }
+
+    fn add_validation_data(&mut self, data: &ValidationData) -> Result<(), AugmentationFault> {
+        self.add(|signature| {
+            let first =
+                ["CertificateValues", "RevocationValues"].iter().all(|local| !has(signature, XADES_NAMESPACE, local))
+                    && !is_archived(signature);
+            let missing = |octets: Vec<Vec<u8>>, local: &str| {
+                let present = signature.encapsulated(local);
+                octets.into_iter().filter(|each| !present.contains(each)).collect()
+            };
+            let certificates = data.certificates.iter().map(|each| each.der().to_vec()).collect();
+            let values = Values {
+                certificates: missing(certificates, "EncapsulatedX509Certificate"),
+                crls: missing(data.crls.iter().map(|each| each.to_vec()).collect(), "EncapsulatedCRLValue"),
+                ocsp_responses: missing(
+                    data.ocsp_responses.iter().map(|each| each.to_vec()).collect(),
+                    "EncapsulatedOCSPValue",
+                ),
+            };
+            Ok(if first { values.for_signature() } else { values.for_timestamp() })
+        })
+    }
+
+    fn archive_imprints(&self, digest: DigestAlgorithm) -> Result<Vec<DtbsRepresentation>, AugmentationFault> {
+        self.each(|surroundings, signature, _| {
+            let covered = surroundings.archived(signature, &EXCLUSIVE, signature.unsigned().len())?;
+            DtbsRepresentation::new(digest, digest.digest(&covered))
+                .map_err(|_| AugmentationFault::Malformed("a digest has the wrong length"))
+        })
+    }
+
+    fn add_archive_timestamps(&mut self, tokens: &[TimestampToken]) -> Result<(), AugmentationFault> {
+        let mut tokens = tokens.iter();
+        self.add(|_| tokens.next().map(archive_timestamp).ok_or(AugmentationFault::Count))
+    }
+
+    fn media_type(&self) -> &'static str {
+        "application/xml"
+    }
+
+    fn finish(self: Box<Self>) -> Vec<Bytes> {
+        vec![self.octets]
+    }
+}

@@ -1,0 +1,229 @@
+//! A signature that others may have made, read as a tree: its parts, its certificates, its timestamps.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use cryptotoken_api::Certificate;
+
+use super::algorithm::digest_named;
+use super::attributes::XADES_NAMESPACE;
+use super::canonicalization::{Method, SIGNATURE_NAMESPACE};
+use super::document::XmlDocument;
+use super::element::{ElementTree, TreeBuilder};
+use super::reader::{Event, XmlReader};
+use crate::augmentation::AugmentationFault;
+use crate::timestamp::TimestampToken;
+
+/// Namespace of what XAdES 1.4.1 added.
+pub(super) const XADES141_NAMESPACE: &str = "http://uri.etsi.org/01903/v1.4.1#";
+
+/// A `ds:Signature` that is in no other one.
+pub(super) struct ReceivedSignature(pub(super) ElementTree);
+
+/// A container of a timestamp among the unsigned properties.
+pub(super) struct Stamp<'a> {
+    /// Its place among its siblings.
+    pub(super) index: usize,
+    /// How what it covers is written.
+    pub(super) method: Method,
+    /// The token.
+    pub(super) token: TimestampToken,
+    element: &'a ElementTree,
+}
+
+impl Stamp<'_> {
+    /// Whether it is of that name.
+    pub(super) fn is(&self, namespace: &str, local: &str) -> bool {
+        self.element.namespace == namespace && self.element.local == local
+    }
+}
+
+impl ReceivedSignature {
+    /// The signatures of a document, in its order; those inside others belong to them.
+    pub(super) fn all(document: &XmlDocument<'_>) -> Result<Vec<Self>, AugmentationFault> {
+        let mut reader = XmlReader::new(document);
+        let mut builder: Option<TreeBuilder> = None;
+        let mut found = Vec::new();
+        while let Some(event) = reader.next()? {
+            if builder.is_none()
+                && matches!(&event, Event::Start(element) if element.is(SIGNATURE_NAMESPACE, "Signature"))
+            {
+                builder = Some(TreeBuilder::default());
+            }
+            if let Some(tree) = builder.as_mut().and_then(|builder| builder.take(&event)) {
+                builder = None;
+                found.push(Self(tree));
+            }
+            if builder.as_ref().is_some_and(TreeBuilder::is_too_big) {
+                return Err(AugmentationFault::Malformed("a signature in it has too many elements"));
+            }
+        }
+        Ok(found)
+    }
+
+    fn part(&self, local: &str, missing: &'static str) -> Result<&ElementTree, AugmentationFault> {
+        self.0.only(SIGNATURE_NAMESPACE, local).ok_or(AugmentationFault::Malformed(missing))
+    }
+
+    pub(super) fn signed_info(&self) -> Result<&ElementTree, AugmentationFault> {
+        self.part("SignedInfo", "a signature has no SignedInfo")
+    }
+
+    pub(super) fn value(&self) -> Result<&ElementTree, AugmentationFault> {
+        self.part("SignatureValue", "a signature has no SignatureValue")
+    }
+
+    pub(super) fn key_info(&self) -> Option<&ElementTree> {
+        self.0.only(SIGNATURE_NAMESPACE, "KeyInfo")
+    }
+
+    pub(super) fn references(&self) -> Result<Vec<&ElementTree>, AugmentationFault> {
+        Ok(self.signed_info()?.all(SIGNATURE_NAMESPACE, "Reference").collect())
+    }
+
+    /// `ds:Object`s but for the one with the qualifying properties.
+    pub(super) fn other_objects(&self) -> impl Iterator<Item = &ElementTree> {
+        let objects = self.0.all(SIGNATURE_NAMESPACE, "Object");
+        objects.filter(|object| object.only(XADES_NAMESPACE, "QualifyingProperties").is_none())
+    }
+
+    pub(super) fn qualifying(&self) -> Result<&ElementTree, AugmentationFault> {
+        let mut objects = self.0.all(SIGNATURE_NAMESPACE, "Object");
+        let found = objects.find_map(|object| object.only(XADES_NAMESPACE, "QualifyingProperties"));
+        found.ok_or(AugmentationFault::Malformed("a signature has no qualifying properties: it is no XAdES signature"))
+    }
+
+    fn signed_signature_properties(&self) -> Result<&ElementTree, AugmentationFault> {
+        let properties = self.qualifying()?.only(XADES_NAMESPACE, "SignedProperties");
+        let properties = properties.and_then(|each| each.only(XADES_NAMESPACE, "SignedSignatureProperties"));
+        properties.ok_or(AugmentationFault::Malformed("a signature has no signed properties"))
+    }
+
+    /// The members of `UnsignedSignatureProperties`.
+    pub(super) fn unsigned(&self) -> &[ElementTree] {
+        let found =
+            self.unsigned_container().and_then(|each| each.only(XADES_NAMESPACE, "UnsignedSignatureProperties"));
+        found.map(|each| each.children.as_slice()).unwrap_or_default()
+    }
+
+    fn unsigned_container(&self) -> Option<&ElementTree> {
+        self.qualifying().ok()?.only(XADES_NAMESPACE, "UnsignedProperties")
+    }
+
+    /// Where the next unsigned property goes, and whether the elements around it are there.
+    pub(super) fn insertion(&self) -> Result<(usize, bool), AugmentationFault> {
+        const EMPTY: AugmentationFault =
+            AugmentationFault::Malformed("the unsigned properties of a signature are empty");
+        let Some(container) = self.unsigned_container() else {
+            return Ok((self.qualifying()?.content_end.ok_or(EMPTY)?, false));
+        };
+        let properties = container.only(XADES_NAMESPACE, "UnsignedSignatureProperties").ok_or(EMPTY)?;
+        Ok((properties.content_end.ok_or(EMPTY)?, true))
+    }
+
+    /// Certificates in `ds:KeyInfo` and among the unsigned properties.
+    pub(super) fn certificates(&self) -> Vec<Certificate> {
+        let in_key_info =
+            self.key_info().into_iter().flat_map(|each| named(each, SIGNATURE_NAMESPACE, "X509Certificate"));
+        let below = self.encapsulated("EncapsulatedX509Certificate");
+        let ders = in_key_info.filter_map(|each| binary(&each.text)).chain(below);
+        ders.filter_map(|der| Certificate::from_der(&der).ok()).collect()
+    }
+
+    /// What unsigned properties encapsulate under this name.
+    pub(super) fn encapsulated(&self, local: &str) -> Vec<Vec<u8>> {
+        let found = self.unsigned().iter().flat_map(|each| named(each, XADES_NAMESPACE, local));
+        found.filter_map(|each| binary(&each.text)).collect()
+    }
+
+    /// The certificate whose digest is signed.
+    pub(super) fn signer(&self) -> Option<Certificate> {
+        let properties = self.signed_signature_properties().ok()?;
+        let named = ["SigningCertificateV2", "SigningCertificate"];
+        let reference = named.iter().find_map(|local| properties.only(XADES_NAMESPACE, local))?;
+        let reference = reference.all(XADES_NAMESPACE, "Cert").next()?.only(XADES_NAMESPACE, "CertDigest")?;
+        let digest = digest_named(reference.only(SIGNATURE_NAMESPACE, "DigestMethod")?.attribute("Algorithm")?)?;
+        let expected = binary(&reference.only(SIGNATURE_NAMESPACE, "DigestValue")?.text)?;
+        self.certificates().into_iter().find(|each| digest.digest(each.der()) == expected)
+    }
+
+    /// Timestamps over the content, among the signed properties.
+    pub(super) fn content_stamps(&self, position: usize) -> Result<Vec<Stamp<'_>>, AugmentationFault> {
+        let properties = self.qualifying()?.only(XADES_NAMESPACE, "SignedProperties");
+        let properties = properties.and_then(|each| each.only(XADES_NAMESPACE, "SignedDataObjectProperties"));
+        let names = ["AllDataObjectsTimeStamp", "IndividualDataObjectsTimeStamp"];
+        let members = properties.map(|each| each.children.as_slice()).unwrap_or_default();
+        self.stamps_among(
+            members,
+            |each| each.namespace == XADES_NAMESPACE && names.contains(&each.local.as_str()),
+            position,
+        )
+    }
+
+    /// Signature timestamps and archive timestamps of XAdES 1.4.1, verified as tokens.
+    pub(super) fn stamps(&self, position: usize) -> Result<Vec<Stamp<'_>>, AugmentationFault> {
+        let is_stamp = |each: &ElementTree| {
+            (each.namespace == XADES_NAMESPACE && each.local == "SignatureTimeStamp")
+                || (each.namespace == XADES141_NAMESPACE && each.local == "ArchiveTimeStamp")
+        };
+        self.stamps_among(self.unsigned(), is_stamp, position)
+    }
+
+    fn stamps_among<'a>(
+        &'a self,
+        members: &'a [ElementTree],
+        is_stamp: impl Fn(&ElementTree) -> bool,
+        position: usize,
+    ) -> Result<Vec<Stamp<'a>>, AugmentationFault> {
+        let others = self.certificates();
+        let mut stamps = Vec::new();
+        for (index, element) in members.iter().enumerate().filter(|(_, each)| is_stamp(each)) {
+            for value in element.all(XADES_NAMESPACE, "EncapsulatedTimeStamp") {
+                let der = binary(&value.text).ok_or(AugmentationFault::Malformed("a timestamp is not base64"))?;
+                let token = TimestampToken::read(Bytes::from(der), &others)
+                    .map_err(|fault| AugmentationFault::Timestamp { position, fault })?;
+                stamps.push(Stamp { index, method: method_in(element)?, token, element });
+            }
+        }
+        Ok(stamps)
+    }
+
+    /// The signature value without blanks: what tells signatures apart.
+    pub(super) fn fingerprint(&self) -> String {
+        self.value().map(|value| value.text.split_whitespace().collect()).unwrap_or_default()
+    }
+}
+
+/// The method that a container names; Canonical XML 1.0 where it names none (EN 319 132-1, clause 5.1.4.4.2).
+fn method_in(container: &ElementTree) -> Result<Method, AugmentationFault> {
+    match container.only(SIGNATURE_NAMESPACE, "CanonicalizationMethod") {
+        None => Ok(Method::INCLUSIVE),
+        Some(element) => method(element),
+    }
+}
+
+/// The method that an element with `Algorithm` names.
+pub(super) fn method(element: &ElementTree) -> Result<Method, AugmentationFault> {
+    let prefixes = element.children.iter().find_map(|each| each.attribute("PrefixList"));
+    let named = element.attribute("Algorithm").and_then(|uri| Method::named(uri, prefixes));
+    named.ok_or(AugmentationFault::Malformed("a canonicalization is not known here"))
+}
+
+/// The elements of that name, at any depth.
+fn named<'a>(tree: &'a ElementTree, namespace: &str, local: &str) -> Vec<&'a ElementTree> {
+    let mut found = Vec::new();
+    let mut waiting = vec![tree];
+    while let Some(element) = waiting.pop() {
+        if element.namespace == namespace && element.local == local {
+            found.push(element);
+        }
+        waiting.extend(element.children.iter().rev());
+    }
+    found
+}
+
+/// Base64 as XML has it: blanks mean nothing.
+pub(super) fn binary(text: &str) -> Option<Vec<u8>> {
+    let text: String = text.split_whitespace().collect();
+    STANDARD.decode(text).ok()
+}
