@@ -1,4 +1,6 @@
-//! Connections that are idle, slow or many, and a server that stops while it works.
+//! Connections that are idle, slow or many, documents that are big, and a server that stops while it works.
+#[path = "connections/big_documents.rs"]
+mod big_documents;
 #[path = "connections/crowd.rs"]
 mod crowd;
 #[path = "connections/slow_callers.rs"]

@@ -14,6 +14,7 @@ use store::AuditEvent;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::authentication::remember_peer_certificate;
+use crate::frontend::spool;
 use crate::replicas::health::ReplicaHealth;
 use crate::request_id::identify;
 use crate::router::routes;
@@ -36,6 +37,15 @@ pub fn run(configuration: Configuration) -> anyhow::Result<()> {
     let closed = runtime.block_on(node.store().close_open_intents())?;
     if !closed.is_empty() {
         tracing::warn!("{} intents of a process that died were closed as outcome unknown", closed.len());
+    }
+    if let Some(folder) = node.configuration().spool() {
+        let problem = || {
+            format!(
+                "no file can be made in {} (server.spool); make the folder and let this user write there",
+                folder.display()
+            )
+        };
+        spool::unnamed_file(&folder).with_context(problem)?;
     }
     node.open_tokens()?;
     for token in node.tokens() {

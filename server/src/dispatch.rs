@@ -497,6 +497,8 @@ pub(crate) fn active_credential(record: &CredentialRecord) -> Result<Credential,
 fn document_sha256(content: &DocumentContent) -> Option<String> {
     match content {
         DocumentContent::Memory(octets) => Some(hex::encode(openssl::sha::sha256(octets))),
+        // Computed while it came.
+        DocumentContent::Spooled(document) => document.digest(DigestAlgorithm::Sha256).ok().map(hex::encode),
         DocumentContent::Digest(digest) if digest.algorithm() == DigestAlgorithm::Sha256 => {
             Some(hex::encode(digest.digest()))
         }

@@ -53,6 +53,14 @@ pub(crate) enum ApiError {
     /// Too many requests are waiting, or this one waited too long.
     #[error("the service is busy; try again later")]
     Overloaded,
+    /// No place in the spool folder; it comes back as other requests end.
+    #[error(
+        "there is no room for a document of this size now, as others are under way (server.max_spool_bytes, or the disk); try again later"
+    )]
+    SpoolFull,
+    /// The spool folder does not take documents; the operator must act.
+    #[error("the spool folder (server.spool) does not take a document")]
+    SpoolFailed(#[source] std::io::Error),
     /// The request was not finished in time; what is still made of it is withheld.
     #[error("{0}, and nothing of the request is released; try again later")]
     Late(Lateness),
@@ -114,12 +122,12 @@ impl ApiError {
             Self::TooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "too-large"),
             Self::MediaType(_) => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "media-type"),
             Self::Slow(_) => (StatusCode::REQUEST_TIMEOUT, "too-slow"),
-            Self::Overloaded => (StatusCode::SERVICE_UNAVAILABLE, "overloaded"),
+            Self::Overloaded | Self::SpoolFull => (StatusCode::SERVICE_UNAVAILABLE, "overloaded"),
             // What takes that long is the device.
             Self::Late(_) => (StatusCode::SERVICE_UNAVAILABLE, "token-unavailable"),
             Self::NotQualified { .. } => (StatusCode::CONFLICT, "credential-not-active"),
             Self::Store(_) => (StatusCode::SERVICE_UNAVAILABLE, "database-unavailable"),
-            Self::Misconfigured(_) => (StatusCode::INTERNAL_SERVER_ERROR, "misconfigured"),
+            Self::Misconfigured(_) | Self::SpoolFailed(_) => (StatusCode::INTERNAL_SERVER_ERROR, "misconfigured"),
             Self::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
             Self::Worker(error) => match (error.fault(), error) {
                 (Fault::Document, _) => (StatusCode::UNPROCESSABLE_ENTITY, "document-unacceptable"),
@@ -139,7 +147,7 @@ impl ApiError {
     /// What the caller may read. Details of operator and service faults stay in the log.
     pub(crate) fn detail(&self) -> String {
         match self.problem() {
-            _ if matches!(self, Self::Late(_)) => self.to_string(),
+            _ if matches!(self, Self::Late(_) | Self::SpoolFull) => self.to_string(),
             (StatusCode::INTERNAL_SERVER_ERROR, "misconfigured") => {
                 "the service is not set up for this request; tell its operator the request id".into()
             }

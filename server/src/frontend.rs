@@ -5,5 +5,6 @@ pub(crate) mod documents;
 pub(crate) mod health;
 pub(crate) mod native;
 pub(crate) mod problems;
+pub(crate) mod spool;
 pub(crate) mod timestamp;
 pub(crate) mod workers;

@@ -26,7 +26,7 @@ pub(crate) struct Service {
 
 impl Service {
     pub(crate) fn new(node: Arc<Node>, audit: AuditLog, trust: Trust, replicas: Arc<ReplicaHealth>) -> Self {
-        let limits = BodyLimits::new(&node.configuration().server);
+        let limits = BodyLimits::new(node.configuration());
         let dispatcher = Dispatcher::new(Arc::clone(&node), audit.clone(), trust, Arc::clone(&replicas));
         Self { dispatcher, replicas, limits, audit, node }
     }

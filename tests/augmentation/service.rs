@@ -21,10 +21,15 @@ struct Fixture {
 impl Fixture {
     /// Workers by name, with what stands in their definitions beside timestamp and anchors.
     fn new(workers: &[(&str, &str)]) -> Self {
+        Self::with_server("", workers)
+    }
+
+    /// The same with more lines in `[server]`.
+    fn with_server(server: &str, workers: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let live = LivePki::start(folder.path());
         let sections = format!("{}timeout = \"2s\"\nretry_after = \"1ms\"\n", live.configuration());
-        let mut service = TestService::builder().sections(&sections).create();
+        let mut service = TestService::builder().sections(&sections).server(server).create();
         service.live_key("seal", "ec-p256", &live);
         for (name, definition) in workers {
             let timestamp = format!("timestamp = {{ url = \"{}\" }}\n", live.timestamp_url());
@@ -74,6 +79,23 @@ fn documents_and_digests_are_signed_up_to_b_lta() {
     for signature in answer.json()["signatures"].as_array().unwrap() {
         fixture.accepted(&STANDARD.decode(signature.as_str().unwrap()).unwrap(), "LTA", true);
     }
+}
+
+#[test]
+fn documents_that_are_not_in_memory_are_signed_up_to_b_lta() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = format!("spool = \"{}\"\nspool_above = \"4B\"\n", folder.path().display());
+    let workers = [
+        ("inside", "level = \"B-LTA\"\ncontent_timestamp = true"),
+        ("beside", "level = \"B-LTA\"\npackaging = \"detached\""),
+    ];
+    let fixture = Fixture::with_server(&server, &workers);
+    for (worker, detached) in [("inside", false), ("beside", true)] {
+        let answer = fixture.client.sign(worker, DOCUMENT);
+        assert_eq!(answer.level.as_deref(), Some("B-LTA"), "{answer:?}");
+        fixture.accepted(&answer.success(), "LTA", detached);
+    }
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
 }
 
 #[test]

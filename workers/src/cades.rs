@@ -8,6 +8,7 @@ mod assemble;
 pub(crate) mod attributes;
 pub(crate) mod augment;
 mod check;
+mod encapsulate;
 mod joining;
 mod optional_attributes;
 mod prepare;

@@ -406,6 +406,13 @@ impl WorkerConfig {
         &self.caller_may_set
     }
 
+    /// Whether documents that are not in memory can be signed: as CMS, because the content is hashed from its first octet to its last.
+    /// A signature that is to be joined is read as a whole.
+    #[must_use]
+    pub fn takes_spooled(&self) -> bool {
+        matches!(&self.format, FormatConfig::Cades(options) if options.mode == CadesMode::Sign)
+    }
+
     /// The options of its kind.
     #[must_use]
     pub const fn format(&self) -> &FormatConfig {

@@ -79,6 +79,14 @@ pub trait SignatureFormat {
         false
     }
 
+    /// Puts a document that is not in memory into the signature, which is complete but for it. Nothing to do for formats that take none.
+    ///
+    /// # Errors
+    /// What stands in the way; the signature is withheld then.
+    fn encapsulate(&self, _signed: &mut SignedDocument, _document: &SignerDocument) -> Result<(), Discrepancy> {
+        Ok(())
+    }
+
     /// Reads a signature, which others may have made, and verifies it, so that it can be brought to a higher level. `document` is
     /// that of a detached signature.
     ///
@@ -147,6 +155,7 @@ pub fn create<F: SignatureFormat>(
         format.prepare(&request.document, &request.parameters, &context)?;
         let content = match &request.document.content {
             DocumentContent::Memory(octets) => imprint(digest, octets)?,
+            DocumentContent::Spooled(document) => representation(digest, document.digest(digest)?)?,
             DocumentContent::Digest(digest) => digest.clone(),
         };
         Some(services.stamp(&content, Some(environment.credential.chain.leaf()))?)
@@ -180,6 +189,7 @@ pub fn create<F: SignatureFormat>(
         signed.level = Some(ladder.reached());
         signed.degraded = ladder.outage();
     }
+    format.encapsulate(&mut signed, &request.document).map_err(WorkerError::Withheld)?;
     format.check(&signed, &request.document, &context).map_err(WorkerError::Withheld)?;
     Ok(signed)
 }
@@ -216,7 +226,8 @@ pub fn augment<F: SignatureFormat>(
     })?;
     long_term(signature.as_mut(), &services, &mut ladder, digest, &[], &WorkerError::from)?;
     let media_type = signature.media_type().to_owned();
-    let signed = SignedDocument { segments: signature.finish(), media_type, level: Some(level), degraded: None };
+    let signed =
+        SignedDocument { segments: signature.finish(), spooled: None, media_type, level: Some(level), degraded: None };
     let octets = Bytes::from(signed.contiguous().into_owned());
     let again = format.augmentable(octets, request.document.as_ref());
     again.map_err(|fault| WorkerError::Withheld(Discrepancy::Augmentation(fault)))?;
@@ -259,8 +270,12 @@ fn again_in_larger_room(add: &mut dyn FnMut() -> Stamped) -> Stamped {
 type Stamped = Result<Result<(), AugmentationFault>, WorkerError>;
 
 fn imprint(algorithm: DigestAlgorithm, octets: &[u8]) -> Result<DtbsRepresentation, WorkerError> {
-    let representation = DtbsRepresentation::new(algorithm, algorithm.digest(octets));
-    representation.map_err(|error| WorkerError::Withheld(Discrepancy::Unreadable(error.to_string())))
+    representation(algorithm, algorithm.digest(octets))
+}
+
+fn representation(algorithm: DigestAlgorithm, digest: Vec<u8>) -> Result<DtbsRepresentation, WorkerError> {
+    DtbsRepresentation::new(algorithm, digest)
+        .map_err(|error| WorkerError::Withheld(Discrepancy::Unreadable(error.to_string())))
 }
 
 /// An archive timestamp covers the document's digest, which must be there in its algorithm.

@@ -22,6 +22,9 @@ pub enum WorkerError {
     /// A digest was sent to a worker that needs the document.
     #[error("this worker needs the document, not its digest; send it to …/sign")]
     DigestOnly,
+    /// A document too big for memory was given to a format that needs it there.
+    #[error("this worker cannot sign a document of this size; send a smaller one")]
+    NotInMemory,
     /// A digest of the wrong algorithm was sent.
     #[error("this worker signs {expected} digests, a {given} digest was sent")]
     DigestAlgorithm {
@@ -159,6 +162,9 @@ pub enum WorkerError {
     /// The random number generator failed.
     #[error("there are no random numbers")]
     Randomness(#[from] openssl::error::ErrorStack),
+    /// A document that is not in memory could not be read back; the disk is at fault.
+    #[error("the document cannot be read from the spool folder")]
+    Spool(#[from] std::io::Error),
     /// The structure to be signed could not be encoded: a bug.
     #[error("the signature structure could not be encoded")]
     Encoding(#[from] der::Error),
@@ -223,6 +229,7 @@ impl WorkerError {
     pub const fn fault(&self) -> Fault {
         match self {
             Self::DigestOnly
+            | Self::NotInMemory
             | Self::DigestAlgorithm { .. }
             | Self::DigestNotAllowed { .. }
             | Self::Augmentation(_)
@@ -254,7 +261,7 @@ impl WorkerError {
                 _ => Fault::Revocation,
             },
             Self::Withheld(_) => Fault::Withheld,
-            Self::Encoding(_) | Self::Randomness(_) | Self::NoServices { .. } => Fault::Service,
+            Self::Encoding(_) | Self::Spool(_) | Self::Randomness(_) | Self::NoServices { .. } => Fault::Service,
         }
     }
     /// Whether it is an outage of a service of others: only that lets a level degrade (promise 7).

@@ -28,6 +28,7 @@ pub mod policy;
 pub mod revocation;
 #[cfg(test)]
 mod software_key;
+pub mod spooled;
 pub mod timestamp;
 mod tlv;
 pub mod tsa;
@@ -42,6 +43,7 @@ pub use error::{Fault, WorkerError};
 pub use kind::WorkerKind;
 pub use level::{SignatureLevel, SignaturePackaging};
 pub use revocation::{RevocationError, RevocationEvidence, RevocationInfo, RevocationSource, RevocationStatus};
+pub use spooled::SpooledDocument;
 pub use timestamp::{TimestampError, TimestampRequest, TimestampSource, TimestampToken};
 pub use validation_data::{Collection, Subject, SubjectRole, ValidationData, ValidationDataError};
 pub use worker::{

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::time::Instant;
 
 use bytes::Bytes;
-use cryptotoken_api::{Credential, DtbsRepresentation, Signer};
+use cryptotoken_api::{Credential, DigestAlgorithm, DtbsRepresentation, Signer};
 use serde_json::{Map, Value};
 
 use crate::clock::Clock;
@@ -12,6 +12,7 @@ use crate::config::WorkerConfig;
 use crate::error::WorkerError;
 use crate::level::SignatureLevel;
 use crate::revocation::RevocationSource;
+use crate::spooled::SpooledDocument;
 use crate::timestamp::TimestampSource;
 
 /// A configured signing service without its key. Safe to share between threads; every call blocks.
@@ -54,18 +55,35 @@ pub struct SignerDocument {
 pub enum DocumentContent {
     /// The document itself.
     Memory(Bytes),
+    /// The document itself, too big for memory. Formats take it where [`crate::WorkerConfig::takes_spooled`] says so.
+    Spooled(SpooledDocument),
     /// Only its digest is known here; the caller keeps the document.
     Digest(DtbsRepresentation),
+}
+
+impl DocumentContent {
+    /// The digest in this algorithm; `None` where only one in another algorithm is known.
+    ///
+    /// # Errors
+    /// When a spooled document cannot be read; the disk is at fault.
+    pub fn digest(&self, algorithm: DigestAlgorithm) -> std::io::Result<Option<Vec<u8>>> {
+        Ok(match self {
+            Self::Memory(octets) => Some(algorithm.digest(octets)),
+            Self::Spooled(document) => Some(document.digest(algorithm)?),
+            Self::Digest(digest) => (digest.algorithm() == algorithm).then(|| digest.digest().to_vec()),
+        })
+    }
 }
 
 impl SignerDocument {
     /// The octets, for formats that need them.
     ///
     /// # Errors
-    /// [`WorkerError::DigestOnly`] when only a digest was sent.
+    /// [`WorkerError::DigestOnly`] when only a digest was sent, [`WorkerError::NotInMemory`] when it is too big.
     pub fn octets(&self) -> Result<&Bytes, WorkerError> {
         match &self.content {
             DocumentContent::Memory(octets) => Ok(octets),
+            DocumentContent::Spooled(_) => Err(WorkerError::NotInMemory),
             DocumentContent::Digest(_) => Err(WorkerError::DigestOnly),
         }
     }
@@ -173,6 +191,8 @@ pub struct AugmentationEnvironment<'a> {
 pub struct SignedDocument {
     /// The octets, in order. Ranges of the input are shared with it, not copied.
     pub segments: Vec<Bytes>,
+    /// A document that is not in memory, between the first segment and the others; `None` where there is none in it.
+    pub spooled: Option<SpooledDocument>,
     /// What they are.
     pub media_type: String,
     /// The level reached; `None` for plain signatures, which have none.
@@ -185,10 +205,11 @@ impl SignedDocument {
     /// Octets in all.
     #[must_use]
     pub fn length(&self) -> usize {
-        self.segments.iter().map(Bytes::len).sum()
+        let spooled = self.spooled.as_ref().map_or(0, SpooledDocument::length);
+        self.segments.iter().map(Bytes::len).sum::<usize>() + usize::try_from(spooled).unwrap_or(usize::MAX)
     }
 
-    /// All octets in one piece; copies only when there is more than one segment.
+    /// All octets in memory in one piece, a spooled document not among them; copies only when there is more than one segment.
     #[must_use]
     pub fn contiguous(&self) -> Cow<'_, [u8]> {
         match self.segments.as_slice() {

@@ -94,6 +94,12 @@ pub struct ServerConfig {
     /// What all requests together may send before they are answered; more get `overloaded`. A document takes about three times
     /// its size while it is signed. Default 1 GiB.
     pub max_pending_bytes: ByteSize,
+    /// The folder of documents that are too big for memory, in files without a name. Default: none, every document is held in memory.
+    pub spool: Option<PathBuf>,
+    /// Documents above this size go to the spool folder, where the worker takes them from there. Default 8 MiB.
+    pub spool_above: ByteSize,
+    /// What all documents in the spool folder may have together; more get `overloaded`. Default 16 GiB.
+    pub max_spool_bytes: ByteSize,
     /// How long a request may take in all, from its first byte to its answer. Default 60 s.
     pub request_timeout: Timeout,
     /// The Unix socket over which `sigillo token unlock` hands a typed PIN to the server, used where a token has `unlock = "manual"`.
@@ -115,6 +121,9 @@ impl Default for ServerConfig {
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
             max_document_bytes: ByteSize(100 << 20),
             max_pending_bytes: ByteSize(1 << 30),
+            spool: None,
+            spool_above: ByteSize(8 << 20),
+            max_spool_bytes: ByteSize(16 << 30),
             request_timeout: Timeout(std::time::Duration::from_secs(60)),
             control: PathBuf::from("sigillo.sock"),
             concurrency: None,
@@ -166,6 +175,12 @@ impl Configuration {
         let overrides = std::env::vars_os().map(|(name, value)| (text_of(name), text_of(value)));
         let overrides = overrides.filter(|(name, _)| name.starts_with(OVERRIDE_PREFIX));
         Self::parse(&text, &path, overrides)
+    }
+
+    /// The folder of documents that are too big for memory; `None` where none is named.
+    #[must_use]
+    pub fn spool(&self) -> Option<PathBuf> {
+        self.server.spool.as_ref().map(|folder| self.base_dir.join(folder))
     }
 
     /// Where the control socket is; `None` where no token waits for a PIN that is typed.

@@ -19,6 +19,7 @@ use super::documents::{
     parameters as read_parameters,
 };
 use super::problems::SigningProblems;
+use super::spool::octets;
 use crate::authorization::Grant;
 use crate::dispatch::{Completed, worker_config};
 use crate::error::{ApiError, Problem};
@@ -54,10 +55,14 @@ pub(crate) async fn sign_raw(
     let grant = service.admit(&request, &worker, id).await?;
     let limits = service.limits();
     let mut pending = limits.pending();
-    let body = limits.read(&request, id, payload, limits.document(), &mut pending).await;
-    let body = service.recorded(&grant, id, body).await?;
+    let content = if worker_config(&grant).is_ok_and(|config| config.takes_spooled()) {
+        limits.receive(&request, id, payload, &mut pending).await
+    } else {
+        limits.read(&request, id, payload, limits.document(), &mut pending).await.map(DocumentContent::Memory)
+    };
+    let content = service.recorded(&grant, id, content).await?;
     // The media type is not looked at: what a client sends by default says nothing of the document.
-    let document = SignerDocument { content: DocumentContent::Memory(body), media_type: None };
+    let document = SignerDocument { content, media_type: None };
     let signing = SigningRequest { document, parameters: SigningParameters::default() };
     let completed = service.dispatcher().sign(grant, id, vec![signing], pending).await?;
     document_response(only(completed)?.0)
@@ -253,8 +258,7 @@ fn document_response(document: SignedDocument) -> Result<HttpResponse, ApiError>
     response.insert_header((CONTENT_TYPE, document.media_type.clone()));
     say_level(&mut response, document.level);
     let length = document.length() as u64;
-    let segments = document.segments.into_iter().map(Ok::<_, std::convert::Infallible>);
-    Ok(response.no_chunking(length).streaming(futures_util::stream::iter(segments)))
+    Ok(response.no_chunking(length).streaming(Box::pin(octets(document))))
 }
 
 /// Certificates as the JSON answers have them.

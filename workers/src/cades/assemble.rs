@@ -31,7 +31,6 @@ impl Prepared for PreparedCades {
         value: &SignatureValue,
         timestamp: Option<&TimestampToken>,
     ) -> Result<SignedDocument, Discrepancy> {
-        let media_type = if self.content.is_some() { ENCAPSULATED } else { DETACHED };
         let unsigned: Vec<_> = timestamp.map(|token| attribute(SIGNATURE_TIMESTAMP, &token.der)).into_iter().collect();
         let level = if timestamp.is_some() { SignatureLevel::BaselineT } else { SignatureLevel::BaselineB };
         if let Some(joined) = &self.joined {
@@ -42,6 +41,7 @@ impl Prepared for PreparedCades {
             let segments = segments.map_err(Discrepancy::Augmentation)?;
             return Ok(SignedDocument {
                 segments,
+                spooled: None,
                 media_type: ENCAPSULATED.into(),
                 level: Some(level),
                 degraded: None,
@@ -49,6 +49,12 @@ impl Prepared for PreparedCades {
         }
         let segments =
             signed_data(self.content, &self.chain, self.algorithm, &self.signed_attributes, value, &unsigned)?;
-        Ok(SignedDocument { segments, media_type: media_type.into(), level: Some(level), degraded: None })
+        Ok(SignedDocument {
+            segments,
+            spooled: None,
+            media_type: self.media_type.into(),
+            level: Some(level),
+            degraded: None,
+        })
     }
 }

@@ -62,7 +62,9 @@ impl AugmentableCms {
             (Some(inside), Some(DocumentContent::Memory(sent))) if inside.as_ref() != sent.as_ref() => {
                 return Err(AugmentationFault::OtherDocument);
             }
-            (Some(_), Some(DocumentContent::Digest(_))) => return Err(AugmentationFault::OtherDocument),
+            (Some(_), Some(DocumentContent::Digest(_) | DocumentContent::Spooled(_))) => {
+                return Err(AugmentationFault::OtherDocument);
+            }
             _ => {}
         }
         let (certificates, content_type) = (parts.readable_certificates(), oid(parts.content_type)?);
@@ -288,10 +290,10 @@ fn content_digest(
 ) -> Option<Vec<u8>> {
     match (parts.content_octets().ok()?, document) {
         (Some(inside), _) => Some(algorithm.digest(&inside)),
-        (None, Some(DocumentContent::Memory(octets))) => Some(algorithm.digest(octets)),
-        (None, Some(DocumentContent::Digest(digest))) if digest.algorithm() == algorithm => {
-            Some(digest.digest().to_vec())
-        }
-        _ => None,
+        (None, Some(document)) => document.digest(algorithm).unwrap_or_else(|error| {
+            tracing::error!("a document cannot be read from the spool folder: {error}");
+            None
+        }),
+        (None, None) => None,
     }
 }

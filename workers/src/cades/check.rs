@@ -1,9 +1,12 @@
 //! Verify a CMS signature as it will be sent (promise 3).
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 
 use super::archive::ARCHIVE_TIMESTAMP_V3;
 use super::augment::{AugmentableCms, SIGNATURE_TIMESTAMP};
+use super::encapsulate::detach;
 use super::joining;
 use super::optional_attributes::attributes;
 use super::received::ReceivedSignedData;
@@ -21,7 +24,7 @@ pub(super) fn check(
     document: &SignerDocument,
     context: &SignatureContext<'_>,
 ) -> Result<(), Discrepancy> {
-    let octets = signed.contiguous();
+    let octets = detached_form(signed)?;
     let algorithm = context.algorithm.digest();
     let signing_time = Some(context.signing_time);
     let properties = config.properties.chosen(context.parameters);
@@ -33,12 +36,21 @@ pub(super) fn check(
     {
         return joining::check(config.mode, signed, before, context, &more);
     }
+    // Read again, whatever was computed before: what is in the file now is what is sent.
+    let stored = match &document.content {
+        DocumentContent::Spooled(content) if config.packaging == encapsulates(signed) => {
+            let stored = content.digest_as_stored(algorithm);
+            Some(stored.map_err(|error| Discrepancy::Unreadable(format!("the spooled document: {error}")))?)
+        }
+        _ => None,
+    };
     let cms = verify_signed_data(&octets, context, signing_time, &more, |encapsulated| {
         match (config.packaging, encapsulated, &document.content) {
             (SignaturePackaging::Encapsulated, Some(content), DocumentContent::Memory(original)) => {
                 // Not only intact, but the document that was sent.
                 (content == original.as_ref()).then(|| algorithm.digest(content))
             }
+            (_, None, DocumentContent::Spooled(_)) => stored,
             (SignaturePackaging::Detached, None, DocumentContent::Memory(original)) => Some(algorithm.digest(original)),
             (SignaturePackaging::Detached, None, DocumentContent::Digest(digest)) => Some(digest.digest().to_vec()),
             _ => None,
@@ -55,6 +67,19 @@ pub(super) fn check(
         again.map_err(Discrepancy::Augmentation)?;
     }
     Ok(())
+}
+
+/// The octets to verify: of a signature around a document that is not in memory, its detached form.
+fn detached_form(signed: &SignedDocument) -> Result<Cow<'_, [u8]>, Discrepancy> {
+    let Some(content) = &signed.spooled else { return Ok(signed.contiguous()) };
+    let unreadable = |reason: &str| Discrepancy::Unreadable(reason.to_owned());
+    let [head, behind] = signed.segments.as_slice() else { return Err(unreadable("the CMS is not head and tail")) };
+    let length = usize::try_from(content.length()).map_err(|_| unreadable("the document is too long"))?;
+    detach(head, length, behind).map(Cow::Owned).map_err(|malformed| unreadable(malformed.0))
+}
+
+const fn encapsulates(signed: &SignedDocument) -> SignaturePackaging {
+    if signed.spooled.is_some() { SignaturePackaging::Encapsulated } else { SignaturePackaging::Detached }
 }
 
 /// Whether there is a signature timestamp, and whether there is an archive timestamp.

@@ -5,7 +5,9 @@ use cms::signed_data::SignedAttributes;
 use cryptotoken_api::{CertificateChain, DataToBeSigned, SignatureAlgorithm};
 use der::Encode;
 
+use super::assemble::{DETACHED, ENCAPSULATED};
 use super::augment::AugmentableCms;
+use super::encapsulate::encapsulate;
 use super::joining::{self, Joined};
 use super::optional_attributes::attributes;
 use super::{CadesConfig, CadesMode};
@@ -17,7 +19,9 @@ use crate::worker::{DocumentContent, SignedDocument, SignerDocument, SigningPara
 
 /// A CMS signature waiting for its value.
 pub struct PreparedCades {
+    /// What is put in when the signature is laid out; a document that is not in memory comes last of all.
     pub(super) content: Option<Bytes>,
+    pub(super) media_type: &'static str,
     pub(super) joined: Option<Joined>,
     pub(super) chain: CertificateChain,
     pub(super) algorithm: SignatureAlgorithm,
@@ -47,10 +51,12 @@ impl SignatureFormat for CadesConfig {
                 joined = Some(signature);
                 (None, digest)
             }
+            (DocumentContent::Spooled(_), _) if self.mode != CadesMode::Sign => return Err(WorkerError::NotInMemory),
             (DocumentContent::Memory(octets), SignaturePackaging::Encapsulated) => {
                 (Some(octets.clone()), digest_algorithm.digest(octets))
             }
             (DocumentContent::Memory(octets), _) => (None, digest_algorithm.digest(octets)),
+            (DocumentContent::Spooled(document), _) => (None, document.digest(digest_algorithm)?),
             (DocumentContent::Digest(_), SignaturePackaging::Encapsulated) => {
                 return Err(WorkerError::DigestNotAllowed {
                     reason: "its packaging is encapsulated, so it needs the document",
@@ -66,7 +72,9 @@ impl SignatureFormat for CadesConfig {
         let signed_attributes = joining::attributes(self.mode, &digest, context, &more)?;
         // RFC 5652, section 5.4: what is signed is the DER SET OF, not the [0] that stands in the SignerInfo.
         let data_to_be_signed = DataToBeSigned::new(signed_attributes.to_der()?);
-        Ok(PreparedCades { content, joined, chain, algorithm: context.algorithm, signed_attributes, data_to_be_signed })
+        let media_type = if self.packaging == SignaturePackaging::Encapsulated { ENCAPSULATED } else { DETACHED };
+        let algorithm = context.algorithm;
+        Ok(PreparedCades { content, media_type, joined, chain, algorithm, signed_attributes, data_to_be_signed })
     }
 
     fn check(
@@ -76,6 +84,20 @@ impl SignatureFormat for CadesConfig {
         context: &SignatureContext<'_>,
     ) -> Result<(), Discrepancy> {
         super::check::check(self, signed, document, context)
+    }
+
+    fn encapsulate(&self, signed: &mut SignedDocument, document: &SignerDocument) -> Result<(), Discrepancy> {
+        if let (DocumentContent::Spooled(content), SignaturePackaging::Encapsulated) =
+            (&document.content, self.packaging)
+        {
+            let length = usize::try_from(content.length())
+                .map_err(|_| Discrepancy::Unreadable("the document is longer than can be counted here".into()))?;
+            let segments = encapsulate(&signed.contiguous(), length)
+                .map_err(|malformed| Discrepancy::Unreadable(malformed.to_string()))?;
+            signed.segments = segments.into();
+            signed.spooled = Some(content.clone());
+        }
+        Ok(())
     }
 
     fn wants_content_timestamp(&self) -> bool {

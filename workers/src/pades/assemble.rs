@@ -39,6 +39,7 @@ impl Prepared for PreparedPades {
         let level = if timestamp.is_some() { SignatureLevel::BaselineT } else { SignatureLevel::BaselineB };
         Ok(SignedDocument {
             segments: vec![self.document, self.update.into()],
+            spooled: None,
             media_type: MEDIA_TYPE.into(),
             level: Some(level),
             degraded: None,

@@ -26,6 +26,7 @@ pub(super) fn check(
             data = DataToBeSigned::new(octets.clone());
             ToBeSigned::Data(&data)
         }
+        DocumentContent::Spooled(_) => return Err(Discrepancy::Unreadable("the document is not in memory".into())),
         DocumentContent::Digest(digest) => ToBeSigned::Representation(digest),
     };
     Ok(verification::verify(key, context.algorithm, to_be_signed, &value)?)

@@ -31,6 +31,7 @@ impl SignatureFormat for PlainConfig {
         let scheme = context.algorithm.scheme();
         let signed = match &document.content {
             DocumentContent::Memory(octets) => Signed::Data(DataToBeSigned::new(octets.clone())),
+            DocumentContent::Spooled(_) => return Err(WorkerError::NotInMemory),
             DocumentContent::Digest(_) if !self.allow_client_hash => {
                 return Err(WorkerError::DigestNotAllowed { reason: "allow_client_hash is false" });
             }
@@ -74,6 +75,7 @@ impl Prepared for PreparedPlain {
         let octets = if self.der { value.to_ecdsa_der()? } else { value.as_bytes().to_vec() };
         Ok(SignedDocument {
             segments: vec![octets.into()],
+            spooled: None,
             media_type: "application/octet-stream".into(),
             level: None,
             degraded: None,

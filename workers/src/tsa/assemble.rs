@@ -29,6 +29,7 @@ impl Prepared for PreparedToken {
         let reply = reply.map_err(|error| Discrepancy::Unreadable(error.to_string()))?;
         Ok(SignedDocument {
             segments: vec![reply.into()],
+            spooled: None,
             media_type: REPLY_MEDIA_TYPE.into(),
             level: None,
             degraded: None,

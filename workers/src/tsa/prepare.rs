@@ -71,6 +71,7 @@ impl TsaConfig {
     pub(super) fn query(&self, document: &SignerDocument) -> Result<Query, WorkerError> {
         match &document.content {
             DocumentContent::Memory(octets) => Ok(Query::parse(octets, self)?),
+            DocumentContent::Spooled(_) => Err(WorkerError::NotInMemory),
             DocumentContent::Digest(_) => {
                 Err(WorkerError::DigestNotAllowed { reason: "it answers requests for timestamps" })
             }

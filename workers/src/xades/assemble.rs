@@ -41,7 +41,7 @@ impl Prepared for PreparedXades {
         let unsigned = timestamp.map(|token| contained(&signature_timestamp(token))).unwrap_or_default();
         let segments = self.place.insert(&self.signature.with_value(value, &unsigned));
         let level = if timestamp.is_some() { SignatureLevel::BaselineT } else { SignatureLevel::BaselineB };
-        Ok(SignedDocument { segments, media_type: self.media_type, level: Some(level), degraded: None })
+        Ok(SignedDocument { segments, spooled: None, media_type: self.media_type, level: Some(level), degraded: None })
     }
 }
 

@@ -39,6 +39,7 @@ impl Sealed {
         assert!(self.text.contains(from), "{from}");
         let signed = SignedDocument {
             segments: vec![self.text.replacen(from, to, 1).into()],
+            spooled: None,
             media_type: "application/xml".into(),
             level: None,
             degraded: None,
