@@ -158,7 +158,7 @@ impl Bench {
         parameters: Value,
     ) -> Result<SignedDocument, WorkerError> {
         let config = self.config(kind, level, &seal.scheme(more));
-        let algorithm = config.algorithm(seal.credential.chain.leaf().public_key().spec()).expect("an algorithm");
+        let algorithm = config.algorithm(seal.credential.chain.leaf_key().spec()).expect("an algorithm");
         let parameters = SigningParameters::new(parameters.as_object().cloned().unwrap_or_default());
         let sources = self.sources();
         let environment = SigningEnvironment {

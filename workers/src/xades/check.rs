@@ -220,7 +220,12 @@ impl Found {
         }
         let value = SignatureValue::new(decoded(said.value).ok_or_else(|| odd("its signature value is not base64"))?);
         let signed_info = DataToBeSigned::new(self.signed_info.clone());
-        Ok(verification::verify(leaf.public_key(), context.algorithm, ToBeSigned::Data(&signed_info), &value)?)
+        Ok(verification::verify(
+            context.credential.chain.leaf_key(),
+            context.algorithm,
+            ToBeSigned::Data(&signed_info),
+            &value,
+        )?)
     }
 }
 
