@@ -5,10 +5,14 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.GeneralSecurityException;
+import java.security.MessageDigest;
 import java.security.Security;
 import java.security.Signature;
 import java.security.cert.CertificateFactory;
 import java.security.cert.X509Certificate;
+import org.bouncycastle.asn1.cms.Attribute;
+import org.bouncycastle.asn1.cms.ContentInfo;
+import org.bouncycastle.asn1.pkcs.PKCSObjectIdentifiers;
 import org.bouncycastle.cert.X509CertificateHolder;
 import org.bouncycastle.cms.CMSException;
 import org.bouncycastle.cms.CMSProcessableByteArray;
@@ -16,11 +20,14 @@ import org.bouncycastle.cms.CMSSignedData;
 import org.bouncycastle.cms.SignerInformation;
 import org.bouncycastle.cms.jcajce.JcaSimpleSignerInfoVerifierBuilder;
 import org.bouncycastle.jce.provider.BouncyCastleProvider;
+import org.bouncycastle.tsp.TSPException;
+import org.bouncycastle.tsp.TimeStampToken;
 
 /**
  * Bouncy Castle, asked by {@code bouncycastle.py}: a question per line, an answer per line.
  *
- * <p>Questions, separated by tabs: {@code plain LEAF DATA SIGNATURE} and {@code cades ROOT DATA SIGNED}, DATA empty where the CMS carries it.
+ * <p>Questions, separated by tabs: {@code plain LEAF DATA SIGNATURE} and {@code cades ROOT DATA SIGNED STAMPED}, DATA empty where the CMS
+ * carries it, STAMPED {@code stamped} where every signature must have a timestamp. Those that are there must fit in any case.
  */
 final class BouncyCastle {
     public static void main(String[] arguments) throws IOException {
@@ -76,6 +83,40 @@ final class BouncyCastle {
             }
             if (!signer.verify(new JcaSimpleSignerInfoVerifierBuilder().setProvider("BC").build(leaf))) {
                 return "the signature does not fit";
+            }
+            var refusal = timestamps(signer, question[4].equals("stamped"));
+            if (refusal != null) {
+                return refusal;
+            }
+        }
+        return null;
+    }
+
+    private static String timestamps(SignerInformation signer, boolean expected)
+            throws GeneralSecurityException, IOException, CMSException, org.bouncycastle.operator.OperatorCreationException {
+        var unsigned = signer.getUnsignedAttributes();
+        var stamps = unsigned == null ? null : unsigned.getAll(PKCSObjectIdentifiers.id_aa_signatureTimeStampToken);
+        if (stamps == null || stamps.size() == 0) {
+            return expected ? "no signature timestamp" : null;
+        }
+        for (var index = 0; index < stamps.size(); index++) {
+            var value = Attribute.getInstance(stamps.get(index)).getAttrValues().getObjectAt(0);
+            try {
+                var token = new TimeStampToken(ContentInfo.getInstance(value));
+                @SuppressWarnings("unchecked")
+                var authorities = token.getCertificates().getMatches(token.getSID());
+                if (authorities.size() != 1) {
+                    return authorities.size() + " certificates of the time-stamping authority";
+                }
+                var authority = (X509CertificateHolder) authorities.iterator().next();
+                token.validate(new JcaSimpleSignerInfoVerifierBuilder().setProvider("BC").build(authority));
+                var info = token.getTimeStampInfo();
+                var digest = MessageDigest.getInstance(info.getMessageImprintAlgOID().getId(), "BC").digest(signer.getSignature());
+                if (!MessageDigest.isEqual(digest, info.getMessageImprintDigest())) {
+                    return "the timestamp is over something else";
+                }
+            } catch (TSPException refusal) {
+                return "the timestamp: " + refusal.getMessage();
             }
         }
         return null;

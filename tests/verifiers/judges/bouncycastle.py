@@ -22,7 +22,8 @@ def judge(question) -> Answer:
     else:
         if len(question.roots) != 1:
             return Answer.error("it takes one root")
-        words = ["cades", question.roots[0], question.detached or "", question.file]
+        stamped = "stamped" if question.expect and not question.expect.endswith("-B") else "not stamped"
+        words = ["cades", question.roots[0], question.detached or "", question.file, stamped]
     checker = _checker()
     checker.stdin.write("\t".join(words) + "\n")
     checker.stdin.flush()
