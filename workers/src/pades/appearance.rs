@@ -8,13 +8,17 @@
 //! that the audit names says what a seal looked like. Rejected: names of files on each node.
 
 mod colour;
+mod conformance;
 mod definition;
 mod drawing;
 mod embedding;
 mod font;
 mod objects;
+mod picture;
 mod placement;
+mod qr_code;
 mod shaping;
+mod structure;
 mod template;
 mod text_block;
 mod time_text;
@@ -25,17 +29,20 @@ use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 use time::OffsetDateTime;
 
+use super::edits::Edits;
 use super::fields::{Field, TargetField};
 use super::file::PdfFile;
-use super::pages;
 use super::refusal::PdfRefusal;
+use super::{pages, permissions};
 use crate::config::ConfigError;
 use crate::error::WorkerError;
+use conformance::ArchivalPart;
 use definition::{Design, TableFault};
 use drawing::Drawing;
 pub(super) use objects::NewObjects;
 use objects::reference;
 use placement::{Placement, Rectangle};
+use structure::TaggedField;
 use template::Values;
 
 /// Key `appearance` of a definition.
@@ -111,6 +118,9 @@ pub(super) struct VisibleSeal<'a> {
     design: &'a Design,
     drawing: Drawing,
     placement: Placement,
+    part: ArchivalPart,
+    /// Whether the document may get new tags.
+    takes_tags: bool,
     /// What its page is called to those who cannot see it.
     description: String,
 }
@@ -150,26 +160,48 @@ impl<'a> VisibleSeal<'a> {
             custom: &design.custom,
             document: facts.document,
         };
+        let part = ArchivalPart::of(file);
+        if let Some(objection) = design.picture.as_ref().and_then(|picture| picture.objection(part)) {
+            return Err(PdfRefusal::Seal(objection.into()).into());
+        }
         let drawing = Drawing::new(design, &values, placement.size).map_err(unacceptable)?;
         let description = design.text.as_ref().map(|text| text.fill(&values).replace('\n', ", ")).unwrap_or_default();
-        Ok(Self { page, design, drawing, placement, description })
+        let takes_tags = !permissions::is_signed(fields);
+        Ok(Self { page, design, drawing, placement, part, takes_tags, description })
     }
 
-    /// Writes the drawing and returns the form that shows it.
+    /// Writes the drawing, and puts the field into the structure of a tagged document.
     ///
     /// # Errors
     /// [`PdfRefusal`].
-    pub(super) fn write(&self, objects: &mut NewObjects<'_, '_>) -> Result<ObjectId, PdfRefusal> {
+    pub(super) fn write(
+        &self,
+        field: ObjectId,
+        edits: &mut Edits<'_>,
+        objects: &mut NewObjects<'_, '_>,
+    ) -> Result<Shown, PdfRefusal> {
+        let form = self.write_form(objects)?;
+        let is_tagged = objects.file.dictionary(field).is_some_and(|widget| widget.has(b"StructParent"));
+        let tagged = TaggedField { field, page: self.page, description: &self.description };
+        let tag = if self.takes_tags && !is_tagged { tagged.tag(edits, objects) } else { None };
+        Ok(Shown { form, tag })
+    }
+
+    fn write_form(&self, objects: &mut NewObjects<'_, '_>) -> Result<ObjectId, PdfRefusal> {
         let profile = objects.stream("/N 3/Alternate/DeviceRGB", colour::srgb_profile())?;
         let mut fonts = String::new();
         for (index, face, subset, file) in self.drawing.faces(self.design) {
-            let font = subset.write(face, file.to_vec(), true, objects)?;
+            let font = subset.write(face, file.to_vec(), self.part == ArchivalPart::First, objects)?;
             fonts.push_str(&format!("/F{index} {}", reference(font)));
         }
+        let pictures = match &self.design.picture {
+            Some(picture) => format!("/I0 {}", reference(picture.write(self.part, profile, objects)?)),
+            None => String::new(),
+        };
         let [width, height] = self.placement.size.map(number);
         let form = format!(
             "/Type/XObject/Subtype/Form/BBox[0 0 {width} {height}]/Matrix[{}]\
-             /Resources<</ColorSpace<</CS0[/ICCBased {}]>>/Font<<{fonts}>>>>",
+             /Resources<</ColorSpace<</CS0[/ICCBased {}]>>/Font<<{fonts}>>/XObject<<{pictures}>>>>",
             numbers(&self.placement.matrix),
             reference(profile)
         );
@@ -184,6 +216,20 @@ impl<'a> VisibleSeal<'a> {
     /// What it says, in one line.
     pub(super) fn description(&self) -> &str {
         &self.description
+    }
+}
+
+/// What a field gets by which it is seen.
+pub(super) struct Shown {
+    form: ObjectId,
+    tag: Option<i64>,
+}
+
+impl Shown {
+    /// Entries of the field's widget: keys and values.
+    pub(super) fn entries(&self) -> impl Iterator<Item = (&'static str, String)> {
+        let appearance = ("AP", format!("<</N {}>>", reference(self.form)));
+        [Some(appearance), self.tag.map(|tag| ("StructParent", tag.to_string()))].into_iter().flatten()
     }
 }
 

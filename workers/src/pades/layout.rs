@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use lopdf::ObjectId;
 
-use super::appearance::{NewObjects, VisibleSeal};
+use super::appearance::{NewObjects, Shown, VisibleSeal};
 use super::byte_range::ByteRange;
 use super::edits::Edits;
 use super::fields::TargetField;
@@ -51,24 +51,31 @@ impl Layout {
         // The signature comes first in the update, where the check before release looks for it.
         let start = update.write(signature, &dictionary.text);
 
-        let appearance = match seal {
-            Some(seal) => Some(seal.write(&mut NewObjects { file, update: &mut update, next: &mut new_id })?),
-            None => None,
-        };
-
         let mut edits = Edits::new(file);
         let catalog = file.catalog_id();
+        let field = match target {
+            TargetField::Existing { id, .. } => *id,
+            TargetField::New { .. } => new_id(),
+        };
+        let shown = match seal {
+            Some(seal) => {
+                let mut objects = NewObjects { file, update: &mut update, next: &mut new_id };
+                Some((seal, seal.write(field, &mut edits, &mut objects)?))
+            }
+            None => None,
+        };
         match target {
-            TargetField::Existing { id, .. } => {
-                edits.set(*id, &[], "V", &reference(signature))?;
-                if let Some(form) = appearance {
-                    edits.set(*id, &[], "AP", &normal_appearance(form))?;
-                    edits.set(*id, &[], "F", WIDGET_FLAGS.as_bytes())?;
+            TargetField::Existing { .. } => {
+                edits.set(field, &[], "V", &reference(signature))?;
+                for (key, value) in shown.iter().flat_map(|(_, shown)| shown.entries()) {
+                    edits.set(field, &[], key, value.as_bytes())?;
+                }
+                if shown.is_some() {
+                    edits.set(field, &[], "F", WIDGET_FLAGS.as_bytes())?;
                 }
             }
             TargetField::New { name } => {
-                let field = new_id();
-                update.write(field, &new_field(file, field, name, page, seal.zip(appearance), signature)?);
+                update.write(field, &new_field(file, field, name, page, shown.as_ref(), signature)?);
                 edits.push(page, &[("Annots", b"[]")], &reference(field))?;
                 if file.value(file.catalog()?, b"AcroForm").is_null() {
                     let form = new_id();
@@ -133,7 +140,7 @@ fn new_field(
     id: ObjectId,
     name: &str,
     page: ObjectId,
-    seal: Option<(&VisibleSeal<'_>, ObjectId)>,
+    seal: Option<&(&VisibleSeal<'_>, Shown)>,
     signature: ObjectId,
 ) -> Result<Vec<u8>, PdfRefusal> {
     let rectangle = seal.map_or_else(|| "0 0 0 0".into(), |(seal, _)| seal.rectangle());
@@ -145,16 +152,12 @@ fn new_field(
         b"/V ".to_vec(),
         reference(signature),
     ];
-    if let Some((seal, form)) = seal {
-        parts.extend([b"/AP".to_vec(), normal_appearance(form)]);
+    if let Some((seal, shown)) = seal {
+        parts.extend(shown.entries().map(|(key, value)| format!("/{key} {value}").into_bytes()));
         parts.extend([b"/TU".to_vec(), file.string(id, text_string(seal.description()))?]);
     }
     parts.push(b">>".to_vec());
     Ok(parts.concat())
-}
-
-fn normal_appearance(form: ObjectId) -> Vec<u8> {
-    [b"<</N ".to_vec(), reference(form), b">>".to_vec()].concat()
 }
 
 /// Print (3) and locked (8): a seal is printed, and cannot be moved.

@@ -13,6 +13,8 @@ pub(super) struct Colour([u8; 3]);
 impl Colour {
     /// Black.
     pub(super) const BLACK: Self = Self([0; 3]);
+    /// White.
+    pub(super) const WHITE: Self = Self([255; 3]);
 
     /// Red, green and blue from 0 to 1, as operands.
     pub(super) fn operands(self) -> String {

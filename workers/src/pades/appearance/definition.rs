@@ -10,7 +10,9 @@ use serde_json::{Map, Value};
 
 use super::colour::Colour;
 use super::font::Face;
+use super::picture::Picture;
 use super::placement::{Anchor, Place};
+use super::qr_code::ErrorCorrection;
 use super::shaping::missing_character;
 use super::template::{Template, is_custom_name};
 use super::text_block::TextFault;
@@ -28,6 +30,10 @@ const KEYS: &[&str] = &[
     "custom",
     "font",
     "font_size",
+    "image",
+    "image_position",
+    "qr",
+    "qr_error_correction",
     "time_format",
     "time_zone",
     "text_color",
@@ -65,12 +71,26 @@ pub(super) struct Design {
     pub(super) custom: BTreeMap<String, String>,
     /// In the order in which they are asked for a character.
     pub(super) faces: Vec<Face>,
+    pub(super) picture: Option<Picture>,
+    pub(super) picture_position: PicturePosition,
+    pub(super) qr: Option<Template>,
+    pub(super) error_correction: ErrorCorrection,
     /// In points; `None`: the largest that fits.
     pub(super) font_size: Option<f64>,
     pub(super) time: TimeText,
     pub(super) text_colour: Colour,
     pub(super) background: Option<Colour>,
     pub(super) border: Option<Border>,
+}
+
+/// Where the picture is, as seen from the text.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum PicturePosition {
+    #[default]
+    Left,
+    Above,
+    Behind,
 }
 
 /// A frame just inside of the rectangle.
@@ -107,8 +127,8 @@ impl Table<'_> {
 
     fn template(&self, key: &'static str) -> Result<Option<Template>, TableFault> {
         let Some(text) = self.value::<String>(key)? else { return Ok(None) };
-        if text.is_empty() || text.chars().count() > MAX_TEXT {
-            return Err(fault(key, format!("it must have 1 to {MAX_TEXT} characters")));
+        if text.chars().count() > MAX_TEXT {
+            return Err(fault(key, format!("it must not have more than {MAX_TEXT} characters")));
         }
         Template::parse(&text).map(Some).map_err(|reason| fault(key, reason))
     }
@@ -152,9 +172,20 @@ impl Design {
                     table.length("height", 10.0, MAX_LENGTH)?.unwrap_or(DEFAULT_SIZE[1]),
                 ],
             },
-            text: table.template("text")?.map_or_else(|| Template::parse(DEFAULT_TEXT), Ok).ok(),
+            text: match table.0.get("text") {
+                None => Template::parse(DEFAULT_TEXT).ok(),
+                Some(Value::String(none)) if none.is_empty() => None,
+                Some(_) => table.template("text")?,
+            },
             custom: custom(&table)?,
             faces,
+            picture: match table.octets("image")? {
+                Some(octets) => Some(Picture::read(octets).map_err(|reason| fault("image", reason))?),
+                None => None,
+            },
+            picture_position: table.value("image_position")?.unwrap_or_default(),
+            qr: table.template("qr")?,
+            error_correction: table.value("qr_error_correction")?.unwrap_or_default(),
             font_size: table.length("font_size", 1.0, 200.0)?,
             time: TimeText::read(table.value("time_format")?, table.value("time_zone")?)
                 .map_err(|(key, reason)| fault(key, reason))?,
@@ -162,6 +193,9 @@ impl Design {
             background: table.value("background")?,
             border: border(&table)?,
         };
+        if design.text.is_none() && design.picture.is_none() && design.qr.is_none() {
+            return Err(fault("text", "with neither text nor image nor qr there is nothing to see"));
+        }
         design.check_characters()?;
         Ok(design)
     }

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use super::colour::Colour;
-use super::definition::Design;
+use super::definition::{Design, PicturePosition};
 use super::embedding::{Meaning, Subset, utf16};
 use super::font::Face;
 use super::number;
+use super::qr_code::{Code, SMALLEST_MODULE};
 use super::shaping::{Cluster, Run};
 use super::template::Values;
 use super::text_block::{Line, TextBlock, TextFault};
@@ -35,8 +36,27 @@ impl Drawing {
         let mut canvas = Canvas::default();
         canvas.frame(design, size);
         let inset = design.border.map_or(0.0, |border| border.width) + PADDING;
-        let area = Area { corner: [inset; 2], size: size.map(|length| (length - 2.0 * inset).max(1.0)) };
+        let mut area = Area { corner: [inset; 2], size: size.map(|length| (length - 2.0 * inset).max(1.0)) };
         let text = design.text.as_ref().map(|template| template.fill(values)).unwrap_or_default();
+        let picture = design.picture.as_ref();
+        if let (Some(picture), PicturePosition::Behind) = (picture, design.picture_position) {
+            canvas.picture(area.around(picture.aspect()));
+        }
+        let beside = picture.filter(|_| design.picture_position != PicturePosition::Behind);
+        if let Some(address) = &design.qr {
+            let address = address.fill_address(values).map_err(|name| format!("\"qr\": {{{name}}} has no value"))?;
+            let code = Code::new(&address, design.error_correction).map_err(|reason| format!("\"qr\": {reason}"))?;
+            let alone = text.is_empty() && beside.is_none();
+            canvas.code(&code, if alone { area.around(1.0) } else { area.cut_right(area.size[1], 0.5) })?;
+        }
+        if let Some(picture) = beside {
+            let place = match design.picture_position {
+                _ if text.is_empty() => area,
+                PicturePosition::Above => area.cut_top(area.size[0] / picture.aspect(), 0.5),
+                _ => area.cut_left(area.size[1] * picture.aspect(), 0.4),
+            };
+            canvas.picture(place.around(picture.aspect()));
+        }
         if !text.is_empty() {
             let block = TextBlock::fit(&text, &design.faces, area.size, design.font_size);
             let block = block.map_err(|fault: TextFault| fault.to_string())?;
@@ -59,6 +79,41 @@ impl Drawing {
         self.fonts.iter().filter_map(|(index, (subset, file))| {
             design.faces.get(*index).map(|face| (*index, face, subset, file.as_slice()))
         })
+    }
+}
+
+impl Area {
+    /// The largest area of this shape in the middle.
+    fn around(self, aspect: f64) -> Self {
+        let [width, height] = self.size;
+        let size = if width / height > aspect { [height * aspect, height] } else { [width, width / aspect] };
+        let corner = [self.corner[0] + (width - size[0]) / 2.0, self.corner[1] + (height - size[1]) / 2.0];
+        Self { corner, size }
+    }
+
+    /// Takes an area off at the left, as wide as wished but not more than this part of the whole.
+    fn cut_left(&mut self, wished: f64, part: f64) -> Self {
+        let width = wished.min(self.size[0] * part);
+        let cut = Self { corner: self.corner, size: [width, self.size[1]] };
+        self.corner[0] += width + GAP;
+        self.size[0] = (self.size[0] - width - GAP).max(1.0);
+        cut
+    }
+
+    /// Likewise at the right.
+    fn cut_right(&mut self, wished: f64, part: f64) -> Self {
+        let width = wished.min(self.size[0] * part);
+        let left = self.corner[0] + self.size[0] - width;
+        self.size[0] = (self.size[0] - width - GAP).max(1.0);
+        Self { corner: [left, self.corner[1]], size: [width, self.size[1]] }
+    }
+
+    /// Likewise at the top.
+    fn cut_top(&mut self, wished: f64, part: f64) -> Self {
+        let height = wished.min(self.size[1] * part);
+        let bottom = self.corner[1] + self.size[1] - height;
+        self.size[1] = (self.size[1] - height - GAP).max(1.0);
+        Self { corner: [self.corner[0], bottom], size: [self.size[0], height] }
     }
 }
 
@@ -94,6 +149,33 @@ impl Canvas {
                 number(height - border.width)
             );
         }
+    }
+
+    /// Shows the picture of the design in this area.
+    fn picture(&mut self, area: Area) {
+        let [[left, bottom], [width, height]] = [area.corner, area.size].map(|pair| pair.map(number));
+        let _ = writeln!(self.content, "q {width} 0 0 {height} {left} {bottom} cm /I0 Do Q");
+    }
+
+    fn code(&mut self, code: &Code, area: Area) -> Result<(), String> {
+        let Area { corner: [left, bottom], size: [side, _] } = area.around(1.0);
+        let module = side / f64::from(code.side());
+        if module < SMALLEST_MODULE {
+            let needed = f64::from(code.side()) * SMALLEST_MODULE;
+            return Err(format!(
+                "\"qr\": it needs {needed:.0} points on each side and has {side:.0}; make the seal larger"
+            ));
+        }
+        let [white, black] = [Colour::WHITE, Colour::BLACK].map(Colour::operands);
+        let [x, y, length] = [left, bottom, side].map(number);
+        let _ = writeln!(self.content, "q /CS0 cs {white} sc {x} {y} {length} {length} re f {black} sc");
+        let _ = writeln!(self.content, "{0} 0 0 {0} {x} {y} cm", number(module));
+        for (left, bottom, width) in code.runs() {
+            let _ = writeln!(self.content, "{left} {bottom} {width} 1 re");
+        }
+        // One path, so that no seams are left between its parts.
+        self.content.push_str("f Q\n");
+        Ok(())
     }
 
     fn text(&mut self, block: &TextBlock, area: Area, colour: Colour) {
@@ -175,3 +257,5 @@ fn explain(subset: &mut Subset, cluster: &Cluster, glyphs: &[u16]) -> Meaning {
 
 /// Between border and content, in points.
 const PADDING: f64 = 3.0;
+/// Between picture, text and code, in points.
+const GAP: f64 = 5.0;

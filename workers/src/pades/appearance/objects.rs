@@ -30,12 +30,26 @@ impl NewObjects<'_, '_> {
     /// # Errors
     /// [`PdfRefusal::UnsupportedEncryption`].
     pub(super) fn stream(&mut self, entries: &str, content: Vec<u8>) -> Result<ObjectId, PdfRefusal> {
+        self.write_stream(entries, content, true)
+    }
+
+    /// Writes a stream that is encoded already, as its entries say.
+    ///
+    /// # Errors
+    /// As [`Self::stream`].
+    pub(super) fn encoded_stream(&mut self, entries: &str, content: Vec<u8>) -> Result<ObjectId, PdfRefusal> {
+        self.write_stream(entries, content, false)
+    }
+
+    fn write_stream(&mut self, entries: &str, content: Vec<u8>, compress: bool) -> Result<ObjectId, PdfRefusal> {
         let id = self.number();
         let Ok(Object::Dictionary(dictionary)) = value::parse(format!("<<{entries}>>").as_bytes()) else {
             return Err(PdfRefusal::Malformed("the dictionary of a new stream".into()));
         };
         let mut stream = Stream::new(dictionary, content);
-        stream.compress().map_err(|error| PdfRefusal::Damaged(error.to_string()))?;
+        if compress {
+            stream.compress().map_err(|error| PdfRefusal::Damaged(error.to_string()))?;
+        }
         let text = self.file.stream_text(id, stream)?;
         self.update.write(id, &text);
         Ok(id)

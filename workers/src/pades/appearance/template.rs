@@ -1,4 +1,4 @@
-//! Texts with placeholders, as `Sealed by {signer}`.
+//! Texts with placeholders, as `Sealed by {signer}` and `https://example.com/{custom.number}`.
 
 use std::collections::BTreeMap;
 
@@ -90,6 +90,24 @@ impl Template {
         filled.join("\n")
     }
 
+    /// The text of one seal as an address: values are percent-encoded (RFC 3986, section 2.1).
+    ///
+    /// # Errors
+    /// The name of a placeholder that has no value: half an address leads nowhere.
+    pub(super) fn fill_address(&self, values: &Values<'_>) -> Result<String, String> {
+        let mut text = String::new();
+        for piece in self.lines.iter().flatten() {
+            match piece {
+                Piece::Fixed(fixed) => text.push_str(fixed),
+                Piece::Placeholder(placeholder) => {
+                    let value = values.value(placeholder).ok_or_else(|| placeholder.name())?;
+                    text.push_str(&percent_encoded(&value));
+                }
+            }
+        }
+        Ok(text)
+    }
+
     /// All that is not a placeholder.
     pub(super) fn fixed(&self) -> impl Iterator<Item = &str> {
         self.lines.iter().flatten().filter_map(|piece| match piece {
@@ -151,6 +169,15 @@ pub(super) fn is_custom_name(name: &str) -> bool {
     (1..=64).contains(&name.len()) && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-')
 }
 
+impl Placeholder {
+    fn name(&self) -> String {
+        match self {
+            Self::Custom(name) => format!("custom.{name}"),
+            other => NAMES.iter().find(|(_, known)| known == other).map_or("", |(name, _)| *name).to_owned(),
+        }
+    }
+}
+
 impl Values<'_> {
     fn value(&self, placeholder: &Placeholder) -> Option<String> {
         let subject = || self.certificate.fields().subject();
@@ -185,6 +212,18 @@ fn attribute(name: &Name, wanted: ObjectIdentifier) -> Option<String> {
     utf8.or_else(|_| printable()).or_else(|_| teletex()).ok()
 }
 
+fn percent_encoded(value: &str) -> String {
+    let mut encoded = String::new();
+    for byte in value.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            encoded.push(char::from(byte));
+        } else {
+            encoded.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    encoded
+}
+
 const COMMON_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.3");
 const ORGANIZATION: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.10");
 
@@ -203,5 +242,10 @@ mod tests {
         assert!(refused("a\tb").contains("control"));
         let fixed: String = Template::parse("{{x}}\n{signer} y").unwrap().fixed().collect();
         assert_eq!(fixed, "{x} y");
+    }
+
+    #[test]
+    fn values_in_an_address_are_encoded() {
+        assert_eq!(percent_encoded("a b/õ~"), "a%20b%2F%C3%B5~");
     }
 }
