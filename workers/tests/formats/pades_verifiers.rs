@@ -12,10 +12,16 @@ use crate::software_key::SoftwareKey;
 const TOOLS: [&str; 5] = ["dss", "pyhanko", "openssl", "pdfsig", "qpdf"];
 
 /// What the verifier says of each file: `valid`, `invalid` …, and why.
-fn judge(tool: &str, roots: &[PathBuf], files: &[PathBuf]) -> Vec<(String, String)> {
+pub(crate) fn judge(
+    tool: &str,
+    format: &str,
+    expected: &str,
+    roots: &[PathBuf],
+    files: &[PathBuf],
+) -> Vec<(String, String)> {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/verifiers").join(tool);
     let mut command = Command::new(&script);
-    command.args(["--format", "pades", "--expect", "PAdES-BASELINE-B"]);
+    command.args(["--format", format, "--expect", expected]);
     for root in roots {
         command.arg("--root").arg(root);
     }
@@ -58,7 +64,7 @@ impl Samples {
     }
 
     fn judge(&self, tool: &str) -> Vec<(String, String)> {
-        judge(tool, &self.roots, &self.files)
+        judge(tool, "pades", "PAdES-BASELINE-B", &self.roots, &self.files)
     }
 }
 

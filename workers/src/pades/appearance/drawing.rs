@@ -39,6 +39,9 @@ impl Drawing {
         let mut area = Area { corner: [inset; 2], size: size.map(|length| (length - 2.0 * inset).max(1.0)) };
         let text = design.text.as_ref().map(|template| template.fill(values)).unwrap_or_default();
         let picture = design.picture.as_ref();
+        if text.is_empty() && picture.is_none() && design.qr.is_none() {
+            return Err("\"text\": none of its placeholders has a value, so there is nothing to see".into());
+        }
         if let (Some(picture), PicturePosition::Behind) = (picture, design.picture_position) {
             canvas.picture(area.around(picture.aspect()));
         }
