@@ -40,7 +40,7 @@ pub struct TsaConfig {
     pub accepted_policies: Vec<PolicyId>,
     /// Digest algorithms of imprints. Default all three.
     pub accepted_digests: Vec<DigestAlgorithm>,
-    /// How far `genTime` may be from UTC. Default `1s`, the most that EN 319 422 allows.
+    /// How far `genTime` may be from UTC. Default `1s`, the most that EN 319 422 allows (clause 5.2.2).
     pub accuracy: Accuracy,
     /// Whether tokens carry the name of the certificate's subject in `tsa`. Default `false`.
     pub tsa_name: bool,
@@ -87,7 +87,7 @@ impl TsaConfig {
             return Err(ConfigError::Value {
                 key: "ordering",
                 reason:
-                    "nodes beside each other cannot promise the order of their tokens, and EN 319 422 wants false; \
+                    "nodes beside each other cannot promise the order of their tokens, and EN 319 422, clause 5.2.2, wants false; \
                          remove the key"
                         .into(),
             });
