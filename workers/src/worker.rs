@@ -191,7 +191,7 @@ pub struct AugmentationEnvironment<'a> {
 pub struct SignedDocument {
     /// The octets, in order. Ranges of the input are shared with it, not copied.
     pub segments: Vec<Bytes>,
-    /// A document that is not in memory, between the first segment and the others; `None` where there is none in it.
+    /// A document that is not in memory, as octet strings between the first segment and the others; `None` where there is none in it.
     pub spooled: Option<SpooledDocument>,
     /// What they are.
     pub media_type: String,
@@ -205,7 +205,7 @@ impl SignedDocument {
     /// Octets in all.
     #[must_use]
     pub fn length(&self) -> usize {
-        let spooled = self.spooled.as_ref().map_or(0, SpooledDocument::length);
+        let spooled = self.spooled.as_ref().map_or(0, SpooledDocument::length_in_strings);
         self.segments.iter().map(Bytes::len).sum::<usize>() + usize::try_from(spooled).unwrap_or(usize::MAX)
     }
 
