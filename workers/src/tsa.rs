@@ -82,12 +82,12 @@ impl TsaConfig {
                 reason: "name at least one of SHA-256, SHA-384, SHA-512, or remove the key".into(),
             });
         }
-        // RFC 3161, section 2.4.2: true promises that any two tokens can be ordered by genTime, whatever the accuracy.
+        // EN 319 422, clause 5.2.2; RFC 3161, section 2.4.2: true promises that any two tokens can be ordered by genTime, whatever the accuracy.
         if fields.take("ordering")?.unwrap_or(false) {
             return Err(ConfigError::Value {
                 key: "ordering",
                 reason:
-                    "nodes beside each other cannot promise the order of their tokens, and EN 319 422, clause 5.2.2, wants false; \
+                    "nodes beside each other cannot promise the order of their tokens, and EN 319 422 wants false; \
                          remove the key"
                         .into(),
             });
