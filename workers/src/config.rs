@@ -438,12 +438,17 @@ fn name(name: String) -> Result<String, ConfigError> {
     }
 }
 
-fn unknown_key<'a>(key: &str, known: impl Iterator<Item = &'a str>, text: &str) -> ConfigError {
-    let nearest = known
-        .map(|candidate| (strsim::damerau_levenshtein(key, candidate), candidate))
+/// The known word that is most like this one, if any is.
+pub(crate) fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    known
+        .map(|candidate| (strsim::damerau_levenshtein(word, candidate), candidate))
         .min()
-        .filter(|(distance, _)| *distance <= 1 + key.len() / 3)
-        .map(|(_, candidate)| candidate.to_owned());
+        .filter(|(distance, _)| *distance <= 1 + word.len() / 3)
+        .map(|(_, candidate)| candidate)
+}
+
+fn unknown_key<'a>(key: &str, known: impl Iterator<Item = &'a str>, text: &str) -> ConfigError {
+    let nearest = nearest(key, known).map(str::to_owned);
     let line = text
         .lines()
         .position(|line| line.trim_start().trim_start_matches('"').starts_with(key))

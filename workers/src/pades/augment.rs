@@ -95,7 +95,7 @@ impl AugmentablePdf {
         let target = fields::choose(&file, &fields::all(&file)?, None)?;
         let page = pages::first(&file)?;
         let dictionary = |_| Ok(signature_dictionary::document_timestamp(self.room));
-        let layout = Layout::in_field(&file, &target, page, false, dictionary);
+        let layout = Layout::in_field(&file, &target, page, None, false, dictionary);
         file.refuse_exhausted()?;
         let layout = layout?;
         let covered =

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use lopdf::ObjectId;
 
+use super::appearance::{NewObjects, Shown, VisibleSeal};
 use super::byte_range::ByteRange;
 use super::edits::Edits;
 use super::fields::TargetField;
@@ -30,6 +31,7 @@ pub(super) struct TooSmall {
 
 impl Layout {
     /// The update of `file` that puts a signature dictionary into the field; `dictionary` writes it for its object number.
+    /// A new field is on this page, invisible unless there is a seal to see.
     ///
     /// # Errors
     /// [`PdfRefusal`] when an object that must be extended is not what it should be, or numbers are used up.
@@ -37,6 +39,7 @@ impl Layout {
         file: &PdfFile<'_>,
         target: &TargetField,
         page: ObjectId,
+        seal: Option<&VisibleSeal<'_>>,
         certifies: bool,
         dictionary: impl FnOnce(ObjectId) -> Result<SignatureDictionary, PdfRefusal>,
     ) -> Result<Self, PdfRefusal> {
@@ -50,11 +53,29 @@ impl Layout {
 
         let mut edits = Edits::new(file);
         let catalog = file.catalog_id();
+        let field = match target {
+            TargetField::Existing { id, .. } => *id,
+            TargetField::New { .. } => new_id(),
+        };
+        let shown = match seal {
+            Some(seal) => {
+                let mut objects = NewObjects { file, update: &mut update, next: &mut new_id };
+                Some((seal, seal.write(field, &mut edits, &mut objects)?))
+            }
+            None => None,
+        };
         match target {
-            TargetField::Existing { id, .. } => edits.set(*id, &[], "V", &reference(signature))?,
+            TargetField::Existing { .. } => {
+                edits.set(field, &[], "V", &reference(signature))?;
+                for (key, value) in shown.iter().flat_map(|(_, shown)| shown.entries()) {
+                    edits.set(field, &[], key, value.as_bytes())?;
+                }
+                if shown.is_some() {
+                    edits.set(field, &[], "F", WIDGET_FLAGS.as_bytes())?;
+                }
+            }
             TargetField::New { name } => {
-                let field = new_id();
-                update.write(field, &new_field(file, field, name, page, signature)?);
+                update.write(field, &new_field(file, field, name, page, shown.as_ref(), signature)?);
                 edits.push(page, &[("Annots", b"[]")], &reference(field))?;
                 if file.value(file.catalog()?, b"AcroForm").is_null() {
                     let form = new_id();
@@ -113,26 +134,34 @@ pub(super) fn fill(update: &mut [u8], contents: &Range<usize>, octets: &[u8]) ->
     Ok(())
 }
 
-/// A signature field merged with its invisible widget (ISO 32000-2, 12.7.5.5).
+/// A signature field merged with its widget (ISO 32000-2, 12.7.5.5).
 fn new_field(
     file: &PdfFile<'_>,
     id: ObjectId,
     name: &str,
     page: ObjectId,
+    seal: Option<&(&VisibleSeal<'_>, Shown)>,
     signature: ObjectId,
 ) -> Result<Vec<u8>, PdfRefusal> {
-    // Flags: print (3) and locked (8).
-    let parts = [
-        b"<</Type/Annot/Subtype/Widget/FT/Sig/F 132/Rect[0 0 0 0]/P ".to_vec(),
+    let rectangle = seal.map_or_else(|| "0 0 0 0".into(), |(seal, _)| seal.rectangle());
+    let mut parts = vec![
+        format!("<</Type/Annot/Subtype/Widget/FT/Sig/F {WIDGET_FLAGS}/Rect[{rectangle}]/P ").into_bytes(),
         reference(page),
         b"/T".to_vec(),
         file.string(id, text_string(name))?,
         b"/V ".to_vec(),
         reference(signature),
-        b">>".to_vec(),
     ];
+    if let Some((seal, shown)) = seal {
+        parts.extend(shown.entries().map(|(key, value)| format!("/{key} {value}").into_bytes()));
+        parts.extend([b"/TU".to_vec(), file.string(id, text_string(seal.description()))?]);
+    }
+    parts.push(b">>".to_vec());
     Ok(parts.concat())
 }
+
+/// Print (3) and locked (8): a seal is printed, and cannot be moved.
+const WIDGET_FLAGS: &str = "132";
 
 /// `object` as a reference.
 pub(super) fn reference((number, generation): ObjectId) -> Vec<u8> {
