@@ -235,15 +235,15 @@ impl WorkerConfig {
         Ok(())
     }
 
-    // The higher levels are of the whole signature, other people's signers included: that is what augmentation is for.
+    // A counter-signature is an attribute of what it signs: the higher levels are those of the whole signature.
     fn check_mode(&self) -> Result<(), ConfigError> {
         match &self.format {
             FormatConfig::Cades(options)
-                if options.mode != CadesMode::Sign && self.level() > SignatureLevel::BaselineT =>
+                if options.mode == CadesMode::CounterSign && self.level() > SignatureLevel::BaselineT =>
             {
                 Err(ConfigError::Value {
                     key: "level",
-                    reason: "a signature is joined at B-B or B-T; send it to …/augment of another worker then".into(),
+                    reason: "a counter-signature has B-B or B-T; send it to …/augment of another worker then".into(),
                 })
             }
             _ => Ok(()),
@@ -411,6 +411,12 @@ impl WorkerConfig {
     #[must_use]
     pub fn takes_spooled(&self) -> bool {
         matches!(&self.format, FormatConfig::Cades(options) if options.mode == CadesMode::Sign)
+    }
+
+    /// Whether what it signs is a signature that is there, of its document or of its value.
+    #[must_use]
+    pub fn joins(&self) -> bool {
+        matches!(&self.format, FormatConfig::Cades(options) if options.mode != CadesMode::Sign)
     }
 
     /// The options of its kind.

@@ -329,7 +329,7 @@ fn other_media_types_and_long_texts_are_refused() {
     assert!(refused(sign(open, json!({"reason": 7}))));
     assert!(refused(sign(open, json!({"location": "here"}))));
     let content = DocumentContent::Memory(document("", &[]).into());
-    let xml = SignerDocument { content, media_type: Some("text/xml; charset=utf-8".into()) };
+    let xml = SignerDocument { content, media_type: Some("text/xml; charset=utf-8".into()), signature: None };
     assert!(matches!(key.sign_document(PADES, xml), Err(WorkerError::MediaType { .. })));
 }
 
