@@ -472,6 +472,17 @@ fn pdf_a_and_pdf_ua_stay_what_they_are() {
     assert!(refusal(&cmyk, &fixture("pdf/pdfa-2b.pdf")).contains("CMYK"));
 }
 
+/// Seals with everything, on the documents of the fixtures: name, definition, document.
+pub(crate) fn rich_seals() -> Vec<(String, String, Vec<u8>)> {
+    let picture = STANDARD.encode(fixture("pictures/alpha.png"));
+    let definition = format!(
+        "kind = \"pades\"\nreason = \"Kinnitatud õigesti\"\nlocation = \"Αθήνα\"\n[appearance]\npage = -1\n\
+         image = \"{picture}\"\nqr = \"https://verify.example/{{document_sha256}}\"\nwidth = 300\nheight = 70"
+    );
+    let names = ["report", "report-xref-stream", "report-linearized", "report-encrypted", "form", "pdfa-1b", "tagged"];
+    names.map(|name| (name.to_owned(), definition.clone(), fixture(&format!("pdf/{name}.pdf")))).into()
+}
+
 #[test]
 fn the_field_of_a_seal_is_in_the_structure_of_a_tagged_document() {
     let sealed = shown("structure", "[appearance]\ntext = \"Sealed\\nhere\"", &fixture("pdf/tagged.pdf"));

@@ -6,6 +6,7 @@ use std::process::Command;
 use cryptotoken_api::KeySpec;
 
 use crate::pades::forms;
+use crate::pades_appearance::rich_seals;
 use crate::pdf::document;
 use crate::software_key::SoftwareKey;
 
@@ -99,6 +100,11 @@ fn every_verifier_accepts_every_algorithm_and_form_and_eu_dss_names_the_baseline
         let once = first.sign(visible, &document).unwrap().contiguous().into_owned();
         samples.add(format!("{form}, one visible seal"), &once);
         samples.add(format!("{form}, two visible seals"), &second.sign(visible, &once).unwrap().contiguous());
+    }
+    for (name, definition, document) in rich_seals() {
+        let once = first.sign(&definition, &document).unwrap().contiguous().into_owned();
+        samples.add(format!("{name}, rich seal"), &once);
+        samples.add(format!("{name}, two rich seals"), &second.sign(&definition, &once).unwrap().contiguous());
     }
     for level in 1..=3 {
         let definition = format!("kind = \"pades\"\ncertification = {level}");
