@@ -182,7 +182,15 @@ impl<'a> PdfFile<'a> {
     /// # Errors
     /// As [`Self::string`].
     pub(super) fn new_stream(&self, id: ObjectId, content: Vec<u8>) -> Result<Vec<u8>, PdfRefusal> {
-        let mut object = Object::Stream(Stream::new(Dictionary::new(), content));
+        self.stream_text(id, Stream::new(Dictionary::new(), content))
+    }
+
+    /// `stream` as the text of object `id`, encrypted where the file is.
+    ///
+    /// # Errors
+    /// As [`Self::string`].
+    pub(super) fn stream_text(&self, id: ObjectId, stream: Stream) -> Result<Vec<u8>, PdfRefusal> {
+        let mut object = Object::Stream(stream);
         if let Some(state) = &self.encryption {
             encrypt_object(state, id, &mut object).map_err(unsupported)?;
         }

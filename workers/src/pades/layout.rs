@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use lopdf::ObjectId;
+use lopdf::{Dictionary, Object, ObjectId, Stream};
 
 use super::byte_range::ByteRange;
 use super::edits::Edits;
@@ -53,9 +53,13 @@ impl Layout {
         match target {
             TargetField::Existing { id, .. } => edits.set(*id, &[], "V", &reference(signature))?,
             TargetField::New { name } => {
-                let field = new_id();
-                update.write(field, &new_field(file, field, name, page, signature)?);
+                let (field, appearance) = (new_id(), new_id());
+                update.write(appearance, &file.stream_text(appearance, empty_appearance())?);
+                update.write(field, &new_field(file, field, name, page, appearance, signature)?);
                 edits.push(page, &[("Annots", b"[]")], &reference(field))?;
+                if lacks_tab_order(file, page)? {
+                    edits.set(page, &[], "Tabs", b"/S")?;
+                }
                 if file.value(file.catalog()?, b"AcroForm").is_null() {
                     let form = new_id();
                     let fields = [b"<</Fields[".to_vec(), reference(field), b"]/SigFlags 3>>".to_vec()].concat();
@@ -119,6 +123,7 @@ fn new_field(
     id: ObjectId,
     name: &str,
     page: ObjectId,
+    appearance: ObjectId,
     signature: ObjectId,
 ) -> Result<Vec<u8>, PdfRefusal> {
     // Flags: print (3) and locked (8).
@@ -127,11 +132,36 @@ fn new_field(
         reference(page),
         b"/T".to_vec(),
         file.string(id, text_string(name))?,
-        b"/V ".to_vec(),
+        b"/AP<</N ".to_vec(),
+        reference(appearance),
+        b">>/V ".to_vec(),
         reference(signature),
         b">>".to_vec(),
     ];
     Ok(parts.concat())
+}
+
+/// A form in which nothing is drawn: PDF/A-1 wants an appearance of every field, also of one without an area (ISO 19005-1, 6.9).
+fn empty_appearance() -> Stream {
+    let mut form = Dictionary::new();
+    form.set("Type", Object::Name(b"XObject".to_vec()));
+    form.set("Subtype", Object::Name(b"Form".to_vec()));
+    form.set("BBox", [0, 0, 1, 1].map(Object::Integer).to_vec());
+    Stream::new(form, Vec::new())
+}
+
+/// Whether the page must be told that the tab key follows its structure: with an annotation on it, PDF/UA-1 wants that of every page of a
+/// tagged document (ISO 14289-1, 7.18.3). Verifiers take it for an alteration of what was signed before.
+fn lacks_tab_order(file: &PdfFile<'_>, page: ObjectId) -> Result<bool, PdfRefusal> {
+    let catalog = file.catalog()?;
+    let flags = file
+        .value(catalog, b"AcroForm")
+        .as_dict()
+        .map_or(0, |form| file.value(form, b"SigFlags").as_i64().unwrap_or(0));
+    let is_signed = flags & 1 == 1;
+    let tagged = file.value(catalog, b"StructTreeRoot").as_dict().is_ok();
+    let ordered = file.dictionary(page).is_none_or(|page| page.has(b"Tabs"));
+    Ok(tagged && !is_signed && !ordered)
 }
 
 /// `object` as a reference.
