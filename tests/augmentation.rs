@@ -8,6 +8,8 @@ mod bench;
 mod joining;
 #[path = "augmentation/levels.rs"]
 mod levels;
+#[path = "augmentation/offline.rs"]
+mod offline;
 #[path = "augmentation/others.rs"]
 mod others;
 #[path = "augmentation/pdf.rs"]

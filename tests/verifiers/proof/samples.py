@@ -1,5 +1,5 @@
-"""Signed samples made by others: CAdES by OpenSSL (Ed25519 and ML-DSA by pyHanko), PAdES by pyHanko, XAdES by signxml, plain by OpenSSL
-(ML-DSA by Python's cryptography)."""
+"""Signed samples made by others: CAdES by OpenSSL (Ed25519 and ML-DSA by pyHanko), PAdES by pyHanko, XAdES by signxml, timestamps and
+plain by OpenSSL (ML-DSA by Python's cryptography)."""
 
 import asyncio
 from dataclasses import dataclass, replace
@@ -51,6 +51,9 @@ def create(pki, folder):
             samples.append(_pades(pki, leaf, algorithm, folder, "report"))
         if algorithm not in ("eddsa", "ml-dsa"):
             samples.append(_xades(leaf, algorithm, folder))
+        # OpenSSL makes no timestamps with RSA-PSS and EdDSA.
+        if algorithm in ("rsa-pkcs1", "ecdsa"):
+            samples.append(_timestamp(pki, pki.units[_LEAVES[algorithm]], algorithm, folder))
     leaf = pki.leaves["p256"]
     samples.append(_fixed_width(next(sample for sample in samples if sample.name == "plain ecdsa"), folder))
     for document in ("report-xref-stream", "report-linearized", "report-encrypted", "form", "no-final-newline"):
@@ -98,6 +101,18 @@ def _cades(pki, leaf, algorithm, folder, packaging):
     detached = packaging == "detached"
     options = () if detached else ("--content", str(data))
     return Sample(f"cades {packaging} {algorithm}", "cades", algorithm, signed, data if detached else None, options)
+
+
+def _timestamp(pki, unit, algorithm, folder):
+    data, token = _FIXTURES / "binary" / "crlf.txt", folder / f"timestamp-{algorithm}.tst"
+    query, settings, serial = (folder / f"timestamp-{algorithm}.{ending}" for ending in ("tsq", "cnf", "serial"))
+    serial.write_text("01")
+    settings.write_text(f"[tsa]\ndefault_tsa = t\n[t]\nserial = {serial}\nsigner_cert = {unit.certificate}\ncerts = {pki.root}\n"
+                        f"signer_key = {unit.key}\nsigner_digest = sha256\ndefault_policy = 1.3.6.1.4.1.99999.1\ndigests = sha256\n"
+                        "accuracy = secs:1\ness_cert_id_alg = sha256\n")
+    _must("ts", "-query", "-data", data, "-sha256", "-cert", "-out", query)
+    _must("ts", "-reply", "-config", settings, "-queryfile", query, "-token_out", "-out", token)
+    return Sample(f"timestamp {algorithm}", "timestamp", algorithm, token, data, ("--crl", str(pki.crl)))
 
 
 def _pades(pki, leaf, algorithm, folder, document):

@@ -12,7 +12,7 @@ APPENDED = "bytes after the end"
 
 def every_part(sample, folder):
     """Yields (where, the sample with it changed)."""
-    return {"plain": _plain, "cades": _cades, "pades": _pades, "xades": _xades, "pdf": _pdf}[sample.format](sample, folder)
+    return {"plain": _plain, "cades": _cades, "pades": _pades, "xades": _xades, "pdf": _pdf, "timestamp": _timestamp}[sample.format](sample, folder)
 
 
 def _plain(sample, folder):
@@ -30,6 +30,17 @@ def _cades(sample, folder):
     else:
         content = cms.ContentInfo.load(der)["content"]["encap_content_info"]["content"].native
         yield "content", _with_file(sample, folder, "content", _flip(der, der.index(content) + len(content) // 2))
+
+
+def _timestamp(sample, folder):
+    der = sample.file.read_bytes()
+    info = cms.ContentInfo.load(der)["content"]["encap_content_info"]["content"].parsed
+    time = info["gen_time"].contents
+    for part, protected in (*_cms_parts(der), ("time", time), ("imprint", info["message_imprint"]["hashed_message"].native)):
+        # The last digit of a time's seconds, where it has no fraction: another digit.
+        at = der.index(protected) + (len(protected) - 2 if part == "time" else len(protected) // 2)
+        yield part, _with_file(sample, folder, part, _flip(der, at))
+    yield "data", _with_data(sample, folder)
 
 
 def _pades(sample, folder):

@@ -117,7 +117,7 @@ impl<'a> PdfFile<'a> {
         let declared = self.trailer.get(b"Size").and_then(Object::as_i64).unwrap_or(0);
         let declared = u32::try_from(declared).unwrap_or(u32::MAX);
         let next = self.objects.keys().next_back().map_or(1, |highest| highest + 1).max(declared);
-        if next > HIGHEST_OBJECT_NUMBER - 16 {
+        if next > HIGHEST_OBJECT_NUMBER - 64 {
             return Err(PdfRefusal::TooLarge("it has no object numbers left"));
         }
         Ok(next)
@@ -185,7 +185,7 @@ impl<'a> PdfFile<'a> {
         self.stream_text(id, Stream::new(Dictionary::new(), content))
     }
 
-    /// `stream` as the text of object `id`, encrypted where the file is.
+    /// `stream` as it is to be object `id`, encrypted where the file is.
     ///
     /// # Errors
     /// As [`Self::string`].

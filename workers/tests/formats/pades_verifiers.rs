@@ -88,6 +88,12 @@ fn every_verifier_accepts_every_algorithm_and_form_and_eu_dss_names_the_baseline
         samples.add(format!("{form}, one seal"), &once);
         samples.add(format!("{form}, two seals"), &second.sign("kind = \"pades\"", &once).unwrap().contiguous());
     }
+    let visible = "kind = \"pades\"\n[appearance]\ntext = \"{signer}: Kinnitatud õigesti, Αθήνα\\n{time}\"";
+    for (form, document) in forms() {
+        let once = first.sign(visible, &document).unwrap().contiguous().into_owned();
+        samples.add(format!("{form}, one visible seal"), &once);
+        samples.add(format!("{form}, two visible seals"), &second.sign(visible, &once).unwrap().contiguous());
+    }
     for level in 1..=3 {
         let definition = format!("kind = \"pades\"\ncertification = {level}");
         let certified = first.sign(&definition, &document("", &[])).unwrap().contiguous().into_owned();
