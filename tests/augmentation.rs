@@ -1,5 +1,7 @@
 //! Signatures above level B-B, made and augmented in process against live authorities, judged by foreign programs.
 
+#[path = "augmentation/archival.rs"]
+mod archival;
 #[path = "augmentation/bench.rs"]
 mod bench;
 #[path = "augmentation/joining.rs"]
