@@ -39,6 +39,8 @@ pub struct SignatureContext<'a> {
     pub signing_time: OffsetDateTime,
     /// The level that it is to reach.
     pub level: SignatureLevel,
+    /// The lowest level that it may be left at during an outage.
+    pub minimum_level: SignatureLevel,
     /// The clock it comes from.
     pub clock: &'a dyn Clock,
     /// What the caller chose.
@@ -135,18 +137,20 @@ pub fn create<F: SignatureFormat>(
     request: &SigningRequest,
     environment: &SigningEnvironment<'_>,
 ) -> Result<SignedDocument, WorkerError> {
+    let minimum_level = config.minimum_level().min(environment.level);
     let mut context = SignatureContext {
         credential: environment.credential,
         algorithm: environment.signer.algorithm(),
         signing_time: environment.clock.now(),
         level: environment.level,
+        minimum_level,
         clock: environment.clock,
         parameters: &request.parameters,
         content_timestamp: None,
     };
     policy::check(config.kind(), environment.credential, context.signing_time)?;
     config.check_parameters(&request.parameters)?;
-    let mut ladder = Ladder::new(environment.level, config.minimum_level().min(environment.level));
+    let mut ladder = Ladder::new(environment.level, minimum_level);
     let services = Services::new(config, environment.augmentation())?;
     let digest = services.digest(context.algorithm.digest());
     refuse_other_digest(environment.level, &request.document.content, digest)?;

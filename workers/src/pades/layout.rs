@@ -11,6 +11,7 @@ use super::file::PdfFile;
 use super::incremental_update::IncrementalUpdate;
 use super::refusal::PdfRefusal;
 use super::signature_dictionary::{SignatureDictionary, text_string};
+use super::syntax;
 
 /// An update with room in `/Contents`.
 pub(super) struct Layout {
@@ -52,9 +53,17 @@ impl Layout {
         let catalog = file.catalog_id();
         match target {
             TargetField::Existing { id, .. } => edits.set(*id, &[], "V", &reference(signature))?,
-            TargetField::New { name } => {
+            TargetField::New { name, lock } => {
                 let field = new_id();
-                update.write(field, &new_field(file, field, name, page, signature)?);
+                let mut text = new_field(file, field, name, page, signature)?;
+                if let Some(lock) = lock {
+                    // ISO 32000-2, table 235: an indirect reference.
+                    let id = new_id();
+                    let entries = lock.entries(|value| file.string(id, value))?;
+                    update.write(id, &[b"<</Type/SigFieldLock".to_vec(), entries, b">>".to_vec()].concat());
+                    text = syntax::with_entry(&text, "Lock", &reference(id))?;
+                }
+                update.write(field, &text);
                 edits.push(page, &[("Annots", b"[]")], &reference(field))?;
                 if file.value(file.catalog()?, b"AcroForm").is_null() {
                     let form = new_id();
