@@ -39,6 +39,8 @@ pub struct SignatureContext<'a> {
     pub signing_time: OffsetDateTime,
     /// The level that it is to reach.
     pub level: SignatureLevel,
+    /// The lowest level that it may be left at during an outage.
+    pub minimum_level: SignatureLevel,
     /// The clock it comes from.
     pub clock: &'a dyn Clock,
     /// What the caller chose.
@@ -144,11 +146,13 @@ pub fn create<F: SignatureFormat>(
     request: &SigningRequest,
     environment: &SigningEnvironment<'_>,
 ) -> Result<SignedDocument, WorkerError> {
+    let minimum_level = config.minimum_level().min(environment.level);
     let mut context = SignatureContext {
         credential: environment.credential,
         algorithm: environment.signer.algorithm(),
         signing_time: environment.clock.now(),
         level: environment.level,
+        minimum_level,
         clock: environment.clock,
         parameters: &request.parameters,
         content_timestamp: None,
@@ -159,7 +163,7 @@ pub fn create<F: SignatureFormat>(
         let reason = "this worker joins no signatures; send the document alone".into();
         return Err(WorkerError::Parameter { name: "signature".into(), reason });
     }
-    let mut ladder = Ladder::new(environment.level, config.minimum_level().min(environment.level));
+    let mut ladder = Ladder::new(environment.level, minimum_level);
     let services = Services::new(config, environment.augmentation())?;
     let digest = services.digest(context.algorithm.digest());
     refuse_other_digest(environment.level, &request.document.content, digest)?;

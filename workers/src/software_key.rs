@@ -41,6 +41,7 @@ impl SoftwareKey {
             algorithm: self.algorithm,
             signing_time: OffsetDateTime::UNIX_EPOCH,
             level: crate::level::SignatureLevel::BaselineB,
+            minimum_level: crate::level::SignatureLevel::BaselineB,
             clock: &crate::clock::SystemClock,
             parameters: &self.parameters,
             content_timestamp: None,

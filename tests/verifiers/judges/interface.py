@@ -140,7 +140,7 @@ def _parser(tool):
     parser.add_argument("--detached", metavar="DATA", help="what a detached or plain signature or a timestamp covers")
     parser.add_argument("--content", metavar="DATA", help="what an encapsulated signature must contain")
     parser.add_argument("--expect", metavar="LEVEL", help="such as CAdES-BASELINE-B, which only dss can name, or PDF/A-2B for verapdf")
-    parser.add_argument("--policy", choices=("default", "ed25519"), default="default", help="only dss has policies")
+    parser.add_argument("--policy", choices=("default", "ed25519", "permissions"), default="default", help="only dss has policies")
     parser.add_argument("--algorithm", choices=ALGORITHMS, help="plain only")
     parser.add_argument("--digest", choices=DIGESTS, help="plain only")
     parser.add_argument("--leaf", metavar="PEM", help="plain only: the certificate whose key made the signature")
