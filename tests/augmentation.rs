@@ -26,3 +26,5 @@ mod properties;
 mod service;
 #[path = "augmentation/xades.rs"]
 mod xades;
+#[path = "augmentation/xades_forms.rs"]
+mod xades_forms;

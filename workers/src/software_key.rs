@@ -44,6 +44,7 @@ impl SoftwareKey {
             minimum_level: crate::level::SignatureLevel::BaselineB,
             clock: &crate::clock::SystemClock,
             parameters: &self.parameters,
+            id: uuid::Uuid::new_v4(),
             content_timestamp: None,
         }
     }
