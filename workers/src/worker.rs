@@ -48,6 +48,8 @@ pub struct SignerDocument {
     pub content: DocumentContent,
     /// As the caller declared it; `None` when not at all.
     pub media_type: Option<String>,
+    /// A detached signature over it that is to be joined; `None` for whoever joins none.
+    pub signature: Option<Bytes>,
 }
 
 /// The bytes of a document, or what stands for them.

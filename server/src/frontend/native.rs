@@ -7,6 +7,7 @@ use actix_web::http::header::{ACCEPT, CONTENT_TYPE};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
 use cryptotoken_api::{CertificateChain, DigestAlgorithm, DtbsRepresentation};
 use workers::{
     DocumentContent, SignatureLevel, SignedDocument, SignerDocument, SigningParameters, SigningRequest, WorkerError,
@@ -57,7 +58,7 @@ pub(crate) async fn sign_raw(
     let content = limits.receive(&request, id, payload, takes_spooled(&grant), &mut pending).await;
     let content = service.recorded(&grant, id, content).await?;
     // The media type is not looked at: what a client sends by default says nothing of the document.
-    let document = SignerDocument { content, media_type: None };
+    let document = SignerDocument { content, media_type: None, signature: None };
     let signing = SigningRequest { document, parameters: SigningParameters::default() };
     let completed = service.dispatcher().sign(grant, id, vec![signing], pending).await?;
     document_response(only(completed)?.0, service.sending())
@@ -174,7 +175,8 @@ async fn read_digests(
             let octets = decode_base64(&format!("digests[{index}]"), digest)?;
             let digest = DtbsRepresentation::new(algorithm, octets)
                 .map_err(|error| unacceptable(&format!("digests[{index}]"), error.to_string()))?;
-            let document = SignerDocument { content: DocumentContent::Digest(digest), media_type: None };
+            let document =
+                SignerDocument { content: DocumentContent::Digest(digest), media_type: None, signature: None };
             Ok(SigningRequest { document, parameters: SigningParameters::default() })
         })
         .collect()
@@ -189,25 +191,30 @@ async fn read_signing_request(
     pending: &mut Pending,
 ) -> Result<(SigningRequest, bool), ApiError> {
     let limits = service.limits();
-    let (content, media_type, parameters, form) = match essence(request).as_str() {
+    let (content, signature, media_type, parameters, form) = match essence(request).as_str() {
         "application/json" => {
             let limit = limits.in_json();
             let body = limits.read(request, id, payload, Limit::around(limit), pending).await?;
-            let SignRequest { document, media_type, file_name: _, parameters } = parse(&body)?;
+            let SignRequest { document, signature, media_type, file_name: _, parameters } = parse(&body)?;
             let parameters =
                 parameters.map(|json| read_parameters(json.get().as_bytes())).transpose()?.unwrap_or_default();
-            let octets = decode_base64("document", &document)?;
-            if octets.len() as u64 > limit.0 {
-                return Err(ApiError::TooLarge { limit });
-            }
-            pending.grow(octets.len())?;
-            (DocumentContent::Memory(octets.into()), media_type, parameters, false)
+            let mut decode = |field: &str, text: &str| {
+                let octets = decode_base64(field, text)?;
+                if octets.len() as u64 > limit.0 {
+                    return Err(ApiError::TooLarge { limit });
+                }
+                pending.grow(octets.len())?;
+                Ok(Bytes::from(octets))
+            };
+            let document = DocumentContent::Memory(decode("document", &document)?);
+            let signature = signature.map(|text| decode("signature", &text)).transpose()?;
+            (document, signature, media_type, parameters, false)
         }
         "multipart/form-data" => {
             // In JSON, the answer is in memory too.
             let spooled = takes_spooled(grant) && !accepts_json(request);
             let form = limits.in_time(id, multipart::read(request, payload, limits, spooled, pending)).await?;
-            (form.document, form.media_type, form.parameters, true)
+            (form.document, form.signature, form.media_type, form.parameters, true)
         }
         other => {
             let found = if other.is_empty() { "no media type" } else { other };
@@ -219,7 +226,7 @@ async fn read_signing_request(
     if let Some(declared) = &media_type {
         worker_config(grant)?.kind().check_media_type(declared)?;
     }
-    let document = SignerDocument { content, media_type };
+    let document = SignerDocument { content, media_type, signature };
     Ok((SigningRequest { document, parameters }, form))
 }
 

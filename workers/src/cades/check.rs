@@ -31,9 +31,7 @@ pub(super) fn check(
     let properties = properties.map_err(|error| Discrepancy::Unreadable(error.to_string()))?;
     let more = attributes(&properties, context.content_timestamp)
         .map_err(|error| Discrepancy::Unreadable(error.to_string()))?;
-    if let (CadesMode::CoSign | CadesMode::CounterSign, DocumentContent::Memory(before)) =
-        (config.mode, &document.content)
-    {
+    if let (CadesMode::CoSign | CadesMode::CounterSign, Some(before)) = (config.mode, joining::parts_of(document)) {
         return joining::check(config.mode, signed, before, context, &more);
     }
     // Read again, whatever was computed before: what is in the file now is what is sent.
