@@ -18,6 +18,7 @@ mod layout;
 mod pages;
 mod permissions;
 mod prepare;
+mod preview;
 pub mod refusal;
 mod security_store;
 mod signature_dictionary;
