@@ -165,7 +165,7 @@ impl<'a> VisibleSeal<'a> {
             return Err(PdfRefusal::Seal(objection.into()).into());
         }
         let drawing = Drawing::new(design, &values, placement.size).map_err(unacceptable)?;
-        let description = design.text.as_ref().map(|text| text.fill(&values).replace('\n', ", ")).unwrap_or_default();
+        let description = values.in_one_line(design.text.as_ref());
         let takes_tags = !permissions::is_signed(fields);
         Ok(Self { page, design, drawing, placement, part, takes_tags, description })
     }

@@ -41,46 +41,47 @@ impl From<Colour> for String {
     }
 }
 
-/// The profile of sRGB, for `/ICCBased`.
+/// The profile of sRGB, for `/ICCBased` with three components.
 pub(super) fn srgb_profile() -> Vec<u8> {
-    let xyz = |parts: [u32; 3]| {
-        let numbers = parts.into_iter().flat_map(u32::to_be_bytes);
-        b"XYZ \0\0\0\0".iter().copied().chain(numbers).collect::<Vec<u8>>()
-    };
-    let data: [Vec<u8>; 7] = [
-        description("sRGB"),
-        b"text\0\0\0\0No rights reserved\0".to_vec(),
-        xyz(D50),
-        xyz([0x6fa2, 0x38f5, 0x0390]),
-        xyz([0x6299, 0xb785, 0x18da]),
-        xyz([0x24a0, 0x0f84, 0xb6cf]),
-        curve(),
-    ];
-    // Red, green and blue share the last curve.
+    let colorants = [[0x6fa2, 0x38f5, 0x0390], [0x6299, 0xb785, 0x18da], [0x24a0, 0x0f84, 0xb6cf]].map(xyz);
+    let [red, green, blue] = colorants;
+    let data = [description("sRGB"), RIGHTS.to_vec(), xyz(D50), curve(), red, green, blue];
+    // The three parts share a curve.
     let tags: [(&[u8; 4], usize); 9] = [
         (b"desc", 0),
         (b"cprt", 1),
         (b"wtpt", 2),
-        (b"rXYZ", 3),
-        (b"gXYZ", 4),
-        (b"bXYZ", 5),
-        (b"rTRC", 6),
-        (b"gTRC", 6),
-        (b"bTRC", 6),
+        (b"rXYZ", 4),
+        (b"gXYZ", 5),
+        (b"bXYZ", 6),
+        (b"rTRC", 3),
+        (b"gTRC", 3),
+        (b"bTRC", 3),
     ];
+    profile(b"RGB ", &data, &tags)
+}
+
+/// The profile of the greys of sRGB, with one component.
+pub(super) fn grey_profile() -> Vec<u8> {
+    let data = [description("sRGB grey"), RIGHTS.to_vec(), xyz(D50), curve()];
+    profile(b"GRAY", &data, &[(b"desc", 0), (b"cprt", 1), (b"wtpt", 2), (b"kTRC", 3)])
+}
+
+/// A profile of these elements; each tag names one.
+fn profile(space: &[u8; 4], data: &[Vec<u8>], tags: &[(&[u8; 4], usize)]) -> Vec<u8> {
     let start = HEADER + 4 + 12 * tags.len();
     let mut body = Vec::new();
     let mut places = Vec::new();
-    for element in &data {
+    for element in data {
         places.push((start + body.len(), element.len()));
         body.extend(element);
         body.resize(body.len().next_multiple_of(4), 0);
     }
-    let mut profile = header(start + body.len());
+    let mut profile = header(space, start + body.len());
     profile.extend(word(tags.len()));
     for (signature, index) in tags {
-        let (offset, length) = places.get(index).copied().unwrap_or_default();
-        profile.extend(signature);
+        let (offset, length) = places.get(*index).copied().unwrap_or_default();
+        profile.extend(*signature);
         profile.extend(word(offset));
         profile.extend(word(length));
     }
@@ -88,11 +89,18 @@ pub(super) fn srgb_profile() -> Vec<u8> {
     profile
 }
 
-fn header(size: usize) -> Vec<u8> {
+fn xyz(parts: [u32; 3]) -> Vec<u8> {
+    let numbers = parts.into_iter().flat_map(u32::to_be_bytes);
+    b"XYZ \0\0\0\0".iter().copied().chain(numbers).collect()
+}
+
+fn header(space: &[u8; 4], size: usize) -> Vec<u8> {
     let mut header = word(size).to_vec();
     header.extend([0; 4]);
     header.extend([2, 0x10, 0, 0]);
-    header.extend(b"mntrRGB XYZ ");
+    header.extend(b"mntr");
+    header.extend(space);
+    header.extend(b"XYZ ");
     // Made on the first of January 2026.
     for part in [2026_u16, 1, 1, 0, 0, 0] {
         header.extend(part.to_be_bytes());
@@ -134,5 +142,6 @@ fn word(value: usize) -> [u8; 4] {
 
 /// The illuminant of the connection space, as fixed-point numbers with sixteen fractional bits.
 const D50: [u32; 3] = [0x0000_f6d6, 0x0001_0000, 0x0000_d32d];
+const RIGHTS: &[u8] = b"text\0\0\0\0No rights reserved\0";
 const HEADER: usize = 128;
 const PLACES: u16 = 1024;

@@ -39,6 +39,9 @@ impl Drawing {
         let mut area = Area { corner: [inset; 2], size: size.map(|length| (length - 2.0 * inset).max(1.0)) };
         let text = design.text.as_ref().map(|template| template.fill(values)).unwrap_or_default();
         let picture = design.picture.as_ref();
+        if text.is_empty() && picture.is_none() && design.qr.is_none() {
+            return Err("\"text\": none of its placeholders has a value, so there is nothing to see".into());
+        }
         if let (Some(picture), PicturePosition::Behind) = (picture, design.picture_position) {
             canvas.picture(area.around(picture.aspect()));
         }
@@ -136,17 +139,17 @@ impl Canvas {
             );
         }
         if let Some(border) = design.border {
-            // The line lies inside of the rectangle, else half of it would be cut off.
-            let half = border.width / 2.0;
+            // Filled and not stroked: readers move lines to whole pixels, and what is moved outwards is cut off.
             let _ = writeln!(
                 self.content,
-                "/CS0 CS {} SC {} w {} {} {} {} re S",
+                "/CS0 cs {} sc 0 0 {} {} re {} {} {} {} re f*",
                 border.colour.operands(),
+                number(width),
+                number(height),
                 number(border.width),
-                number(half),
-                number(half),
-                number(width - border.width),
-                number(height - border.width)
+                number(border.width),
+                number(width - 2.0 * border.width),
+                number(height - 2.0 * border.width)
             );
         }
     }

@@ -6,6 +6,7 @@ mod png;
 use lopdf::ObjectId;
 
 use super::super::refusal::PdfRefusal;
+use super::colour::grey_profile;
 use super::conformance::ArchivalPart;
 use super::objects::{NewObjects, reference};
 
@@ -98,11 +99,13 @@ impl Picture {
             }
             Content::Jpeg { octets, colours } => {
                 let space = match colours {
-                    // Grey as of sRGB: a colour that does not depend on the device.
-                    JpegColours::Grey => "[/CalGray<</WhitePoint[0.9505 1 1.089]/Gamma 2.2>>]",
-                    JpegColours::Rgb => &rgb,
-                    JpegColours::Cmyk { inverted: false } => "/DeviceCMYK",
-                    JpegColours::Cmyk { inverted: true } => "/DeviceCMYK/Decode[1 0 1 0 1 0 1 0]",
+                    JpegColours::Grey => {
+                        let grey = objects.stream("/N 1/Alternate/DeviceGray", grey_profile())?;
+                        format!("[/ICCBased {}]", reference(grey))
+                    }
+                    JpegColours::Rgb => rgb,
+                    JpegColours::Cmyk { inverted: false } => "/DeviceCMYK".into(),
+                    JpegColours::Cmyk { inverted: true } => "/DeviceCMYK/Decode[1 0 1 0 1 0 1 0]".into(),
                 };
                 objects.encoded_stream(&format!("{image}/Filter/DCTDecode/ColorSpace{space}"), octets.clone())
             }

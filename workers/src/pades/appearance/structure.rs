@@ -28,7 +28,7 @@ impl TaggedField<'_> {
         let branches = file.value(root, b"ParentTree").as_dict().is_ok_and(|tree| tree.has(b"Kids"));
         let leaf = branches.then(|| objects.number());
         let mut changed = edits.clone();
-        let parent = Self::add(file, root, element, leaf, key, &mut changed).ok()?;
+        let parent = self.add(file, root, element, leaf, key, &mut changed).ok()?;
         let alternative = objects.string(element, self.description).ok()?;
         let (field, page) = (reference(self.field), reference(self.page));
         let text = format!(
@@ -44,6 +44,7 @@ impl TaggedField<'_> {
 
     /// Makes the structure lead to the new element and returns the element's parent.
     fn add(
+        &self,
         file: &PdfFile<'_>,
         root: &Dictionary,
         element: ObjectId,
@@ -58,6 +59,10 @@ impl TaggedField<'_> {
         } else {
             let entry = format!("{key} {}", reference(element));
             edits.push(catalog, &[in_root, ("ParentTree", b"<<>>"), ("Nums", b"[]")], entry.as_bytes())?;
+        }
+        // ISO 14289-1, 7.18.3: the tab key follows the structure on a page with annotations.
+        if file.dictionary(self.page).is_some_and(|page| !page.has(b"Tabs")) {
+            edits.set(self.page, &[], "Tabs", b"/S")?;
         }
         edits.set(catalog, &[in_root], "ParentTreeNextKey", (key + 1).to_string().as_bytes())?;
 

@@ -179,6 +179,12 @@ impl Placeholder {
 }
 
 impl Values<'_> {
+    /// What a seal says to those who cannot see it.
+    pub(super) fn in_one_line(&self, text: Option<&Template>) -> String {
+        let text = text.map(|text| text.fill(self).replace('\n', ", ")).filter(|text| !text.is_empty());
+        text.or_else(|| self.value(&Placeholder::Signer)).unwrap_or_else(|| self.certificate.subject())
+    }
+
     fn value(&self, placeholder: &Placeholder) -> Option<String> {
         let subject = || self.certificate.fields().subject();
         let value = match placeholder {

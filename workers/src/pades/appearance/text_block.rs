@@ -56,21 +56,26 @@ impl TextBlock {
         let extent = extent(&paragraphs, faces);
         let too_long = |size| TextFault::TooLong { area, size };
         let Some(size) = size else {
-            // Steps of a quarter of a point, the largest that fits found by halving.
-            let (mut fits, mut steps) = (None, 0..STEPS);
-            while !steps.is_empty() {
-                let step = steps.start + (steps.end - steps.start) / 2;
-                match set(&paragraphs, &measured, extent, area, SMALLEST + f64::from(step) * 0.25) {
-                    Some(block) => {
-                        fits = Some(block);
-                        steps.start = step + 1;
+            let largest = |breaks| {
+                // Steps of a quarter of a point, the largest that fits found by halving.
+                let (mut fits, mut steps) = (None, 0..STEPS);
+                while !steps.is_empty() {
+                    let step = steps.start + (steps.end - steps.start) / 2;
+                    match set(&paragraphs, &measured, extent, area, SMALLEST + f64::from(step) * 0.25, breaks) {
+                        Some(block) => {
+                            fits = Some(block);
+                            steps.start = step + 1;
+                        }
+                        None => steps.end = step,
                     }
-                    None => steps.end = step,
                 }
-            }
-            return fits.ok_or_else(|| too_long(SMALLEST));
+                fits
+            };
+            // Lines as the template has them look best, as long as they can be read well.
+            let whole = largest(Breaks::AsWritten).filter(|block| block.size >= COMFORTABLE);
+            return whole.or_else(|| largest(Breaks::AsNeeded)).ok_or_else(|| too_long(SMALLEST));
         };
-        set(&paragraphs, &measured, extent, area, size).ok_or_else(|| too_long(size))
+        set(&paragraphs, &measured, extent, area, size, Breaks::AsNeeded).ok_or_else(|| too_long(size))
     }
 
     /// Height of all lines in points.
@@ -83,6 +88,13 @@ impl TextBlock {
     pub(super) fn leading(&self) -> f64 {
         (self.extent[0] + self.extent[1]) * self.size
     }
+}
+
+/// Where lines may end.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Breaks {
+    AsWritten,
+    AsNeeded,
 }
 
 /// A part that is not broken unless it is longer than a line. Lengths in ems.
@@ -128,6 +140,7 @@ fn set(
     extent: [f64; 2],
     area: [f64; 2],
     size: f64,
+    breaks: Breaks,
 ) -> Option<TextBlock> {
     let room = area[0] / size;
     let most = area[1] / ((extent[0] + extent[1]) * size) + 0.001;
@@ -137,6 +150,9 @@ fn set(
         if ranges.len() as f64 > most {
             return None;
         }
+    }
+    if breaks == Breaks::AsWritten && ranges.len() > paragraphs.len() {
+        return None;
     }
     let lines: Vec<Line> = ranges
         .into_iter()
@@ -210,5 +226,7 @@ fn split(paragraph: &Paragraph<'_>, range: Range<usize>, room: f64) -> Option<Ve
 
 /// In points. Less cannot be read.
 const SMALLEST: f64 = 4.0;
+/// What people read without effort.
+const COMFORTABLE: f64 = 7.0;
 /// Up to 14 points. More looks like a headline.
 const STEPS: u32 = 41;
