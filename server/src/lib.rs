@@ -19,6 +19,7 @@ pub mod fetch;
 mod frontend;
 mod local_tsa;
 pub mod openapi;
+pub mod renderer;
 mod replicas;
 mod request_id;
 pub mod revocation_client;

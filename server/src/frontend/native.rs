@@ -2,6 +2,7 @@
 
 mod augment;
 mod multipart;
+mod preview;
 
 use actix_web::http::header::{ACCEPT, CONTENT_TYPE};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web};
@@ -27,6 +28,7 @@ use crate::request_id::RequestId;
 use crate::service::Service;
 
 pub(crate) use augment::{__path_augment, augment};
+pub(crate) use preview::{__path_preview, preview};
 
 /// Sign the body.
 ///
