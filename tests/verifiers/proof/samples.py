@@ -36,6 +36,7 @@ _PSS = ("rsa_padding_mode:pss", "rsa_pss_saltlen:digest")
 _DIGESTS = {"rsa-pkcs1": "SHA-256", "rsa-pss": "SHA-256", "ecdsa": "SHA-256", "eddsa": "SHA-512", "ml-dsa": "SHA-512"}
 _LEAVES = {"rsa-pkcs1": "rsa", "rsa-pss": "rsa", "ecdsa": "p256", "eddsa": "ed25519", "ml-dsa": "ml-dsa"}
 ALGORITHMS = tuple(_LEAVES)
+ARCHIVAL = {"pdfa-1b": "PDF/A-1B", "pdfa-2b": "PDF/A-2B", "pdfa-3b": "PDF/A-3B", "tagged": "PDF/A-2A,PDF/UA-1"}
 
 
 def create(pki, folder):
@@ -58,6 +59,7 @@ def create(pki, folder):
     for document in ("report-xref-stream", "report-linearized", "report-encrypted", "form", "no-final-newline"):
         samples.append(_pades(pki, leaf, "ecdsa", folder, document))
     samples.append(_signed_again(pki, pki.leaves["rsa"], samples[-1], folder))
+    samples += [_archival(document, profile) for document, profile in ARCHIVAL.items()]
     return samples
 
 
@@ -117,6 +119,11 @@ def _pades(pki, leaf, algorithm, folder, document):
     signed = folder / f"pades-{document}-{algorithm}.pdf"
     _sign_pdf(pki, leaf, algorithm, _FIXTURES / "pdf" / f"{document}.pdf", signed, "Seal")
     return Sample(f"pades {document} {algorithm}", "pades", algorithm, signed)
+
+
+def _archival(document, profile):
+    """Not signed: what is judged is the claim."""
+    return Sample(f"pdf {document}", "pdf", "none", _FIXTURES / "pdf" / f"{document}.pdf", options=("--expect", profile))
 
 
 def _signed_again(pki, leaf, sample, folder):

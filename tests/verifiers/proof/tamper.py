@@ -1,4 +1,4 @@
-"""Change one byte of a sample in each part that its signature protects, and append to a PDF."""
+"""Change one byte of a sample in each part that its signature protects, append to a PDF, and have a PDF/A claim what it is not."""
 
 import re
 from dataclasses import replace
@@ -12,7 +12,7 @@ APPENDED = "bytes after the end"
 
 def every_part(sample, folder):
     """Yields (where, the sample with it changed)."""
-    return {"plain": _plain, "cades": _cades, "pades": _pades, "xades": _xades, "timestamp": _timestamp}[sample.format](sample, folder)
+    return {"plain": _plain, "cades": _cades, "pades": _pades, "xades": _xades, "pdf": _pdf, "timestamp": _timestamp}[sample.format](sample, folder)
 
 
 def _plain(sample, folder):
@@ -63,6 +63,19 @@ def _xades(sample, folder):
     ):
         at = re.search(pattern, xml).end()
         yield part, _with_file(sample, folder, part, xml[:at] + (b"2" if xml[at : at + 1] != b"2" else b"3") + xml[at + 1 :])
+
+
+def _pdf(sample, folder):
+    """Says more than it is: PDF/A-1 has neither object streams nor, at level A, pages without structure, PDF/A-2 no attachment of any kind."""
+    pdf = sample.file.read_bytes()
+    for part, said, instead in (
+        ("claimed level", b"<pdfaid:part>1</pdfaid:part><pdfaid:conformance>B", b"<pdfaid:part>1</pdfaid:part><pdfaid:conformance>A"),
+        ("claimed part", b"<pdfaid:part>2", b"<pdfaid:part>1"),
+        ("claimed part", b"<pdfaid:part>3", b"<pdfaid:part>2"),
+        ("output intent", b"/OutputIntents", b"/Forgotten    "),
+    ):
+        if said in pdf:
+            yield part, replace(_with_file(sample, folder, part, pdf.replace(said, instead)), options=())
 
 
 def _cms_parts(der):

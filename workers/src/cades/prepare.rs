@@ -92,11 +92,8 @@ impl SignatureFormat for CadesConfig {
         if let (DocumentContent::Spooled(content), SignaturePackaging::Encapsulated) =
             (&document.content, self.packaging)
         {
-            let length = usize::try_from(content.length())
-                .map_err(|_| Discrepancy::Unreadable("the document is longer than can be counted here".into()))?;
-            let segments = encapsulate(&signed.contiguous(), length)
-                .map_err(|malformed| Discrepancy::Unreadable(malformed.to_string()))?;
-            signed.segments = segments.into();
+            let around = encapsulate(&signed.contiguous());
+            signed.segments = around.map_err(|malformed| Discrepancy::Unreadable(malformed.to_string()))?.into();
             signed.spooled = Some(content.clone());
         }
         Ok(())
