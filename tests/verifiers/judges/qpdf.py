@@ -7,7 +7,10 @@ FORMATS = {"pades"}
 
 
 def judge(question) -> Answer:
-    check = run("qpdf", "--check", question.file)
+    password = [] if question.password is None else [f"--password={question.password}"]
+    if question.before is not None and run("qpdf", "--check", *password, question.before).returncode != 0:
+        return Answer.not_applicable("the document itself is not clean")
+    check = run("qpdf", "--check", *password, question.file)
     # 2 is an error, 3 a warning: a file we wrote deserves neither.
     if check.returncode == 0:
         return Answer.valid("no syntax or stream encoding errors")

@@ -112,11 +112,13 @@ impl<'a> PdfFile<'a> {
         trailer
     }
 
-    /// The lowest object number that is free for certain.
+    /// The lowest object number that is free for certain, and that nothing in the trailer refers to: a reference to no object must
+    /// not come to mean a new one.
     pub(super) fn next_object_number(&self) -> Result<u32, PdfRefusal> {
         let declared = self.trailer.get(b"Size").and_then(Object::as_i64).unwrap_or(0);
         let declared = u32::try_from(declared).unwrap_or(u32::MAX);
         let next = self.objects.keys().next_back().map_or(1, |highest| highest + 1).max(declared);
+        let next = self.trailer.iter().fold(next, |next, (_, value)| next.max(highest_reference(value) + 1));
         if next > HIGHEST_OBJECT_NUMBER - 16 {
             return Err(PdfRefusal::TooLarge("it has no object numbers left"));
         }
@@ -373,6 +375,16 @@ fn write_hexadecimal(object: &mut Object) {
         Object::Array(elements) => elements.iter_mut().for_each(write_hexadecimal),
         Object::Dictionary(entries) => entries.iter_mut().for_each(|(_, value)| write_hexadecimal(value)),
         _ => {}
+    }
+}
+
+/// The highest object number that `object` refers to, or zero.
+fn highest_reference(object: &Object) -> u32 {
+    match object {
+        Object::Reference((number, _)) => (*number).min(HIGHEST_OBJECT_NUMBER),
+        Object::Array(elements) => elements.iter().map(highest_reference).max().unwrap_or(0),
+        Object::Dictionary(entries) => entries.iter().map(|(_, value)| highest_reference(value)).max().unwrap_or(0),
+        _ => 0,
     }
 }
 

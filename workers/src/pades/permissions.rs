@@ -23,6 +23,11 @@ pub(super) fn check(file: &PdfFile<'_>, fields: &[Field<'_>], target: &TargetFie
     for field in fields {
         if let Some(signature) = field.signature() {
             check_transforms(file, signature, target)?;
+            // Readers that look for four numbers there read no signature of the file.
+            if file.value(signature, b"ByteRange").as_array().is_ok_and(|numbers| numbers.len() != 4) {
+                let name = &field.name;
+                return Err(PdfRefusal::Malformed(format!("the signature in field \"{name}\" has an odd /ByteRange")));
+            }
             // PDF 2.0: the lock of a signed field may carry a level for the whole document.
             if let Ok(lock) = file.value(field.dictionary, b"Lock").as_dict()
                 && file.value(lock, b"P").as_i64().ok() == Some(1)

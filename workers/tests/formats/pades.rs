@@ -272,6 +272,24 @@ fn a_field_locked_by_an_earlier_signature_is_refused() {
 }
 
 #[test]
+fn a_reference_to_no_object_does_not_come_to_mean_one_of_the_seal() {
+    let key = SoftwareKey::generate(KeySpec::EcP256);
+    let text = String::from_utf8_lossy(&document("", &[])).replace("/Root 1 0 R", "/Root 1 0 R/Extra[7 0 R]");
+    let update = key.sign(PADES, text.as_bytes()).unwrap().segments[1].clone();
+    let update = String::from_utf8_lossy(&update).into_owned();
+    assert!(update.starts_with("8 0 obj\n<</Type/Sig") && !update.contains("\n7 0 obj"), "{update}");
+}
+
+#[test]
+fn a_signature_with_an_odd_byte_range_is_refused() {
+    let key = SoftwareKey::generate(KeySpec::EcP256);
+    let field = "<</T(first)/FT/Sig/V 8 0 R/Type/Annot/Subtype/Widget/Rect[0 0 0 0]/P 3 0 R>>";
+    let signature = "<</Type/Sig/Filter/Adobe.PPKLite/ByteRange[0 9]/Contents<00>>>";
+    let refused = refusal(key.sign(PADES, &document("/AcroForm<</Fields[7 0 R]>>", &[field, signature])));
+    assert!(refused.to_string().contains("\"first\" has an odd /ByteRange"), "{refused}");
+}
+
+#[test]
 fn what_readers_would_repair_or_cannot_open_is_refused_with_its_defect() {
     let key = SoftwareKey::generate(KeySpec::EcP256);
     let refused = |document: &[u8]| refusal(key.sign(PADES, document)).to_string();
