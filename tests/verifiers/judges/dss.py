@@ -41,7 +41,7 @@ def _checker():
         if not found:
             raise Missing(program)
     # One short run on few cores: a simple collector and only the quick compiler start soonest.
-    words = ["java", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Djava.awt.headless=true", "-Duser.timezone=UTC"]
+    words = ["java", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xss256m", "-Djava.awt.headless=true", "-Duser.timezone=UTC"]
     checker = subprocess.Popen(
         [*words, "-cp", f"{home}/dss-checker.jar:{home}/lib/*", "sigillo.dss.Main"],
         stdin=subprocess.PIPE,

@@ -7,6 +7,7 @@ from io import BytesIO
 from pathlib import Path
 
 from pyhanko.keys import load_cert_from_pemder
+from pyhanko.pdf_utils.crypt import AuthStatus
 from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
 from pyhanko.pdf_utils.reader import PdfFileReader
 from pyhanko.sign.diff_analysis import ModificationLevel
@@ -81,8 +82,8 @@ def _reader(file, question):
     if question.before is not None and reader.xrefs.hybrid_xrefs_present:
         # It judges signatures in hybrid-reference files only when told not to be strict.
         reader = PdfFileReader(file, strict=False)
-    if reader.encrypted:
-        reader.decrypt(question.password or "")
+    if reader.encrypted and reader.decrypt(question.password or "").status == AuthStatus.FAILED:
+        raise PermissionError("the password does not open it")
     return reader
 
 

@@ -121,6 +121,9 @@ fn update_of(
     // Also when no field is added: what has no pages is shown by no reader.
     let page = pages::first(file)?;
     permissions::check(file, &fields, &target)?;
+    if file.last_section().is_none() && permissions::is_signed(&fields) {
+        return Err(PdfRefusal::SignedAndDamaged);
+    }
     if claims.certification.is_some() && permissions::is_signed(&fields) {
         return Err(PdfRefusal::AlreadySigned);
     }

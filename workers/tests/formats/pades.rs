@@ -290,7 +290,7 @@ fn a_signature_with_an_odd_byte_range_is_refused() {
 }
 
 #[test]
-fn what_readers_would_repair_or_cannot_open_is_refused_with_its_defect() {
+fn what_readers_cannot_open_or_take_differently_is_refused_with_its_defect() {
     let key = SoftwareKey::generate(KeySpec::EcP256);
     let refused = |document: &[u8]| refusal(key.sign(PADES, document)).to_string();
     let whole = document("", &[]);
@@ -309,16 +309,11 @@ fn what_readers_would_repair_or_cannot_open_is_refused_with_its_defect() {
     let [_, second, font, content] = PAGES;
     let page = "<</Type/Page/Parent 2 0 R/Annots(no array)>>";
     let odd_annotations = pdf(&["<</Type/Catalog/Pages 2 0 R>>", TREE, page, second, font, content]);
-    let start =
-        String::from_utf8_lossy(&whole).rsplit("startxref\n").next().unwrap().lines().next().unwrap().to_owned();
-
     let cases = [
         (b"<html></html>".to_vec(), "is no PDF"),
         (Vec::new(), "is no PDF"),
         ([b"junk\n", whole.as_slice()].concat(), "5 bytes precede"),
         (whole[..whole.len() / 2].to_vec(), "damaged"),
-        (replaced(&format!("startxref\n{start}"), "startxref\n17"), "cross-reference data is damaged"),
-        (replaced("/Type/Font/", "/Type  /Font/"), "cross-reference data is damaged"),
         (qpdf(&whole, &["--encrypt", "user", "owner", "256", "--"]), "opens only with a password"),
         (qpdf(&whole, &["--encrypt", "", "owner", "256", "--modify=none", "--"]), "access permissions"),
         (encrypted("256", "trailer <<", "trailer << /AuthCode <</MACLocation /Standalone>>"), "authentication code"),
