@@ -1,11 +1,15 @@
 //! Signatures above level B-B, made and augmented in process against live authorities, judged by foreign programs.
 
+#[path = "augmentation/archival.rs"]
+mod archival;
 #[path = "augmentation/bench.rs"]
 mod bench;
 #[path = "augmentation/joining.rs"]
 mod joining;
 #[path = "augmentation/levels.rs"]
 mod levels;
+#[path = "augmentation/offline.rs"]
+mod offline;
 #[path = "augmentation/others.rs"]
 mod others;
 #[path = "augmentation/pdf.rs"]

@@ -87,6 +87,15 @@ pub trait SignatureFormat {
         Ok(())
     }
 
+    /// Reads the signature that was just made, so that it can be brought to a higher level. What was in the document before it is
+    /// left as it is.
+    ///
+    /// # Errors
+    /// [`AugmentationFault`]: a bug.
+    fn growing(&self, signature: Bytes, document: &SignerDocument) -> Result<Box<dyn Augmentable>, AugmentationFault> {
+        self.augmentable(signature, Some(&document.content))
+    }
+
     /// Reads a signature, which others may have made, and verifies it, so that it can be brought to a higher level. `document` is
     /// that of a detached signature.
     ///
@@ -146,6 +155,10 @@ pub fn create<F: SignatureFormat>(
     };
     policy::check(config.kind(), environment.credential, context.signing_time)?;
     config.check_parameters(&request.parameters)?;
+    if request.document.signature.is_some() && !config.joins() {
+        let reason = "this worker joins no signatures; send the document alone".into();
+        return Err(WorkerError::Parameter { name: "signature".into(), reason });
+    }
     let mut ladder = Ladder::new(environment.level, config.minimum_level().min(environment.level));
     let services = Services::new(config, environment.augmentation())?;
     let digest = services.digest(context.algorithm.digest());
@@ -180,7 +193,7 @@ pub fn create<F: SignatureFormat>(
     if ladder.goes_to(SignatureLevel::BaselineLt) {
         let withheld = |fault: AugmentationFault| WorkerError::Withheld(Discrepancy::Augmentation(fault));
         let octets = Bytes::from(signed.contiguous().into_owned());
-        let mut signature = format.augmentable(octets, Some(&request.document.content)).map_err(withheld)?;
+        let mut signature = format.growing(octets, &request.document).map_err(withheld)?;
         let chain = environment.credential.chain.certificates();
         long_term(signature.as_mut(), &services, &mut ladder, digest, chain, &withheld)?;
         signed.segments = signature.finish();

@@ -5,7 +5,7 @@ from subprocess import TimeoutExpired
 from judges.command import last_line, run
 from judges.interface import Answer
 
-FORMATS = {"pades"}
+FORMATS = {"pades", "pdf"}
 
 
 def _is_clean(file, password):

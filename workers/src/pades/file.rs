@@ -152,7 +152,7 @@ impl<'a> PdfFile<'a> {
         let next = self.objects.keys().next_back().map_or(1, |highest| highest + 1).max(declared);
         let next = next.max(self.highest_reference + 1);
         let next = self.trailer.iter().fold(next, |next, (_, value)| next.max(highest_reference(value) + 1));
-        if next > HIGHEST_OBJECT_NUMBER - 16 {
+        if next > HIGHEST_OBJECT_NUMBER - 64 {
             return Err(PdfRefusal::TooLarge("it has no object numbers left"));
         }
         Ok(next)
@@ -217,7 +217,15 @@ impl<'a> PdfFile<'a> {
     /// # Errors
     /// As [`Self::string`].
     pub(super) fn new_stream(&self, id: ObjectId, content: Vec<u8>) -> Result<Vec<u8>, PdfRefusal> {
-        let mut object = Object::Stream(Stream::new(Dictionary::new(), content));
+        self.stream_text(id, Stream::new(Dictionary::new(), content))
+    }
+
+    /// `stream` as it is to be object `id`, encrypted where the file is.
+    ///
+    /// # Errors
+    /// As [`Self::string`].
+    pub(super) fn stream_text(&self, id: ObjectId, stream: Stream) -> Result<Vec<u8>, PdfRefusal> {
+        let mut object = Object::Stream(stream);
         if let Some(state) = &self.encryption {
             encrypt_object(state, id, &mut object).map_err(unsupported)?;
         }

@@ -7,13 +7,13 @@ use cms::signed_data::SignedAttributes;
 use cryptotoken_api::{CertificateChain, DataToBeSigned, SignatureAlgorithm};
 use der::Encode;
 
-use super::PadesConfig;
+use super::appearance::{SealFacts, VisibleSeal};
 use super::augment::AugmentablePdf;
 use super::file::PdfFile;
 use super::layout::{Layout, byte_range};
 use super::refusal::PdfRefusal;
 use super::signature_dictionary::{self, SignatureClaims};
-use super::{fields, pages, permissions};
+use super::{AppearanceConfig, PadesConfig, fields, pages, permissions};
 use crate::augmentation::{Augmentable, AugmentationFault};
 use crate::cades::attributes::signed_attributes;
 use crate::create::{SignatureContext, SignatureFormat};
@@ -59,8 +59,17 @@ impl SignatureFormat for PadesConfig {
             certification: self.certification,
         };
         let field = chosen("field", &self.field)?;
+        let appearance = AppearanceConfig::chosen(self.appearance.as_ref(), parameters.value("appearance"))?;
         let chain = context.credential.chain.clone();
-        let Layout { update, contents } = update(octets, &claims, field, room(&chain, context.level))?;
+        let facts = SealFacts {
+            certificate: chain.leaf(),
+            signing_time: claims.signing_time,
+            reason: claims.reason,
+            location: claims.location,
+            document: octets,
+        };
+        let seal = appearance.as_ref().map(|appearance| (appearance, &facts));
+        let Layout { update, contents } = update(octets, &claims, field, seal, room(&chain, context.level))?;
 
         let digest = byte_range(octets.len(), &contents, update.len())
             .digest(&[octets, &update], context.algorithm.digest())
@@ -101,10 +110,11 @@ fn update(
     document: &[u8],
     claims: &SignatureClaims<'_>,
     field: Option<&str>,
+    seal: Option<(&AppearanceConfig, &SealFacts<'_>)>,
     reserved: usize,
-) -> Result<Layout, PdfRefusal> {
+) -> Result<Layout, WorkerError> {
     let file = PdfFile::open(document)?;
-    let layout = update_of(&file, claims, field, reserved);
+    let layout = update_of(&file, claims, field, seal, reserved);
     // First, because objects that could not be read any more look like missing ones.
     file.refuse_exhausted()?;
     layout
@@ -114,23 +124,26 @@ fn update_of(
     file: &PdfFile<'_>,
     claims: &SignatureClaims<'_>,
     field: Option<&str>,
+    seal: Option<(&AppearanceConfig, &SealFacts<'_>)>,
     reserved: usize,
-) -> Result<Layout, PdfRefusal> {
+) -> Result<Layout, WorkerError> {
     let fields = fields::all(file)?;
     let target = fields::choose(file, &fields, field)?;
     // Also when no field is added: what has no pages is shown by no reader.
     let page = pages::first(file)?;
     permissions::check(file, &fields, &target)?;
     if file.last_section().is_none() && permissions::is_signed(&fields) {
-        return Err(PdfRefusal::SignedAndDamaged);
+        return Err(PdfRefusal::SignedAndDamaged.into());
     }
     if claims.certification.is_some() && permissions::is_signed(&fields) {
-        return Err(PdfRefusal::AlreadySigned);
+        return Err(PdfRefusal::AlreadySigned.into());
     }
+    let seal = seal.map(|(config, facts)| VisibleSeal::new(file, &fields, &target, config, facts)).transpose()?;
 
     let certifies = claims.certification.is_some();
     let dictionary = |signature| signature_dictionary::lay_out(file, signature, claims, reserved);
-    Layout::in_field(file, &target, page, certifies, dictionary)
+    let page = seal.as_ref().map_or(page, |seal| seal.page);
+    Ok(Layout::in_field(file, &target, page, seal.as_ref(), certifies, dictionary)?)
 }
 
 /// An estimate that is never too small: certificates, signature value, and attributes, which name the issuer twice.

@@ -81,6 +81,9 @@ pub enum PdfRefusal {
     /// A certification must be the first signature in a document (ISO 32000-2, 12.8.2.2).
     #[error("the PDF is signed already; a certification must be its first signature")]
     AlreadySigned,
+    /// The document has no place for a visible seal where it is to be.
+    #[error("the seal cannot be shown: {0}")]
+    Seal(String),
     /// Numbers of the format are used up.
     #[error("the PDF is too large: {0}")]
     TooLarge(&'static str),

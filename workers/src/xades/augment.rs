@@ -15,6 +15,7 @@ use super::unsigned::{Values, archive_timestamp, contained, signature_timestamp}
 use crate::augmentation::{Augmentable, AugmentationFault, Participants};
 use crate::cades::signer_info::SignerInfoFault;
 use crate::level::SignatureLevel;
+use crate::revocation::RevocationEvidence;
 use crate::timestamp::TimestampToken;
 use crate::validation_data::ValidationData;
 use crate::worker::DocumentContent;
@@ -219,19 +220,23 @@ impl Augmentable for AugmentableXades {
         self.each(|_, signature, position| {
             let (stamps, contents) = (signature.stamps(position)?, signature.content_stamps(position)?);
             participants.pool.extend(signature.certificates());
+            let [ocsp, crls] =
+                ["EncapsulatedOCSPValue", "EncapsulatedCRLValue"].map(|each| signature.encapsulated(each));
+            participants.evidence.extend(ocsp.into_iter().map(|der| RevocationEvidence::Ocsp(der.into())));
+            participants.evidence.extend(crls.into_iter().map(|der| RevocationEvidence::Crl(der.into())));
             let tokens = || stamps.iter().chain(&contents).map(|stamp| &stamp.token);
             participants.pool.extend(tokens().flat_map(|token| token.certificates.clone()));
             let archives = stamps.iter().filter(|stamp| stamp.is(XADES141_NAMESPACE, "ArchiveTimeStamp"));
             // What an archive timestamp covers was complete then; only its own authority is new.
             if let Some(latest) = archives.max_by_key(|stamp| stamp.token.time) {
-                participants.authorities.push(latest.token.signer.clone());
+                participants.authorities.push((latest.token.signer.clone(), latest.token.time));
                 return Ok(());
             }
             let fault = AugmentationFault::Signer { position, fault: SignerInfoFault::NoCertificate };
             let certificate = signature.signer().ok_or(fault)?;
             let used_at = stamps.iter().map(|stamp| stamp.token.time).min().unwrap_or_else(OffsetDateTime::now_utc);
             participants.signers.push((certificate, used_at));
-            participants.authorities.extend(tokens().map(|token| token.signer.clone()));
+            participants.authorities.extend(tokens().map(|token| (token.signer.clone(), token.time)));
             Ok(())
         })?;
         Ok(participants)

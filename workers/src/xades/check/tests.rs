@@ -49,7 +49,11 @@ impl Sealed {
 }
 
 fn signer_document(text: &str) -> SignerDocument {
-    SignerDocument { content: DocumentContent::Memory(Bytes::copy_from_slice(text.as_bytes())), media_type: None }
+    SignerDocument {
+        content: DocumentContent::Memory(Bytes::copy_from_slice(text.as_bytes())),
+        media_type: None,
+        signature: None,
+    }
 }
 
 #[test]

@@ -13,6 +13,7 @@ import java.util.Locale;
 import java.util.Map;
 
 import eu.europa.esig.dss.diagnostic.SignatureWrapper;
+import eu.europa.esig.dss.enumerations.DigestAlgorithm;
 import eu.europa.esig.dss.enumerations.Indication;
 import eu.europa.esig.dss.enumerations.SignatureLevel;
 import eu.europa.esig.dss.jaxb.object.Message;
@@ -63,8 +64,11 @@ final class Judge {
     }
 
     private Verdict judge(Question question, Map<String, Indication> earlier) throws Question.Unusable {
-        SignedDocumentValidator validator = validator(question, question.document());
-        if (question.detached() != null) {
+        TakenApart apart = question.takenApart() ? TakenApart.of(question.document()) : null;
+        SignedDocumentValidator validator = validator(question, apart == null ? new FileDocument(question.document()) : apart.signature());
+        if (apart != null) {
+            validator.setDetachedContents(List.of(apart.content()));
+        } else if (question.detached() != null) {
             validator.setDetachedContents(List.of(new FileDocument(question.detached())));
         }
         Reports reports = validate(validator, question);
@@ -92,8 +96,12 @@ final class Judge {
             findings.add(report.getSignatureFormat(id) == null ? "unknown format" : spelling(report.getSignatureFormat(id)));
             complaints.addAll(complaints(question, reports, id));
         }
-        for (AdvancedSignature signature : validator.getSignatures()) {
-            complaints.addAll(contentComplaints(question, validator, signature));
+        if (apart != null) {
+            complaints.addAll(contentComplaints(question, apart.content()));
+        } else {
+            for (AdvancedSignature signature : validator.getSignatures()) {
+                complaints.addAll(contentComplaints(question, validator, signature));
+            }
         }
         findings.add("policy " + question.policy());
         findings.addAll(complaints);
@@ -101,8 +109,8 @@ final class Judge {
         return complaints.isEmpty() ? Verdict.valid(detail) : Verdict.invalid(detail);
     }
 
-    private SignedDocumentValidator validator(Question question, File document) throws Question.Unusable {
-        SignedDocumentValidator validator = SignedDocumentValidator.fromDocument(new FileDocument(document));
+    private SignedDocumentValidator validator(Question question, DSSDocument document) throws Question.Unusable {
+        SignedDocumentValidator validator = SignedDocumentValidator.fromDocument(document);
         validator.setCertificateVerifier(trust(question));
         validator.setEnableEtsiValidationReport(false);
         validator.setLocale(Locale.ENGLISH);
@@ -118,7 +126,7 @@ final class Judge {
         if (question.before() == null) {
             return earlier;
         }
-        SimpleReport report = validate(validator(question, question.before()), question).getSimpleReport();
+        SimpleReport report = validate(validator(question, new FileDocument(question.before())), question).getSimpleReport();
         report.getSignatureIdList().forEach(id -> earlier.put(id, report.getIndication(id)));
         return earlier;
     }
@@ -211,5 +219,14 @@ final class Judge {
             throw new Question.Unusable("cannot read " + question.content());
         }
         return List.of("the signed content is not " + question.content());
+    }
+
+    private static List<String> contentComplaints(Question question, DSSDocument content) {
+        if (question.content() == null) {
+            return List.of();
+        }
+        byte[] expected = new FileDocument(question.content()).getDigestValue(DigestAlgorithm.SHA256);
+        boolean same = Arrays.equals(expected, content.getDigestValue(DigestAlgorithm.SHA256));
+        return same ? List.of() : List.of("the signed content is not " + question.content());
     }
 }

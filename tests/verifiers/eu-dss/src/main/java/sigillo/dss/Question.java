@@ -6,13 +6,14 @@ import java.util.ArrayList;
 import java.util.List;
 
 record Question(String format, List<File> roots, List<File> certificates, List<File> crls, List<String> says, String signers, File detached, File content, String expect,
-                String policy, File before, String password, File document) {
+                String policy, boolean takenApart, File before, String password, File document) {
 
     static Question parse(String line) throws Unusable {
         String format = null;
         String expect = null;
         String policy = "default";
         String signers = null;
+        boolean takenApart = false;
         File detached = null;
         File content = null;
         File before = null;
@@ -35,6 +36,7 @@ record Question(String format, List<File> roots, List<File> certificates, List<F
                 case "--content" -> content = readable(value);
                 case "--expect" -> expect = value;
                 case "--policy" -> policy = value;
+                case "--taken-apart" -> takenApart = value.equals("yes");
                 case "--before" -> before = readable(value);
                 case "--password" -> password = value;
                 default -> throw new Unusable("unknown option " + words[i]);
@@ -43,7 +45,7 @@ record Question(String format, List<File> roots, List<File> certificates, List<F
         if (format == null || words.length % 2 == 0) {
             throw new Unusable("not a question: " + line);
         }
-        return new Question(format, roots, certificates, crls, says, signers, detached, content, expect, policy, before, password,
+        return new Question(format, roots, certificates, crls, says, signers, detached, content, expect, policy, takenApart, before, password,
                             readable(words[words.length - 1]));
     }
 
