@@ -12,6 +12,7 @@ use super::file::PdfFile;
 use super::incremental_update::IncrementalUpdate;
 use super::refusal::PdfRefusal;
 use super::signature_dictionary::{SignatureDictionary, text_string};
+use super::syntax;
 
 /// An update with room in `/Contents`.
 pub(super) struct Layout {
@@ -19,6 +20,8 @@ pub(super) struct Layout {
     pub(super) update: Vec<u8>,
     /// Where in the update `/Contents` is, angle brackets included.
     pub(super) contents: Range<usize>,
+    /// The page that the field is on.
+    pub(super) page: ObjectId,
 }
 
 /// What was made does not fit the room.
@@ -73,8 +76,16 @@ impl Layout {
                     edits.set(field, &[], "F", WIDGET_FLAGS.as_bytes())?;
                 }
             }
-            TargetField::New { name } => {
-                update.write(field, &new_field(file, field, name, page, (seal, shown.as_ref()), signature)?);
+            TargetField::New { name, lock } => {
+                let mut text = new_field(file, field, name, page, (seal, shown.as_ref()), signature)?;
+                if let Some(lock) = lock {
+                    // ISO 32000-2, table 235: an indirect reference.
+                    let id = new_id();
+                    let entries = lock.entries(|value| file.string(id, value))?;
+                    update.write(id, &[b"<</Type/SigFieldLock".to_vec(), entries, b">>".to_vec()].concat());
+                    text = syntax::with_entry(&text, "Lock", &reference(id))?;
+                }
+                update.write(field, &text);
                 edits.push(page, &[("Annots", b"[]")], &reference(field))?;
                 if lacks_tab_order(file, page)? {
                     edits.set(page, &[], "Tabs", b"/S")?;
@@ -113,7 +124,7 @@ impl Layout {
         room.get_mut(..numbers.len())
             .ok_or(PdfRefusal::TooLarge("its byte range does not fit the room for it"))?
             .copy_from_slice(numbers.as_bytes());
-        Ok(Self { update, contents })
+        Ok(Self { update, contents, page })
     }
 }
 
