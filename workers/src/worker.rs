@@ -11,6 +11,7 @@ use crate::clock::Clock;
 use crate::config::WorkerConfig;
 use crate::error::WorkerError;
 use crate::level::SignatureLevel;
+use crate::memory::MemoryDocument;
 use crate::revocation::RevocationSource;
 use crate::spooled::SpooledDocument;
 use crate::timestamp::TimestampSource;
@@ -62,7 +63,7 @@ pub struct SignerDocument {
 #[derive(Clone, Debug)]
 pub enum DocumentContent {
     /// The document itself.
-    Memory(Bytes),
+    Memory(MemoryDocument),
     /// The document itself, too big for memory. Formats take it where [`crate::WorkerConfig::takes_spooled`] says so.
     Spooled(SpooledDocument),
     /// Only its digest is known here; the caller keeps the document.
@@ -73,10 +74,10 @@ impl DocumentContent {
     /// The digest in this algorithm; `None` where only one in another algorithm is known.
     ///
     /// # Errors
-    /// When a spooled document cannot be read; the disk is at fault.
+    /// When a spooled document cannot be read, and the disk is at fault; or the cryptographic library fails.
     pub fn digest(&self, algorithm: DigestAlgorithm) -> std::io::Result<Option<Vec<u8>>> {
         Ok(match self {
-            Self::Memory(octets) => Some(algorithm.digest(octets)),
+            Self::Memory(document) => Some(document.digest(algorithm)?),
             Self::Spooled(document) => Some(document.digest(algorithm)?),
             Self::Digest(digest) => (digest.algorithm() == algorithm).then(|| digest.digest().to_vec()),
         })
@@ -88,9 +89,9 @@ impl SignerDocument {
     ///
     /// # Errors
     /// [`WorkerError::DigestOnly`] when only a digest was sent, [`WorkerError::NotInMemory`] when it is too big.
-    pub fn octets(&self) -> Result<&Bytes, WorkerError> {
+    pub fn octets(&self) -> Result<&MemoryDocument, WorkerError> {
         match &self.content {
-            DocumentContent::Memory(octets) => Ok(octets),
+            DocumentContent::Memory(document) => Ok(document),
             DocumentContent::Spooled(_) => Err(WorkerError::NotInMemory),
             DocumentContent::Digest(_) => Err(WorkerError::DigestOnly),
         }
@@ -242,10 +243,7 @@ impl SignedDocument {
     /// The same as [`Self::contiguous`], shared where there is one segment only.
     #[must_use]
     pub fn bytes(&self) -> Bytes {
-        match self.segments.as_slice() {
-            [one] => one.clone(),
-            several => several.concat().into(),
-        }
+        in_one_piece(&self.segments)
     }
 
     /// All octets in memory in one piece, a spooled document not among them; copies only when there is more than one segment.
@@ -255,5 +253,13 @@ impl SignedDocument {
             [one] => Cow::Borrowed(one),
             several => Cow::Owned(several.concat()),
         }
+    }
+}
+
+/// Segments in one piece; copies only when there is more than one.
+pub(crate) fn in_one_piece(segments: &[Bytes]) -> Bytes {
+    match segments {
+        [one] => one.clone(),
+        several => several.concat().into(),
     }
 }

@@ -14,6 +14,8 @@ mod mutations;
 mod pades;
 #[path = "formats/pades_appearance.rs"]
 mod pades_appearance;
+#[path = "formats/pades_bombs.rs"]
+mod pades_bombs;
 #[path = "formats/pades_corpus.rs"]
 mod pades_corpus;
 #[path = "formats/pades_hostile.rs"]

@@ -12,13 +12,14 @@ use lopdf::encryption::{decrypt_object, encrypt_object};
 use lopdf::{Dictionary, Document, EncryptionState, Object, ObjectId, Permissions, Stream, StringFormat};
 
 use super::cross_reference::{CrossReference, HIGHEST_OBJECT_NUMBER, Location, SectionKind, integer};
+use super::octets::PdfOctets;
 use super::refusal::PdfRefusal;
 use super::stream::{self, MAX_DECOMPRESSED};
 use super::syntax::{self, value};
 
 /// A PDF that was read as written.
 pub(super) struct PdfFile<'a> {
-    bytes: &'a [u8],
+    octets: PdfOctets<'a>,
     kind: SectionKind,
     last_section: usize,
     trailer: Dictionary,
@@ -27,6 +28,10 @@ pub(super) struct PdfFile<'a> {
     encryption: Option<EncryptionState>,
     catalog: ObjectId,
     budget: Cell<usize>,
+    /// Values that may still be read.
+    values: Cell<usize>,
+    /// Object streams that are being read, each for the next.
+    opening: Cell<usize>,
 }
 
 struct Slot {
@@ -45,18 +50,18 @@ impl<'a> PdfFile<'a> {
     ///
     /// # Errors
     /// A [`PdfRefusal`] when it is no PDF, damaged, or opens only with a password.
-    pub(super) fn open(bytes: &'a [u8]) -> Result<Self, PdfRefusal> {
-        match bytes.windows(HEADER.len()).take(HEADER_WINDOW).position(|window| window == HEADER) {
+    pub(super) fn open(octets: PdfOctets<'a>) -> Result<Self, PdfRefusal> {
+        match octets.after(0).windows(HEADER.len()).take(HEADER_WINDOW).position(|window| window == HEADER) {
             Some(0) => {}
             Some(bytes) => return Err(PdfRefusal::BytesBeforeHeader { bytes }),
             None => return Err(PdfRefusal::NotPdf),
         }
-        let CrossReference { kind, start, trailer, locations } = CrossReference::read(bytes)?;
+        let CrossReference { kind, start, trailer, locations } = CrossReference::read(octets)?;
         let catalog = trailer.get(b"Root").and_then(Object::as_reference);
         let catalog = catalog.map_err(|_| PdfRefusal::Malformed("the trailer names no catalog (/Root)".into()))?;
         let slot = |location| Slot { location, object: OnceCell::new() };
         let mut file = Self {
-            bytes,
+            octets,
             kind,
             last_section: start,
             trailer,
@@ -64,7 +69,9 @@ impl<'a> PdfFile<'a> {
             streams: RefCell::default(),
             encryption: None,
             catalog,
-            budget: Cell::new(2 * bytes.len() + 2 * MAX_DECOMPRESSED),
+            budget: Cell::new(2 * octets.len() + 2 * MAX_DECOMPRESSED),
+            values: Cell::new(value::MAX_VALUES),
+            opening: Cell::new(0),
         };
         file.refuse_misplaced_objects()?;
         file.encryption = file.open_encryption()?;
@@ -73,8 +80,8 @@ impl<'a> PdfFile<'a> {
     }
 
     /// The whole file.
-    pub(super) const fn bytes(&self) -> &'a [u8] {
-        self.bytes
+    pub(super) const fn octets(&self) -> PdfOctets<'a> {
+        self.octets
     }
 
     /// The kind of the last cross-reference section.
@@ -152,8 +159,8 @@ impl<'a> PdfFile<'a> {
     /// [`PdfRefusal::MissingObject`] when it is not where the cross-reference data says.
     pub(super) fn text(&self, id: ObjectId) -> Result<Vec<u8>, PdfRefusal> {
         let text = self.source(id).ok_or(PdfRefusal::MissingObject(id))?;
-        if let Some((_, end)) = self.extent(id)
-            && stream::begins(self.bytes, end)
+        if let Some((_, rest)) = self.extent(id)
+            && stream::begins(rest)
         {
             return Err(PdfRefusal::Malformed(format!("object {} is a stream", id.0)));
         }
@@ -205,20 +212,41 @@ impl<'a> PdfFile<'a> {
     /// # Errors
     /// [`PdfRefusal::TooLarge`].
     pub(super) fn refuse_exhausted(&self) -> Result<(), PdfRefusal> {
-        match self.budget.get() {
-            0 => Err(PdfRefusal::TooLarge("its objects overlap, or unpack to more than 128 MiB")),
+        match (self.budget.get(), self.values.get()) {
+            (0, _) => Err(PdfRefusal::TooLarge("its objects overlap, or unpack to more than 128 MiB")),
+            (_, 0) => Err(PdfRefusal::TooLarge("its form and its pages hold more than two million values")),
             _ => Ok(()),
         }
+    }
+
+    /// Takes the cost of work on what was read from what is left.
+    ///
+    /// # Errors
+    /// As [`Self::refuse_exhausted`].
+    pub(super) fn charge(&self, cost: usize) -> Result<(), PdfRefusal> {
+        if self.spend(cost).is_some() { Ok(()) } else { self.refuse_exhausted() }
     }
 
     /// The object `id`; null when it is not in the file.
     fn object(&self, id: ObjectId) -> &Object {
         let Some(slot) = self.objects.get(&id.0) else { return &Object::Null };
-        slot.object.get_or_init(|| Box::new(self.read(id).unwrap_or(Object::Null)))
+        if let Some(object) = slot.object.get() {
+            return object;
+        }
+        // A hostile object may be needed to read itself, and is null there.
+        let object = Box::new(self.read(id).unwrap_or(Object::Null));
+        slot.object.get_or_init(|| object)
+    }
+
+    fn parse(&self, text: &[u8]) -> Option<Object> {
+        let mut left = self.values.get();
+        let object = value::parse_within(text, &mut left);
+        self.values.set(left);
+        object.ok()
     }
 
     fn read(&self, id: ObjectId) -> Option<Object> {
-        let mut object = value::parse(&self.source(id)?).ok()?;
+        let mut object = self.parse(&self.source(id)?)?;
         if let Some(state) = self.encryption.as_ref().filter(|_| !self.is_compressed(id)) {
             // A string that cannot be decrypted stays as it is; the rest of the object counts all the same.
             decrypt_object(state, id, &mut object).unwrap_or_default();
@@ -233,10 +261,7 @@ impl<'a> PdfFile<'a> {
     /// The text of an object, without the content of a stream.
     fn source(&self, id: ObjectId) -> Option<Vec<u8>> {
         match self.objects.get(&id.0)?.location {
-            Location::Offset { .. } => {
-                let (start, end) = self.extent(id)?;
-                self.bytes.get(start..end).map(<[u8]>::to_vec)
-            }
+            Location::Offset { .. } => self.extent(id).map(|(text, _)| text.to_vec()),
             Location::Compressed { container, .. } if id.1 == 0 => {
                 let stream = self.object_stream(container)?;
                 self.spend(0)?;
@@ -249,14 +274,15 @@ impl<'a> PdfFile<'a> {
         }
     }
 
-    /// Where in the file the text of an object is that is not compressed.
-    fn extent(&self, id: ObjectId) -> Option<(usize, usize)> {
+    /// The text of an object that is not compressed, and what follows it.
+    fn extent(&self, id: ObjectId) -> Option<(&'a [u8], &'a [u8])> {
         let Location::Offset { offset, .. } = self.objects.get(&id.0)?.location else { return None };
         self.spend(0)?;
-        let start = syntax::skip_white_space(self.bytes, header_end(self.bytes, offset, id)?);
-        let end = syntax::object_end(self.bytes, start).ok();
-        self.spend(end.unwrap_or(self.bytes.len()).saturating_sub(start))?;
-        Some((start, end?))
+        let piece = self.octets.after(offset);
+        let piece = piece.get(syntax::skip_white_space(piece, header_end(piece, id)?)..)?;
+        let end = syntax::object_end(piece, 0).ok();
+        self.spend(end.unwrap_or(piece.len()))?;
+        piece.split_at_checked(end?)
     }
 
     /// Takes the cost of a reading from what is left; `None` when nothing is.
@@ -268,10 +294,10 @@ impl<'a> PdfFile<'a> {
 
     /// The dictionary and the decoded content of a stream.
     pub(super) fn stream(&self, id: ObjectId) -> Option<(Dictionary, Vec<u8>)> {
-        let (start, end) = self.extent(id)?;
-        let Ok(Object::Dictionary(dictionary)) = value::parse(self.bytes.get(start..end)?) else { return None };
+        let (text, rest) = self.extent(id)?;
+        let Object::Dictionary(dictionary) = self.parse(text)? else { return None };
         let length = usize::try_from(self.value(&dictionary, b"Length").as_i64().ok()?).ok();
-        let content = stream::content(self.bytes, end, length)?.to_vec();
+        let content = stream::content(rest, length)?.to_vec();
         let mut object = Object::Stream(Stream::new(dictionary.clone(), content));
         if let Some(state) = &self.encryption {
             decrypt_object(state, id, &mut object).ok()?;
@@ -285,6 +311,20 @@ impl<'a> PdfFile<'a> {
         if let Some(stream) = self.streams.borrow().get(&number) {
             return Some(Rc::clone(stream));
         }
+        // 7.5.7: what an object stream needs is in none; some writers' /N or /First may be.
+        let opening = self.opening.get();
+        if opening >= MAX_OPENING {
+            return None;
+        }
+        self.opening.set(opening + 1);
+        let stream = self.new_object_stream(number).map(Rc::new);
+        self.opening.set(opening);
+        let stream = stream?;
+        self.streams.borrow_mut().insert(number, Rc::clone(&stream));
+        Some(stream)
+    }
+
+    fn new_object_stream(&self, number: u32) -> Option<ObjectStream> {
         let (dictionary, content) = self.stream((number, 0))?;
         let integer_at = |key| usize::try_from(self.value(&dictionary, key).as_i64().ok()?).ok();
         let (first, count) = (integer_at(b"First")?, integer_at(b"N")?);
@@ -296,9 +336,7 @@ impl<'a> PdfFile<'a> {
             offsets.entry(u32::try_from(number).ok()?).or_insert(first.checked_add(offset)?);
             index = rest;
         }
-        let stream = Rc::new(ObjectStream { content, offsets });
-        self.streams.borrow_mut().insert(number, Rc::clone(&stream));
-        Some(stream)
+        Some(ObjectStream { content, offsets })
     }
 
     /// Readers rebuild the whole table when one object is not where it should be, or take the object for null.
@@ -308,7 +346,7 @@ impl<'a> PdfFile<'a> {
             match slot.location {
                 Location::Free => {}
                 Location::Offset { offset, generation } => {
-                    if header_end(self.bytes, offset, (*number, generation)).is_none() {
+                    if header_end(self.octets.after(offset), (*number, generation)).is_none() {
                         return Err(PdfRefusal::CrossReference(format!("object {number} is not at offset {offset}")));
                     }
                 }
@@ -363,15 +401,15 @@ impl<'a> PdfFile<'a> {
     }
 }
 
-/// The end of `N G obj` at `offset`, if that is there.
-fn header_end(bytes: &[u8], offset: usize, (number, generation): ObjectId) -> Option<usize> {
+/// The end of `N G obj`, if `bytes` begin with that.
+fn header_end(bytes: &[u8], (number, generation): ObjectId) -> Option<usize> {
     // Bounded, so that a table full of bad offsets costs no more than a good one.
-    let window = bytes.get(offset..bytes.len().min(offset.checked_add(HEADER_ROOM)?))?;
+    let window = bytes.get(..bytes.len().min(HEADER_ROOM))?;
     let (found_number, rest) = integer(window)?;
     let (found_generation, rest) = integer(rest)?;
     let rest = rest.trim_ascii_start().strip_prefix(b"obj")?;
     let found = (u32::try_from(found_number).ok()?, u16::try_from(found_generation).ok()?) == (number, generation);
-    found.then_some(offset + window.len() - rest.len())
+    found.then_some(window.len() - rest.len())
 }
 
 /// Has the strings of `object` written in hexadecimal: lopdf takes quadratic time to escape a literal string.
@@ -411,6 +449,8 @@ const HEADER_WINDOW: usize = 1024;
 const HEADER_ROOM: usize = 64;
 /// References to references in a row that are followed.
 const MAX_REFERENCES: usize = 32;
+/// Object streams that may be read each for the next.
+const MAX_OPENING: usize = 4;
 /// Trailer entries that describe one section, or the stream that it is (ISO 32000-2, tables 5, 15, 17 and 19).
 const SECTION_KEYS: [&[u8]; 13] = [
     b"Size",

@@ -27,7 +27,7 @@ impl<'f> IncrementalUpdate<'f> {
     /// An empty update of `file`.
     pub(super) fn new(file: &'f PdfFile<'f>) -> Self {
         // `%%EOF` ends its line; many files stop short of that.
-        let ends_a_line = file.bytes().last().is_some_and(|last| b"\r\n".contains(last));
+        let ends_a_line = file.octets().last_piece().last().is_some_and(|last| b"\r\n".contains(last));
         let bytes = if ends_a_line { Vec::new() } else { b"\n".to_vec() };
         Self { file, bytes, objects: BTreeMap::new() }
     }
@@ -46,7 +46,7 @@ impl<'f> IncrementalUpdate<'f> {
     /// # Errors
     /// [`PdfRefusal::TooLarge`] when an offset does not fit the section.
     pub(super) fn finish(mut self, next: u32) -> Result<Vec<u8>, PdfRefusal> {
-        let section = self.file.bytes().len() + self.bytes.len();
+        let section = self.file.octets().len() + self.bytes.len();
         match self.file.section_kind() {
             SectionKind::Table => self.write_table(next)?,
             SectionKind::Stream => self.write_stream(next)?,
@@ -56,7 +56,7 @@ impl<'f> IncrementalUpdate<'f> {
     }
 
     fn begin(&mut self, (number, generation): ObjectId) {
-        let offset = self.file.bytes().len() + self.bytes.len();
+        let offset = self.file.octets().len() + self.bytes.len();
         self.objects.insert(number, Location { offset, generation });
         self.bytes.extend(format!("{number} {generation} obj\n").as_bytes());
     }

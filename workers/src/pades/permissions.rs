@@ -3,6 +3,8 @@
 //!
 //! Validation data and document timestamps are not asked about: they are no changes (12.8.2.2.2), whatever is forbidden.
 
+use std::collections::HashSet;
+
 use lopdf::{Dictionary, Object, Permissions};
 
 use super::Certification;
@@ -25,9 +27,13 @@ pub(super) fn check(file: &PdfFile<'_>, fields: &[Field<'_>], target: &TargetFie
     {
         restrictions.read_transforms(file, certification);
     }
+    let mut seen = HashSet::new();
     for field in fields {
         let Some(signature) = field.signature() else { continue };
-        restrictions.read_transforms(file, signature);
+        // Kids inherit the signature of their parent.
+        if seen.insert(std::ptr::from_ref(signature)) {
+            restrictions.read_transforms(file, signature);
+        }
         // What the author wants locked by this signature is locked, whether or not its signer repeated it.
         if let Ok(lock) = file.value(field.dictionary, b"Lock").as_dict() {
             restrictions.locks.push(FieldLock::read(file, lock));

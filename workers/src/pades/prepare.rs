@@ -12,6 +12,7 @@ use super::appearance::{SealFacts, VisibleSeal};
 use super::augment::AugmentablePdf;
 use super::file::PdfFile;
 use super::layout::{Layout, byte_range};
+use super::octets::PdfOctets;
 use super::refusal::PdfRefusal;
 use super::seed_values::{self, Offer};
 use super::signature_dictionary::{self, SignatureClaims};
@@ -22,11 +23,12 @@ use crate::create::{SignatureContext, SignatureFormat};
 use crate::error::{Discrepancy, WorkerError};
 use crate::kind::WorkerKind;
 use crate::level::SignatureLevel;
+use crate::memory::MemoryDocument;
 use crate::worker::{DocumentContent, SignedDocument, SignerDocument, SigningParameters};
 
 /// A PDF with its update, waiting for the signature value.
 pub struct PreparedPades {
-    pub(super) document: Bytes,
+    pub(super) document: MemoryDocument,
     pub(super) update: Vec<u8>,
     /// Where in the update `/Contents` is, angle brackets included.
     pub(super) contents: Range<usize>,
@@ -54,7 +56,7 @@ impl SignatureFormat for PadesConfig {
         if let Some(declared) = &document.media_type {
             WorkerKind::Pades.check_media_type(declared)?;
         }
-        let octets = document.octets()?;
+        let document = document.octets()?;
         let chosen = |name, fixed| choose_text(parameters, name, fixed);
         let chain = context.credential.chain.clone();
         let appearance = AppearanceConfig::chosen(self.appearance.as_ref(), parameters.value("appearance"))?;
@@ -66,16 +68,18 @@ impl SignatureFormat for PadesConfig {
             config: self,
             context,
         };
-        let Layout { update, contents, page } = seal.update(octets)?;
+        let Layout { update, contents, page } = seal.update(document)?;
 
-        let digest = byte_range(octets.len(), &contents, update.len())
-            .digest(&[octets, &update], context.algorithm.digest())
+        let range = byte_range(document.len(), &contents, update.len());
+        let digest = PdfOctets::of(document)
+            .followed_by(&update)
+            .digest(&range, context.algorithm.digest())
             .map_err(|_| WorkerError::Encoding(der::ErrorKind::Failed.into()))?;
         // EN 319 142-1, clause 6.3: the claimed time is /M, so the signing-time attribute must be absent.
         let signed_attributes = signed_attributes(&digest, chain.leaf(), context.algorithm, None, &[])?;
         let data_to_be_signed = DataToBeSigned::new(signed_attributes.to_der()?);
         Ok(PreparedPades {
-            document: octets.clone(),
+            document: document.clone(),
             update,
             contents,
             page,
@@ -97,7 +101,7 @@ impl SignatureFormat for PadesConfig {
 
     fn augmentable(
         &self,
-        signature: Bytes,
+        signature: &[Bytes],
         document: Option<&DocumentContent>,
     ) -> Result<Box<dyn Augmentable>, AugmentationFault> {
         Ok(Box::new(AugmentablePdf::read(signature, document)?))
@@ -115,8 +119,8 @@ struct Seal<'s> {
 }
 
 impl Seal<'_> {
-    fn update(&self, document: &Bytes) -> Result<Layout, WorkerError> {
-        let file = PdfFile::open(document)?;
+    fn update(&self, document: &MemoryDocument) -> Result<Layout, WorkerError> {
+        let file = PdfFile::open(PdfOctets::of(document))?;
         let layout = self.update_of(&file, document);
         // First, because objects that could not be read any more look like missing ones.
         file.refuse_exhausted()?;
@@ -157,17 +161,18 @@ impl Seal<'_> {
         };
         let visible = self.appearance.map(|appearance| VisibleSeal::new(file, &fields, &target, appearance, &facts));
         let visible = visible.transpose()?;
-        let reserved = room(chain, self.context.level);
+        let reserved = room(chain, self.context);
         let page = visible.as_ref().map_or(page, |visible| visible.page);
         let dictionary = |signature| signature_dictionary::lay_out(file, signature, &claims, reserved);
         Ok(Layout::in_field(file, &target, page, visible.as_ref(), certifies, dictionary)?)
     }
 }
 
-/// An estimate that is never too small: certificates, signature value, and attributes, which name the issuer twice.
-fn room(chain: &CertificateChain, level: SignatureLevel) -> usize {
+/// An estimate: certificates, signature value, and attributes, which name the issuer twice. Only a timestamp can be longer.
+fn room(chain: &CertificateChain, context: &SignatureContext<'_>) -> usize {
     let certificates: usize = chain.without_root().map(|certificate| certificate.der().len()).sum();
-    let timestamp = if level >= SignatureLevel::BaselineT { TIMESTAMP_ROOM } else { 0 };
+    let timestamped = context.level >= SignatureLevel::BaselineT;
+    let timestamp = if timestamped { timestamp_room(context.longest_timestamp) } else { 0 };
     certificates + 2 * chain.leaf().der().len() + SIGNATURE_ROOM + timestamp
 }
 
@@ -188,5 +193,11 @@ fn choose_text<'t>(
 /// The largest value (RSA with 8192 bits: 1 KiB) and the parts of fixed size around it.
 const SIGNATURE_ROOM: usize = 2048;
 
-/// A timestamp token with the chain of its authority. Those of the authorities on the EU trusted lists have 3 to 8 KiB.
-pub(super) const TIMESTAMP_ROOM: usize = 16 << 10;
+/// What is kept for a token with the chain of its authority where the `longest` that is known is so long. Those of the authorities on
+/// the EU trusted lists have 3 to 8 KiB. They differ in length from one to the next, by their serial numbers and times.
+pub(super) const fn timestamp_room(longest: usize) -> usize {
+    let needed = longest + 256;
+    if needed > TIMESTAMP_ROOM { needed } else { TIMESTAMP_ROOM }
+}
+
+const TIMESTAMP_ROOM: usize = 16 << 10;

@@ -2,17 +2,16 @@
 
 use super::syntax;
 
-/// Whether the dictionary that ends at `end` is that of a stream.
-pub(super) fn begins(bytes: &[u8], end: usize) -> bool {
-    bytes.get(syntax::skip_white_space(bytes, end)..).unwrap_or_default().starts_with(b"stream")
+/// Whether the dictionary is that of a stream which `rest` follows.
+pub(super) fn begins(rest: &[u8]) -> bool {
+    rest.get(syntax::skip_white_space(rest, 0)..).unwrap_or_default().starts_with(b"stream")
 }
 
-/// The content, still encoded, of the stream whose dictionary ends at `end`; `None` when there is no stream.
+/// The content, still encoded, of the stream whose dictionary `rest` follows; `None` when there is no stream.
 ///
 /// A `length` that does not lead to `endstream` is not believed.
-pub(super) fn content(bytes: &[u8], end: usize, length: Option<usize>) -> Option<&[u8]> {
-    let keyword = syntax::skip_white_space(bytes, end);
-    let rest = bytes.get(keyword..)?.strip_prefix(b"stream")?;
+pub(super) fn content(rest: &[u8], length: Option<usize>) -> Option<&[u8]> {
+    let rest = rest.get(syntax::skip_white_space(rest, 0)..)?.strip_prefix(b"stream")?;
     let rest = rest.strip_prefix(b"\r\n").or_else(|| rest.strip_prefix(b"\n")).or_else(|| rest.strip_prefix(b"\r"))?;
     let ends_at = |length: usize| {
         let after = rest.get(length..).unwrap_or_default();

@@ -116,7 +116,8 @@ fn hostile_pdfs_are_refused_in_little_time() {
             Ok(_) => assert!(expected.is_empty(), "{name} was sealed"),
             Err(error) => assert!(error.to_string().contains(expected), "{name}: {error}"),
         }
-        assert!(took < Duration::from_secs(20), "{name} took {took:?}");
+        // Less than a second where code is optimised and the machine idle.
+        assert!(took < Duration::from_secs(60), "{name} took {took:?}");
     }
 }
 

@@ -80,6 +80,7 @@ async fn read(
     }
     let limits = service.limits();
     let content = limits.read(request, id, payload, Limit::of(limits.in_memory()), pending).await?;
-    let document = SignerDocument { content: DocumentContent::Memory(content), media_type: None, signature: None };
+    let document =
+        SignerDocument { content: DocumentContent::Memory(content.into()), media_type: None, signature: None };
     Ok((SigningRequest { document, parameters: SigningParameters::default() }, resolution))
 }
