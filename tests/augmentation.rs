@@ -1,5 +1,7 @@
 //! Signatures above level B-B, made and augmented in process against live authorities, judged by foreign programs.
 
+#[path = "augmentation/archival.rs"]
+mod archival;
 #[path = "augmentation/bench.rs"]
 mod bench;
 #[path = "augmentation/forms.rs"]
@@ -10,6 +12,8 @@ mod joining;
 mod levels;
 #[path = "augmentation/makers.rs"]
 mod makers;
+#[path = "augmentation/offline.rs"]
+mod offline;
 #[path = "augmentation/others.rs"]
 mod others;
 #[path = "augmentation/pdf.rs"]
@@ -26,3 +30,5 @@ mod sequences;
 mod service;
 #[path = "augmentation/xades.rs"]
 mod xades;
+#[path = "augmentation/xades_forms.rs"]
+mod xades_forms;

@@ -143,10 +143,23 @@ impl Bench {
         content: DocumentContent,
         parameters: Value,
     ) -> Result<SignedDocument, WorkerError> {
+        let document = SignerDocument { content, media_type: None, signature: None };
+        self.sign_document(kind, seal, level, more, document, parameters)
+    }
+
+    /// The same with everything that a document can come with.
+    pub(crate) fn sign_document(
+        &self,
+        kind: &str,
+        seal: &Seal,
+        level: &str,
+        more: &str,
+        document: SignerDocument,
+        parameters: Value,
+    ) -> Result<SignedDocument, WorkerError> {
         let config = self.config(kind, level, &seal.scheme(more));
         let algorithm = config.algorithm(seal.credential.chain.leaf().public_key().spec()).expect("an algorithm");
         let parameters = SigningParameters::new(parameters.as_object().cloned().unwrap_or_default());
-        let document = SignerDocument { content, media_type: None };
         let sources = self.sources();
         let environment = SigningEnvironment {
             credential: &seal.credential,
@@ -183,7 +196,19 @@ impl Bench {
         signature: &[u8],
         document: Option<&[u8]>,
     ) -> Result<SignedDocument, WorkerError> {
-        let config = self.config(kind, level, "");
+        self.augment_with(kind, level, "", signature, document)
+    }
+
+    /// The same with more lines in the definition.
+    pub(crate) fn augment_with(
+        &self,
+        kind: &str,
+        level: &str,
+        more: &str,
+        signature: &[u8],
+        document: Option<&[u8]>,
+    ) -> Result<SignedDocument, WorkerError> {
+        let config = self.config(kind, level, more);
         let sources = self.sources();
         let environment = AugmentationEnvironment {
             clock: &SystemClock,

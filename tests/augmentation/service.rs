@@ -133,6 +133,39 @@ fn a_signature_is_augmented_over_http_without_a_key() {
 }
 
 #[test]
+fn a_detached_signature_is_joined_over_http() {
+    let fixture = Fixture::new(&[
+        ("one", "level = \"B-T\"\npackaging = \"detached\""),
+        ("both", "level = \"B-LTA\"\nmode = \"co-sign\""),
+    ]);
+    let one = fixture.client.sign("one", DOCUMENT).success();
+    let (media_type, form) = multipart(&[("document", DOCUMENT), ("signature", &one)]);
+    let answer = fixture.client.post("/v1/workers/both/sign", &media_type, &form);
+    assert_eq!(answer.status, 200, "{}", String::from_utf8_lossy(&answer.body));
+    let json = json!({"document": STANDARD.encode(DOCUMENT), "signature": STANDARD.encode(&one)});
+    let again = fixture.client.post_json("/v1/workers/both/sign", &json);
+    for answer in [answer.json(), again.json()] {
+        assert_eq!((&answer["level"], &answer["mediaType"]), (&json!("B-LTA"), &json!("application/pkcs7-signature")));
+        let file = fixture.folder.path().join("both");
+        std::fs::write(&file, STANDARD.decode(answer["signedDocument"].as_str().unwrap()).unwrap()).unwrap();
+        let question = Question::new("cades", &file).with("--root", fixture.live.root()).with("--signers", "2");
+        let crl = fixture.folder.path().join("crl");
+        for name in ["root", "issuing"] {
+            let octets =
+                ureq::get(format!("{}/{name}.crl", fixture.live.url())).call().unwrap().body_mut().read_to_vec();
+            std::fs::write(crl.with_extension(name), octets.unwrap()).unwrap();
+        }
+        let question = question.with("--crl", crl.with_extension("root")).with("--crl", crl.with_extension("issuing"));
+        let question = question.with("--detached", fixture.folder.path().join("document"));
+        assert_eq!(ask("dss", &[question])[0], Verdict::Valid);
+    }
+    // A worker that joins nothing, and what is no signature.
+    assert_eq!(fixture.client.post("/v1/workers/one/sign", &media_type, &form).problem(), "parameters-unacceptable");
+    let (media_type, form) = multipart(&[("document", DOCUMENT), ("signature", DOCUMENT)]);
+    assert_eq!(fixture.client.post("/v1/workers/both/sign", &media_type, &form).problem(), "document-unacceptable");
+}
+
+#[test]
 fn only_an_outage_lowers_the_level_and_answer_and_record_say_so() {
     let degrade = |minimum: &str| {
         format!("level = \"B-LTA\"\ndegrade = \"on-outage\"\nminimum_level = \"{minimum}\"\nstatus_max_age = \"off\"")

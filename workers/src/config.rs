@@ -23,7 +23,7 @@ use crate::pades::PadesConfig;
 use crate::plain::PlainConfig;
 use crate::tsa::TsaConfig;
 use crate::worker::SigningParameters;
-use crate::xades::XadesConfig;
+use crate::xades::{XadesConfig, XadesMode};
 
 use augmentation::Augmentation;
 pub use augmentation::Degrade;
@@ -235,15 +235,24 @@ impl WorkerConfig {
         Ok(())
     }
 
-    // The higher levels are of the whole signature, other people's signers included: that is what augmentation is for.
+    // A counter-signature is an attribute of what it signs: the higher levels are those of the whole signature.
     fn check_mode(&self) -> Result<(), ConfigError> {
         match &self.format {
             FormatConfig::Cades(options)
-                if options.mode != CadesMode::Sign && self.level() > SignatureLevel::BaselineT =>
+                if options.mode == CadesMode::CounterSign && self.level() > SignatureLevel::BaselineT =>
             {
                 Err(ConfigError::Value {
                     key: "level",
-                    reason: "a signature is joined at B-B or B-T; send it to …/augment of another worker then".into(),
+                    reason: "a counter-signature has B-B or B-T; send it to …/augment of another worker then".into(),
+                })
+            }
+            FormatConfig::Xades(options)
+                if options.mode == XadesMode::CounterSign && self.level() > SignatureLevel::BaselineT =>
+            {
+                Err(ConfigError::Value {
+                    key: "level",
+                    reason: "a counter-signature is made at B-B or B-T; send it to …/augment of another worker then"
+                        .into(),
                 })
             }
             _ => Ok(()),
@@ -252,11 +261,14 @@ impl WorkerConfig {
 
     // It comes from where the others come from, and below B-T there is no such place.
     fn check_content_timestamp(&self) -> Result<(), ConfigError> {
-        match &self.format {
-            FormatConfig::Cades(options) if options.content_timestamp && self.level() == SignatureLevel::BaselineB => {
-                Err(ConfigError::Value { key: "content_timestamp", reason: "it needs level B-T or above".into() })
-            }
-            _ => Ok(()),
+        let wanted = match &self.format {
+            FormatConfig::Cades(options) => options.content_timestamp,
+            FormatConfig::Xades(options) => options.content_timestamp,
+            _ => false,
+        };
+        match wanted && self.level() == SignatureLevel::BaselineB {
+            true => Err(ConfigError::Value { key: "content_timestamp", reason: "it needs level B-T or above".into() }),
+            false => Ok(()),
         }
     }
 
@@ -413,6 +425,12 @@ impl WorkerConfig {
         matches!(&self.format, FormatConfig::Cades(options) if options.mode == CadesMode::Sign)
     }
 
+    /// Whether what it signs is a signature that is there, of its document or of its value.
+    #[must_use]
+    pub fn joins(&self) -> bool {
+        matches!(&self.format, FormatConfig::Cades(options) if options.mode != CadesMode::Sign)
+    }
+
     /// The options of its kind.
     #[must_use]
     pub const fn format(&self) -> &FormatConfig {
@@ -432,12 +450,17 @@ fn name(name: String) -> Result<String, ConfigError> {
     }
 }
 
-fn unknown_key<'a>(key: &str, known: impl Iterator<Item = &'a str>, text: &str) -> ConfigError {
-    let nearest = known
-        .map(|candidate| (strsim::damerau_levenshtein(key, candidate), candidate))
+/// The known word that is most like this one, if any is.
+pub(crate) fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    known
+        .map(|candidate| (strsim::damerau_levenshtein(word, candidate), candidate))
         .min()
-        .filter(|(distance, _)| *distance <= 1 + key.len() / 3)
-        .map(|(_, candidate)| candidate.to_owned());
+        .filter(|(distance, _)| *distance <= 1 + word.len() / 3)
+        .map(|(_, candidate)| candidate)
+}
+
+fn unknown_key<'a>(key: &str, known: impl Iterator<Item = &'a str>, text: &str) -> ConfigError {
+    let nearest = nearest(key, known).map(str::to_owned);
     let line = text
         .lines()
         .position(|line| line.trim_start().trim_start_matches('"').starts_with(key))

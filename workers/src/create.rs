@@ -13,6 +13,7 @@ use cryptotoken_api::{
     Credential, DigestAlgorithm, DtbsRepresentation, SignatureAlgorithm, SignatureValue, ToBeSigned, verification,
 };
 use time::OffsetDateTime;
+use uuid::Uuid;
 
 use crate::augmentation::{Augmentable, AugmentationFault};
 use crate::clock::Clock;
@@ -45,6 +46,8 @@ pub struct SignatureContext<'a> {
     pub clock: &'a dyn Clock,
     /// What the caller chose.
     pub parameters: &'a SigningParameters,
+    /// A number that no other signature has, for formats that name their signatures.
+    pub id: Uuid,
     /// A timestamp over the content, where the format wants one.
     pub content_timestamp: Option<&'a TimestampToken>,
 }
@@ -81,12 +84,39 @@ pub trait SignatureFormat {
         false
     }
 
+    /// What a timestamp over the content covers: by default the document as it came.
+    ///
+    /// # Errors
+    /// As of [`Self::prepare`], which has been called before.
+    fn stamped_content(
+        &self,
+        document: &SignerDocument,
+        _parameters: &SigningParameters,
+        _context: &SignatureContext<'_>,
+        digest: DigestAlgorithm,
+    ) -> Result<DtbsRepresentation, WorkerError> {
+        match &document.content {
+            DocumentContent::Memory(octets) => imprint(digest, octets),
+            DocumentContent::Spooled(document) => representation(digest, document.digest(digest)?),
+            DocumentContent::Digest(digest) => Ok(digest.clone()),
+        }
+    }
+
     /// Puts a document that is not in memory into the signature, which is complete but for it. Nothing to do for formats that take none.
     ///
     /// # Errors
     /// What stands in the way; the signature is withheld then.
     fn encapsulate(&self, _signed: &mut SignedDocument, _document: &SignerDocument) -> Result<(), Discrepancy> {
         Ok(())
+    }
+
+    /// Reads the signature that was just made, so that it can be brought to a higher level. What was in the document before it is
+    /// left as it is.
+    ///
+    /// # Errors
+    /// [`AugmentationFault`]: a bug.
+    fn growing(&self, signature: Bytes, document: &SignerDocument) -> Result<Box<dyn Augmentable>, AugmentationFault> {
+        self.augmentable(signature, Some(&document.content))
     }
 
     /// Reads a signature, which others may have made, and verifies it, so that it can be brought to a higher level. `document` is
@@ -146,10 +176,15 @@ pub fn create<F: SignatureFormat>(
         minimum_level,
         clock: environment.clock,
         parameters: &request.parameters,
+        id: Uuid::new_v4(),
         content_timestamp: None,
     };
     policy::check(config.kind(), environment.credential, context.signing_time)?;
     config.check_parameters(&request.parameters)?;
+    if request.document.signature.is_some() && !config.joins() {
+        let reason = "this worker joins no signatures; send the document alone".into();
+        return Err(WorkerError::Parameter { name: "signature".into(), reason });
+    }
     let mut ladder = Ladder::new(environment.level, minimum_level);
     let services = Services::new(config, environment.augmentation())?;
     let digest = services.digest(context.algorithm.digest());
@@ -157,11 +192,7 @@ pub fn create<F: SignatureFormat>(
     let stamped = if format.wants_content_timestamp() && environment.level >= SignatureLevel::BaselineT {
         // First without it, so that what is refused is refused before anybody is asked.
         format.prepare(&request.document, &request.parameters, &context)?;
-        let content = match &request.document.content {
-            DocumentContent::Memory(octets) => imprint(digest, octets)?,
-            DocumentContent::Spooled(document) => representation(digest, document.digest(digest)?)?,
-            DocumentContent::Digest(digest) => digest.clone(),
-        };
+        let content = format.stamped_content(&request.document, &request.parameters, &context, digest)?;
         Some(services.stamp(&content, Some(environment.credential.chain.leaf()))?)
     } else {
         None
@@ -183,8 +214,8 @@ pub fn create<F: SignatureFormat>(
     let mut signed = prepared.assemble(&value, timestamp.as_ref()).map_err(WorkerError::Withheld)?;
     if ladder.goes_to(SignatureLevel::BaselineLt) {
         let withheld = |fault: AugmentationFault| WorkerError::Withheld(Discrepancy::Augmentation(fault));
-        let octets = Bytes::from(signed.contiguous().into_owned());
-        let mut signature = format.augmentable(octets, Some(&request.document.content)).map_err(withheld)?;
+        let octets = signed.bytes();
+        let mut signature = format.growing(octets, &request.document).map_err(withheld)?;
         let chain = environment.credential.chain.certificates();
         long_term(signature.as_mut(), &services, &mut ladder, digest, chain, &withheld)?;
         signed.segments = signature.finish();
@@ -232,8 +263,7 @@ pub fn augment<F: SignatureFormat>(
     let media_type = signature.media_type().to_owned();
     let signed =
         SignedDocument { segments: signature.finish(), spooled: None, media_type, level: Some(level), degraded: None };
-    let octets = Bytes::from(signed.contiguous().into_owned());
-    let again = format.augmentable(octets, request.document.as_ref());
+    let again = format.augmentable(signed.bytes(), request.document.as_ref());
     again.map_err(|fault| WorkerError::Withheld(Discrepancy::Augmentation(fault)))?;
     Ok(signed)
 }

@@ -4,6 +4,7 @@
 //! Whatever would make a reader reject or repair the result is refused in `prepare`. The CMS is built in [`crate::cades`],
 //! which knows nothing of PDF.
 
+mod appearance;
 mod assemble;
 mod augment;
 mod byte_range;
@@ -29,10 +30,11 @@ mod syntax;
 use serde::{Deserialize, Serialize};
 
 use crate::config::{ConfigError, Fields};
+pub use appearance::AppearanceConfig;
 pub use field_lock::LockedFields;
 
 /// Options of `pades`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct PadesConfig {
     /// Why the document is sealed (`/Reason`).
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -44,6 +46,9 @@ pub struct PadesConfig {
     /// free name of `Signature1`, `Signature2`, ….
     #[serde(skip_serializing_if = "Option::is_none")]
     pub field: Option<String>,
+    /// How the seal looks on the page. Default: it is not seen.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub appearance: Option<AppearanceConfig>,
     /// Makes the seal a certification with this DocMDP level; only on documents that are not signed yet.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub certification: Option<Certification>,
@@ -100,15 +105,10 @@ impl PadesConfig {
         &["reason", "location", "field", "appearance", "certification", "lock"];
 
     /// What `caller_may_set` may name.
-    pub(crate) const SETTABLE: &'static [&'static str] = &["reason", "location", "field"];
+    pub(crate) const SETTABLE: &'static [&'static str] = &["reason", "location", "field", "appearance"];
 
     pub(crate) fn parse(fields: &mut Fields) -> Result<Self, ConfigError> {
-        if fields.take::<serde_json::Value>("appearance")?.is_some() {
-            return Err(ConfigError::Value {
-                key: "appearance",
-                reason: "this version makes invisible seals only; remove the key".into(),
-            });
-        }
+        let appearance = fields.take("appearance")?.map(AppearanceConfig::parse).transpose()?;
         let mut text = |key| match fields.take::<String>(key)? {
             Some(text) => match refuse_text(&text) {
                 None => Ok(Some(text)),
@@ -120,6 +120,7 @@ impl PadesConfig {
             reason: text("reason")?,
             location: text("location")?,
             field: text("field")?,
+            appearance,
             certification: fields.take("certification")?,
             lock: Self::parse_lock(fields)?,
         })

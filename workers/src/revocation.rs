@@ -46,6 +46,8 @@ pub struct RevocationInfo {
     pub status: RevocationStatus,
     /// When the status was known to be this (`thisUpdate`): what freshness counts from.
     pub this_update: OffsetDateTime,
+    /// When it was signed, by its own word: not before `this_update`.
+    pub produced_at: OffsetDateTime,
     /// When newer information will be there at the latest (`nextUpdate`); after it, this is stale.
     pub next_update: Option<OffsetDateTime>,
     /// Certificates that sign it and are not above the certificate itself: a delegated responder, an indirect CRL's issuer.

@@ -48,6 +48,8 @@ pub struct SignerDocument {
     pub content: DocumentContent,
     /// As the caller declared it; `None` when not at all.
     pub media_type: Option<String>,
+    /// A detached signature over it that is to be joined; `None` for whoever joins none.
+    pub signature: Option<Bytes>,
 }
 
 /// The bytes of a document, or what stands for them.
@@ -191,7 +193,7 @@ pub struct AugmentationEnvironment<'a> {
 pub struct SignedDocument {
     /// The octets, in order. Ranges of the input are shared with it, not copied.
     pub segments: Vec<Bytes>,
-    /// A document that is not in memory, between the first segment and the others; `None` where there is none in it.
+    /// A document that is not in memory, as octet strings between the first segment and the others; `None` where there is none in it.
     pub spooled: Option<SpooledDocument>,
     /// What they are.
     pub media_type: String,
@@ -205,8 +207,17 @@ impl SignedDocument {
     /// Octets in all.
     #[must_use]
     pub fn length(&self) -> usize {
-        let spooled = self.spooled.as_ref().map_or(0, SpooledDocument::length);
+        let spooled = self.spooled.as_ref().map_or(0, SpooledDocument::length_in_strings);
         self.segments.iter().map(Bytes::len).sum::<usize>() + usize::try_from(spooled).unwrap_or(usize::MAX)
+    }
+
+    /// The same as [`Self::contiguous`], shared where there is one segment only.
+    #[must_use]
+    pub fn bytes(&self) -> Bytes {
+        match self.segments.as_slice() {
+            [one] => one.clone(),
+            several => several.concat().into(),
+        }
     }
 
     /// All octets in memory in one piece, a spooled document not among them; copies only when there is more than one segment.

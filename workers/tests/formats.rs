@@ -12,6 +12,8 @@ mod cades;
 mod mutations;
 #[path = "formats/pades.rs"]
 mod pades;
+#[path = "formats/pades_appearance.rs"]
+mod pades_appearance;
 #[path = "formats/pades_corpus.rs"]
 mod pades_corpus;
 #[path = "formats/pades_hostile.rs"]

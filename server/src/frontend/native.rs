@@ -62,7 +62,7 @@ pub(crate) async fn sign_raw(
     };
     let content = service.recorded(&grant, id, content).await?;
     // The media type is not looked at: what a client sends by default says nothing of the document.
-    let document = SignerDocument { content, media_type: None };
+    let document = SignerDocument { content, media_type: None, signature: None };
     let signing = SigningRequest { document, parameters: SigningParameters::default() };
     let completed = service.dispatcher().sign(grant, id, vec![signing], pending).await?;
     document_response(only(completed)?.0)
@@ -179,7 +179,8 @@ async fn read_digests(
             let octets = decode_base64(&format!("digests[{index}]"), digest)?;
             let digest = DtbsRepresentation::new(algorithm, octets)
                 .map_err(|error| unacceptable(&format!("digests[{index}]"), error.to_string()))?;
-            let document = SignerDocument { content: DocumentContent::Digest(digest), media_type: None };
+            let document =
+                SignerDocument { content: DocumentContent::Digest(digest), media_type: None, signature: None };
             Ok(SigningRequest { document, parameters: SigningParameters::default() })
         })
         .collect()
@@ -194,22 +195,27 @@ async fn read_signing_request(
     pending: &mut Pending,
 ) -> Result<(SigningRequest, bool), ApiError> {
     let limits = service.limits();
-    let (content, media_type, parameters, form) = match essence(request).as_str() {
+    let (content, signature, media_type, parameters, form) = match essence(request).as_str() {
         "application/json" => {
             let body = limits.read(request, id, payload, limits.envelope(), pending).await?;
-            let SignRequest { document, media_type, file_name: _, parameters } = parse(&body)?;
+            let SignRequest { document, signature, media_type, file_name: _, parameters } = parse(&body)?;
             let parameters =
                 parameters.map(|json| read_parameters(json.get().as_bytes())).transpose()?.unwrap_or_default();
-            let octets = decode_base64("document", &document)?;
-            pending.grow(octets.len())?;
-            if octets.len() as u64 > limits.document() {
-                return Err(limits.too_large());
-            }
-            (Bytes::from(octets), media_type, parameters, false)
+            let mut decode = |field: &str, text: &str| {
+                let octets = decode_base64(field, text)?;
+                pending.grow(octets.len())?;
+                if octets.len() as u64 > limits.document() {
+                    return Err(limits.too_large());
+                }
+                Ok(Bytes::from(octets))
+            };
+            let document = decode("document", &document)?;
+            let signature = signature.map(|text| decode("signature", &text)).transpose()?;
+            (document, signature, media_type, parameters, false)
         }
         "multipart/form-data" => {
             let form = limits.in_time(id, multipart::read(request, payload, limits, pending)).await?;
-            (form.document, form.media_type, form.parameters, true)
+            (form.document, form.signature, form.media_type, form.parameters, true)
         }
         other => {
             let found = if other.is_empty() { "no media type" } else { other };
@@ -221,7 +227,7 @@ async fn read_signing_request(
     if let Some(declared) = &media_type {
         worker_config(grant)?.kind().check_media_type(declared)?;
     }
-    let document = SignerDocument { content: DocumentContent::Memory(content), media_type };
+    let document = SignerDocument { content: DocumentContent::Memory(content), media_type, signature };
     Ok((SigningRequest { document, parameters }, form))
 }
 

@@ -117,9 +117,8 @@ pub(crate) fn octets(document: SignedDocument) -> impl Stream<Item = Result<Byte
     let spooled = stream::iter(document.spooled).flat_map(|document| {
         stream::try_unfold((document, 0), async |(document, offset)| {
             let reader = document.clone();
-            let block = web::block(move || reader.block(offset)).await.map_err(std::io::Error::other)??;
-            let next = offset + block.len() as u64;
-            Ok((!block.is_empty()).then(|| (Bytes::from(block), (document, next))))
+            let strings = web::block(move || reader.strings(offset)).await.map_err(std::io::Error::other)??;
+            Ok(strings.map(|(octets, next)| (octets, (document, next))))
         })
     });
     stream::iter(first).map(Ok).chain(spooled).chain(stream::iter(segments).map(Ok))

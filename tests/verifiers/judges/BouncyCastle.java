@@ -1,7 +1,10 @@
+import java.io.BufferedInputStream;
 import java.io.BufferedReader;
 import java.io.IOException;
+import java.io.InputStream;
 import java.io.InputStreamReader;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.GeneralSecurityException;
@@ -9,18 +12,22 @@ import java.security.Security;
 import java.security.Signature;
 import java.security.cert.CertificateFactory;
 import java.security.cert.X509Certificate;
+import java.util.Arrays;
 import org.bouncycastle.cert.X509CertificateHolder;
 import org.bouncycastle.cms.CMSException;
-import org.bouncycastle.cms.CMSProcessableByteArray;
-import org.bouncycastle.cms.CMSSignedData;
+import org.bouncycastle.cms.CMSSignedDataParser;
+import org.bouncycastle.cms.CMSTypedStream;
 import org.bouncycastle.cms.SignerInformation;
 import org.bouncycastle.cms.jcajce.JcaSimpleSignerInfoVerifierBuilder;
 import org.bouncycastle.jce.provider.BouncyCastleProvider;
+import org.bouncycastle.operator.OperatorCreationException;
+import org.bouncycastle.operator.jcajce.JcaDigestCalculatorProviderBuilder;
 
 /**
  * Bouncy Castle, asked by {@code bouncycastle.py}: a question per line, an answer per line.
  *
- * <p>Questions, separated by tabs: {@code plain LEAF DATA SIGNATURE} and {@code cades ROOT DATA SIGNED}, DATA empty where the CMS carries it.
+ * <p>Questions, separated by tabs: {@code plain LEAF DATA SIGNATURE} and {@code cades ROOT DATA CONTENT SIGNED}. DATA is empty
+ * where the CMS carries it, CONTENT where it may carry any.
  */
 final class BouncyCastle {
     public static void main(String[] arguments) throws IOException {
@@ -35,9 +42,9 @@ final class BouncyCastle {
         try {
             var refusal = question[0].equals("plain") ? plain(question) : cades(question);
             return refusal == null ? "valid\tverified" : "invalid\t" + refusal;
-        } catch (IOException missing) {
+        } catch (FileSystemException missing) {
             return "error\t" + missing;
-        } catch (GeneralSecurityException | CMSException | RuntimeException | org.bouncycastle.operator.OperatorCreationException refusal) {
+        } catch (IOException | GeneralSecurityException | CMSException | RuntimeException | OperatorCreationException refusal) {
             return "invalid\t" + refusal;
         }
     }
@@ -52,19 +59,40 @@ final class BouncyCastle {
     }
 
     private static String cades(String[] question)
-            throws GeneralSecurityException, IOException, CMSException, org.bouncycastle.operator.OperatorCreationException {
+            throws GeneralSecurityException, IOException, CMSException, OperatorCreationException {
         var root = certificate(question[1]);
-        var octets = Files.readAllBytes(Path.of(question[3]));
-        var detached = !question[2].isEmpty();
-        var signed = detached
-                ? new CMSSignedData(new CMSProcessableByteArray(Files.readAllBytes(Path.of(question[2]))), octets)
-                : new CMSSignedData(octets);
-        if (signed.getSignerInfos().size() == 0) {
+        try (var cms = stream(question[4]); var data = question[2].isEmpty() ? null : stream(question[2])) {
+            var digests = new JcaDigestCalculatorProviderBuilder().setProvider("BC").build();
+            return data == null
+                    ? cades(root, question[3], new CMSSignedDataParser(digests, cms))
+                    : cades(root, question[3], new CMSSignedDataParser(digests, new CMSTypedStream(data), cms));
+        }
+    }
+
+    /** Reads from the beginning to the end once, so that the document may be larger than memory. */
+    private static String cades(X509Certificate root, String expected, CMSSignedDataParser signed)
+            throws GeneralSecurityException, IOException, CMSException, OperatorCreationException {
+        var content = signed.getSignedContent();
+        if (content == null) {
+            return "there is no content";
+        }
+        if (!expected.isEmpty()) {
+            try (var other = stream(expected)) {
+                if (!same(content.getContentStream(), other)) {
+                    return "the signed content is not " + expected;
+                }
+            }
+        }
+        content.drain();
+        // In the order of the file.
+        var certificates = signed.getCertificates();
+        var signers = signed.getSignerInfos();
+        if (signers.size() == 0) {
             return "no signature found";
         }
-        for (SignerInformation signer : signed.getSignerInfos()) {
+        for (SignerInformation signer : signers) {
             @SuppressWarnings("unchecked")
-            var candidates = signed.getCertificates().getMatches(signer.getSID());
+            var candidates = certificates.getMatches(signer.getSID());
             if (candidates.size() != 1) {
                 return candidates.size() + " certificates of the signer";
             }
@@ -79,6 +107,22 @@ final class BouncyCastle {
             }
         }
         return null;
+    }
+
+    private static boolean same(InputStream one, InputStream other) throws IOException {
+        for (;;) {
+            var block = one.readNBytes(1 << 20);
+            if (!Arrays.equals(block, other.readNBytes(1 << 20))) {
+                return false;
+            }
+            if (block.length == 0) {
+                return true;
+            }
+        }
+    }
+
+    private static InputStream stream(String path) throws IOException {
+        return new BufferedInputStream(Files.newInputStream(Path.of(path)), 1 << 20);
     }
 
     private static X509Certificate certificate(String path) throws GeneralSecurityException, IOException {

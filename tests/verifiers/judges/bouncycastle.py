@@ -1,4 +1,4 @@
-"""Bouncy Castle: ML-DSA without OpenSSL. The libraries are those of the EU DSS checker; the Java program is compiled when it starts."""
+"""Bouncy Castle: ML-DSA without OpenSSL, and CMS of any size. The libraries are those of the EU DSS checker; the Java program is compiled when it starts."""
 
 import atexit
 import functools
@@ -22,7 +22,7 @@ def judge(question) -> Answer:
     else:
         if len(question.roots) != 1:
             return Answer.error("it takes one root")
-        words = ["cades", question.roots[0], question.detached or "", question.file]
+        words = ["cades", question.roots[0], question.detached or "", question.content or "", question.file]
     checker = _checker()
     checker.stdin.write("\t".join(words) + "\n")
     checker.stdin.flush()
@@ -38,7 +38,8 @@ def _checker():
     for program, found in (("java", shutil.which("java")), ("Bouncy Castle", libraries)):
         if not found:
             raise Missing(program)
-    words = ["java", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Djava.awt.headless=true", "-Duser.timezone=UTC"]
+    # A CMS is read as a stream: what is larger than this memory is judged all the same, or the stream is none.
+    words = ["java", "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Djava.awt.headless=true", "-Duser.timezone=UTC"]
     checker = subprocess.Popen(
         [*words, "-cp", ":".join(libraries), str(_PROGRAM)],
         stdin=subprocess.PIPE,

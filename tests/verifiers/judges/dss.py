@@ -13,8 +13,10 @@ from judges.interface import Answer, Missing
 FORMATS = {"cades", "pades", "xades", "timestamp"}
 
 
-def judge(question) -> Answer:
-    if question.format == "cades" and cms_structure.uses_ml_dsa(Path(question.file).read_bytes()):
+def judge(question, taken_apart=None) -> Answer:
+    # One larger than memory is not looked into.
+    in_memory = os.path.getsize(question.file) < 1 << 28
+    if question.format == "cades" and in_memory and cms_structure.uses_ml_dsa(Path(question.file).read_bytes()):
         return Answer.not_applicable("EU DSS 6.4 has no ML-DSA")
     options = [("--format", question.format), ("--policy", question.policy)]
     options += [("--root", root) for root in question.roots]
@@ -23,6 +25,7 @@ def judge(question) -> Answer:
     options += [("--says", says) for says in question.says]
     options += [("--signers", question.signers)]
     options += [("--detached", question.detached), ("--content", question.content), ("--expect", question.expect)]
+    options += [("--taken-apart", taken_apart)]
     words = [word for name, value in options if value is not None for word in (name, value)]
     checker = _checker()
     checker.stdin.write("\t".join([*words, question.file]) + "\n")
@@ -40,7 +43,8 @@ def _checker():
         if not found:
             raise Missing(program)
     # One short run on few cores: a simple collector and only the quick compiler start soonest.
-    words = ["java", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Djava.awt.headless=true", "-Duser.timezone=UTC"]
+    # What DSS reads as a stream is larger than this memory.
+    words = ["java", "-Xmx1g", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Djava.awt.headless=true", "-Duser.timezone=UTC"]
     checker = subprocess.Popen(
         [*words, "-cp", f"{home}/dss-checker.jar:{home}/lib/*", "sigillo.dss.Main"],
         stdin=subprocess.PIPE,

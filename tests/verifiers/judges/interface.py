@@ -4,7 +4,7 @@ import argparse
 import sys
 from dataclasses import dataclass
 
-FORMATS = ("cades", "pades", "xades", "plain", "timestamp")
+FORMATS = ("cades", "pades", "xades", "plain", "timestamp", "pdf")
 ALGORITHMS = ("rsa-pkcs1", "rsa-pss", "ecdsa", "eddsa", "ml-dsa")
 DIGESTS = ("SHA-256", "SHA-384", "SHA-512")
 
@@ -101,7 +101,7 @@ def _questions(tool, arguments):
                 _fail(tool, f"--format plain needs --{name}")
         if options.algorithm not in ("eddsa", "ml-dsa") and options.digest is None:
             _fail(tool, f"--algorithm {options.algorithm} needs --digest")
-    elif not options.root:
+    elif not options.root and options.format != "pdf":
         _fail(tool, f"--format {options.format} needs --root")
     if options.format == "timestamp" and options.detached is None:
         _fail(tool, "--format timestamp needs --detached")
@@ -139,7 +139,7 @@ def _parser(tool):
     parser.add_argument("--signers", metavar="NUMBER", help="how many signatures, counter-signatures included; only dss counts them")
     parser.add_argument("--detached", metavar="DATA", help="what a detached or plain signature or a timestamp covers")
     parser.add_argument("--content", metavar="DATA", help="what an encapsulated signature must contain")
-    parser.add_argument("--expect", metavar="LEVEL", help="such as CAdES-BASELINE-B; only dss can name it")
+    parser.add_argument("--expect", metavar="LEVEL", help="such as CAdES-BASELINE-B, which only dss can name, or PDF/A-2B for verapdf")
     parser.add_argument("--policy", choices=("default", "ed25519", "permissions"), default="default", help="only dss has policies")
     parser.add_argument("--algorithm", choices=ALGORITHMS, help="plain only")
     parser.add_argument("--digest", choices=DIGESTS, help="plain only")

@@ -3,7 +3,7 @@
 from judges.command import last_line, run
 from judges.interface import Answer
 
-FORMATS = {"pades"}
+FORMATS = {"pades", "pdf"}
 
 
 def judge(question) -> Answer:

@@ -117,7 +117,7 @@ impl<'a> PdfFile<'a> {
         let declared = self.trailer.get(b"Size").and_then(Object::as_i64).unwrap_or(0);
         let declared = u32::try_from(declared).unwrap_or(u32::MAX);
         let next = self.objects.keys().next_back().map_or(1, |highest| highest + 1).max(declared);
-        if next > HIGHEST_OBJECT_NUMBER - 16 {
+        if next > HIGHEST_OBJECT_NUMBER - 64 {
             return Err(PdfRefusal::TooLarge("it has no object numbers left"));
         }
         Ok(next)
@@ -182,7 +182,15 @@ impl<'a> PdfFile<'a> {
     /// # Errors
     /// As [`Self::string`].
     pub(super) fn new_stream(&self, id: ObjectId, content: Vec<u8>) -> Result<Vec<u8>, PdfRefusal> {
-        let mut object = Object::Stream(Stream::new(Dictionary::new(), content));
+        self.stream_text(id, Stream::new(Dictionary::new(), content))
+    }
+
+    /// `stream` as it is to be object `id`, encrypted where the file is.
+    ///
+    /// # Errors
+    /// As [`Self::string`].
+    pub(super) fn stream_text(&self, id: ObjectId, stream: Stream) -> Result<Vec<u8>, PdfRefusal> {
+        let mut object = Object::Stream(stream);
         if let Some(state) = &self.encryption {
             encrypt_object(state, id, &mut object).map_err(unsupported)?;
         }

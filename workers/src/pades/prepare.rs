@@ -7,14 +7,14 @@ use cms::signed_data::SignedAttributes;
 use cryptotoken_api::{CertificateChain, DataToBeSigned, SignatureAlgorithm};
 use der::Encode;
 
-use super::PadesConfig;
+use super::appearance::{SealFacts, VisibleSeal};
 use super::augment::AugmentablePdf;
 use super::file::PdfFile;
 use super::layout::{Layout, byte_range};
 use super::refusal::PdfRefusal;
 use super::seed_values::{self, Offer};
 use super::signature_dictionary::{self, SignatureClaims};
-use super::{fields, pages, permissions};
+use super::{AppearanceConfig, PadesConfig, fields, pages, permissions};
 use crate::augmentation::{Augmentable, AugmentationFault};
 use crate::cades::attributes::signed_attributes;
 use crate::create::{SignatureContext, SignatureFormat};
@@ -54,10 +54,12 @@ impl SignatureFormat for PadesConfig {
         let octets = document.octets()?;
         let chosen = |name, fixed| choose_text(parameters, name, fixed);
         let chain = context.credential.chain.clone();
+        let appearance = AppearanceConfig::chosen(self.appearance.as_ref(), parameters.value("appearance"))?;
         let seal = Seal {
             reason: chosen("reason", &self.reason)?,
             location: chosen("location", &self.location)?,
             field: chosen("field", &self.field)?,
+            appearance: appearance.as_ref(),
             config: self,
             context,
         };
@@ -103,28 +105,29 @@ struct Seal<'s> {
     reason: Option<&'s str>,
     location: Option<&'s str>,
     field: Option<&'s str>,
+    appearance: Option<&'s AppearanceConfig>,
     config: &'s PadesConfig,
     context: &'s SignatureContext<'s>,
 }
 
 impl Seal<'_> {
-    fn update(&self, document: &[u8]) -> Result<Layout, PdfRefusal> {
+    fn update(&self, document: &Bytes) -> Result<Layout, WorkerError> {
         let file = PdfFile::open(document)?;
-        let layout = self.update_of(&file);
+        let layout = self.update_of(&file, document);
         // First, because objects that could not be read any more look like missing ones.
         file.refuse_exhausted()?;
         layout
     }
 
-    fn update_of(&self, file: &PdfFile<'_>) -> Result<Layout, PdfRefusal> {
+    fn update_of(&self, file: &PdfFile<'_>, document: &Bytes) -> Result<Layout, WorkerError> {
         let fields = fields::all(file)?;
         let target = fields::choose(file, &fields, self.field, self.config.lock.as_ref())?;
         // Also when no field is added: what has no pages is shown by no reader.
         let page = pages::first(file)?;
-        permissions::check(file, &fields, &target)?;
+        permissions::check(file, &fields, &target, self.appearance.is_some())?;
         let certifies = self.config.certification.is_some();
         if certifies && permissions::is_signed(&fields) {
-            return Err(PdfRefusal::AlreadySigned);
+            return Err(PdfRefusal::AlreadySigned.into());
         }
 
         let chain = &self.context.credential.chain;
@@ -141,9 +144,19 @@ impl Seal<'_> {
             &target,
             &Offer { claims: &claims, digest, level: self.context.minimum_level, chain },
         )?;
+        let facts = SealFacts {
+            certificate: chain.leaf(),
+            signing_time: claims.signing_time,
+            reason: claims.reason,
+            location: claims.location,
+            document,
+        };
+        let visible = self.appearance.map(|appearance| VisibleSeal::new(file, &fields, &target, appearance, &facts));
+        let visible = visible.transpose()?;
         let reserved = room(chain, self.context.level);
+        let page = visible.as_ref().map_or(page, |visible| visible.page);
         let dictionary = |signature| signature_dictionary::lay_out(file, signature, &claims, reserved);
-        Layout::in_field(file, &target, page, certifies, dictionary)
+        Ok(Layout::in_field(file, &target, page, visible.as_ref(), certifies, dictionary)?)
     }
 }
 

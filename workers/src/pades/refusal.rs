@@ -44,6 +44,11 @@ pub enum PdfRefusal {
     /// An earlier signature forbids every change, by certification or by the lock of its field.
     #[error("the PDF is certified or locked and forbids any change, further signatures too (DocMDP level 1)")]
     ChangesForbidden,
+    /// The document is certified, or locked to some degree, and has no field for a seal to be seen.
+    #[error(
+        "the PDF is certified or locked and takes a visible seal only in a signature field of its own; name one, or seal invisibly"
+    )]
+    NewVisibleField,
     /// An earlier signature locks the field that the seal would fill.
     #[error("an earlier signature locks the form field \"{field}\" (FieldMDP)")]
     FieldLocked {
@@ -69,6 +74,9 @@ pub enum PdfRefusal {
     /// A certification must be the first signature in a document (ISO 32000-2, 12.8.2.2).
     #[error("the PDF is signed already; a certification must be its first signature")]
     AlreadySigned,
+    /// The document has no place for a visible seal where it is to be.
+    #[error("the seal cannot be shown: {0}")]
+    Seal(String),
     /// Numbers of the format are used up.
     #[error("the PDF is too large: {0}")]
     TooLarge(&'static str),

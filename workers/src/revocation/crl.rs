@@ -35,6 +35,29 @@ pub fn verify(
     issuer: &Certificate,
     now: OffsetDateTime,
 ) -> Result<RevocationInfo, RevocationError> {
+    judge(received, certificate, issuer, now, false)
+}
+
+/// What a CRL said when it was made, however long ago that is.
+///
+/// # Errors
+/// As [`verify`], but for what is stale.
+pub fn at_its_time(
+    received: &Bytes,
+    certificate: &Certificate,
+    issuer: &Certificate,
+    now: OffsetDateTime,
+) -> Result<RevocationInfo, RevocationError> {
+    judge(received, certificate, issuer, now, true)
+}
+
+fn judge(
+    received: &Bytes,
+    certificate: &Certificate,
+    issuer: &Certificate,
+    now: OffsetDateTime,
+    may_be_stale: bool,
+) -> Result<RevocationInfo, RevocationError> {
     let invalid = |reason: String| RevocationError::Invalid { subject: certificate.subject(), reason };
     let der = match unarmoured(received, &["X509 CRL"]) {
         Some(std::borrow::Cow::Borrowed(_)) => received.clone(),
@@ -43,12 +66,14 @@ pub fn verify(
     };
     let crl = CertificateList::read(&der).map_err(|error| invalid(format!("the CRL cannot be read: {error}")))?;
     crl.check_signature(issuer).map_err(|reason| invalid(format!("the CRL is not to be believed: {reason}")))?;
-    crl.validity.check(now).map_err(|reason| invalid(format!("the CRL {reason}")))?;
+    let at = if may_be_stale { now.min(crl.validity.this_update) } else { now };
+    crl.validity.check(at).map_err(|reason| invalid(format!("the CRL {reason}")))?;
     crl.check_scope(certificate).map_err(|reason| invalid(format!("the CRL {reason}")))?;
     let status = crl.status(certificate).map_err(|error| invalid(format!("the CRL cannot be read: {error}")))?;
     Ok(RevocationInfo {
         status,
         this_update: crl.validity.this_update,
+        produced_at: crl.validity.this_update,
         next_update: crl.validity.next_update,
         signers: Vec::new(),
         evidence: RevocationEvidence::Crl(der.clone()),

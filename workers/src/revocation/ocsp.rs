@@ -75,42 +75,7 @@ impl OcspRequest {
         issuer: &Certificate,
         now: OffsetDateTime,
     ) -> Result<RevocationInfo, RevocationError> {
-        let invalid = |reason: String| RevocationError::Invalid { subject: certificate.subject(), reason };
-        let unreadable = |error: der::Error| invalid(format!("the OCSP response cannot be read: {error}"));
-        let outer = OcspResponse::from_der(&response).map_err(unreadable)?;
-        let basic = match (outer.status, outer.bytes) {
-            (ResponseStatus::Successful, Some(bytes)) if bytes.kind == rfc6960::ID_PKIX_OCSP_BASIC => bytes.response,
-            (ResponseStatus::Successful, _) => return Err(invalid("the OCSP response has no basic response".into())),
-            (ResponseStatus::TryLater | ResponseStatus::InternalError, _) => {
-                let reason = "the OCSP responder says that it cannot answer now".into();
-                return Err(RevocationError::Unavailable { subject: certificate.subject(), reason });
-            }
-            (status, _) => return Err(invalid(format!("the OCSP responder refuses to answer ({status:?})"))),
-        };
-        let basic = BasicResponse::read(basic.as_bytes()).map_err(unreadable)?;
-        let data = ResponseData::from_der(basic.signed).map_err(unreadable)?;
-        self.check_nonce(&data).map_err(invalid)?;
-        let responder = responder(&basic, &data, issuer, now).map_err(invalid)?;
-        let single = data.responses.iter().find(|single| single.id.is_of(certificate, issuer));
-        let single = single.ok_or_else(|| invalid("the OCSP response is about another certificate".into()))?;
-        let validity =
-            Validity { this_update: instant(single.this_update), next_update: single.next_update.map(instant) };
-        validity.check(now).map_err(|reason| invalid(format!("the OCSP response {reason}")))?;
-        let status = match &single.status {
-            CertStatus::Good(_) => RevocationStatus::Good,
-            CertStatus::Revoked(info) => RevocationStatus::Revoked(instant(info.time)),
-            CertStatus::Unknown(_) => {
-                let reason = "its OCSP responder does not know the certificate".into();
-                return Err(RevocationError::Unknown { subject: certificate.subject(), reason });
-            }
-        };
-        Ok(RevocationInfo {
-            evidence: RevocationEvidence::Ocsp(response),
-            status,
-            this_update: validity.this_update,
-            next_update: validity.next_update,
-            signers: if responder == *issuer { Vec::new() } else { vec![responder] },
-        })
+        judge(response, certificate, issuer, now, Some(self))
     }
 
     // Responders that prepare their answers do not put it in (RFC 5019, section 4); one that does must put in this one.
@@ -123,6 +88,72 @@ impl OcspRequest {
         };
         if nonces.all(same) { Ok(()) } else { Err("the OCSP response is to another request: its nonce differs".into()) }
     }
+}
+
+/// What a response said of a certificate when it was made, however long ago and whoever asked.
+///
+/// # Errors
+/// As [`OcspRequest::verify`], but for what is stale or has another nonce.
+pub fn at_its_time(
+    response: Bytes,
+    certificate: &Certificate,
+    issuer: &Certificate,
+    now: OffsetDateTime,
+) -> Result<RevocationInfo, RevocationError> {
+    judge(response, certificate, issuer, now, None)
+}
+
+/// `request` is what it answers; `None`: it is judged as of its own time.
+fn judge(
+    response: Bytes,
+    certificate: &Certificate,
+    issuer: &Certificate,
+    now: OffsetDateTime,
+    request: Option<&OcspRequest>,
+) -> Result<RevocationInfo, RevocationError> {
+    let invalid = |reason: String| RevocationError::Invalid { subject: certificate.subject(), reason };
+    let unreadable = |error: der::Error| invalid(format!("the OCSP response cannot be read: {error}"));
+    let outer = OcspResponse::from_der(&response).map_err(unreadable)?;
+    let basic = match (outer.status, outer.bytes) {
+        (ResponseStatus::Successful, Some(bytes)) if bytes.kind == rfc6960::ID_PKIX_OCSP_BASIC => bytes.response,
+        (ResponseStatus::Successful, _) => return Err(invalid("the OCSP response has no basic response".into())),
+        (ResponseStatus::TryLater | ResponseStatus::InternalError, _) => {
+            let reason = "the OCSP responder says that it cannot answer now".into();
+            return Err(RevocationError::Unavailable { subject: certificate.subject(), reason });
+        }
+        (status, _) => return Err(invalid(format!("the OCSP responder refuses to answer ({status:?})"))),
+    };
+    let basic = BasicResponse::read(basic.as_bytes()).map_err(unreadable)?;
+    let data = ResponseData::from_der(basic.signed).map_err(unreadable)?;
+    let single = data.responses.iter().find(|single| single.id.is_of(certificate, issuer));
+    let single = single.ok_or_else(|| invalid("the OCSP response is about another certificate".into()))?;
+    let validity = Validity { this_update: instant(single.this_update), next_update: single.next_update.map(instant) };
+    let produced_at = instant(data.produced_at);
+    let (answered, current) = match request {
+        Some(request) => {
+            request.check_nonce(&data).map_err(invalid)?;
+            (now, now)
+        }
+        None => (now.min(produced_at), now.min(validity.this_update)),
+    };
+    let responder = responder(&basic, &data, issuer, answered).map_err(invalid)?;
+    validity.check(current).map_err(|reason| invalid(format!("the OCSP response {reason}")))?;
+    let status = match &single.status {
+        CertStatus::Good(_) => RevocationStatus::Good,
+        CertStatus::Revoked(info) => RevocationStatus::Revoked(instant(info.time)),
+        CertStatus::Unknown(_) => {
+            let reason = "its OCSP responder does not know the certificate".into();
+            return Err(RevocationError::Unknown { subject: certificate.subject(), reason });
+        }
+    };
+    Ok(RevocationInfo {
+        evidence: RevocationEvidence::Ocsp(response),
+        status,
+        this_update: validity.this_update,
+        produced_at,
+        next_update: validity.next_update,
+        signers: if responder == *issuer { Vec::new() } else { vec![responder] },
+    })
 }
 
 /// Who signed it, once that is verified.

@@ -250,6 +250,8 @@ fn a_certified_pdf_takes_further_seals_as_its_level_allows() {
         } else {
             std::fs::write(&file, key.sign(PADES, &certified).unwrap().contiguous()).unwrap();
             assert_eq!(pdfsig(&file), [EARLIER, LAST]);
+            let visible = format!("{PADES}\nappearance = {{ text = \"Sealed\" }}");
+            assert_eq!(refusal(key.sign(&visible, &certified)), PdfRefusal::NewVisibleField);
             assert_eq!(refusal(key.sign(&certification, &certified)), PdfRefusal::AlreadySigned);
         }
     }
@@ -281,9 +283,8 @@ fn a_field_locked_by_an_earlier_signature_is_refused() {
 fn the_lock_of_a_signed_field_counts_though_its_signer_did_not_repeat_it() {
     let key = SoftwareKey::generate(KeySpec::EcP256);
     let locked = |lock: &str| {
-        let first = format!(
-            "<</T(first)/FT/Sig/V 8 0 R/Lock<<{lock}>>/Type/Annot/Subtype/Widget/Rect[0 0 0 0]/P 3 0 R>>"
-        );
+        let first =
+            format!("<</T(first)/FT/Sig/V 8 0 R/Lock<<{lock}>>/Type/Annot/Subtype/Widget/Rect[0 0 0 0]/P 3 0 R>>");
         let signature = "<</Type/Sig/ByteRange[0 1 2 3]/Contents<00>>>";
         document("/AcroForm<</Fields[7 0 R]/SigFlags 3>>", &[&first, signature])
     };
@@ -301,9 +302,8 @@ fn the_lock_of_the_field_and_that_of_the_worker_must_agree() {
         document("/AcroForm<</Fields[7 0 R]>>", &[&field])
     };
     let sign = |lock: &str, document: &[u8]| key.sign(&format!("{PADES}\nfield = \"seal\"\nlock = {lock}"), document);
-    let update = |lock: &str, document: &[u8]| {
-        String::from_utf8_lossy(&sign(lock, document).unwrap().segments[1]).into_owned()
-    };
+    let update =
+        |lock: &str, document: &[u8]| String::from_utf8_lossy(&sign(lock, document).unwrap().segments[1]).into_owned();
     let include = "/Lock<</Action/Include/Fields[(a)]/P 2>>";
     assert!(update("{ include = [\"a\"] }", &with(include)).contains("/Action/Include/Fields[(a)]/P 2>>>>"));
     // A field that locks nothing of its own stays as it is; the signature alone says what the worker locks.
@@ -312,7 +312,9 @@ fn the_lock_of_the_field_and_that_of_the_worker_must_agree() {
     for (lock, document) in [("\"all\"", with(include)), ("\"all\"", with("/Lock<</Action/Some>>"))] {
         assert!(matches!(refusal(sign(lock, &document)), PdfRefusal::FieldUnusable { .. }));
     }
-    for (lock, part) in [("{ include = [] }", "names no field"), ("\"none\"", "all"), ("{ exclude = [\"a\\tb\"] }", "control")] {
+    for (lock, part) in
+        [("{ include = [] }", "names no field"), ("\"none\"", "all"), ("{ exclude = [\"a\\tb\"] }", "control")]
+    {
         let text = format!("name = \"a\"\ncredential = \"c\"\n{PADES}\nlock = {lock}");
         let error = workers::WorkerConfig::parse(&text).unwrap_err().to_string();
         assert!(error.contains(part), "{lock}: {error}");
@@ -377,7 +379,7 @@ fn other_media_types_and_long_texts_are_refused() {
     assert!(refused(sign(open, json!({"reason": 7}))));
     assert!(refused(sign(open, json!({"location": "here"}))));
     let content = DocumentContent::Memory(document("", &[]).into());
-    let xml = SignerDocument { content, media_type: Some("text/xml; charset=utf-8".into()) };
+    let xml = SignerDocument { content, media_type: Some("text/xml; charset=utf-8".into()), signature: None };
     assert!(matches!(key.sign_document(PADES, xml), Err(WorkerError::MediaType { .. })));
 }
 
@@ -387,14 +389,16 @@ fn a_definition_that_asks_for_what_is_not_built_is_refused() {
         let text = format!("name = \"a\"\ncredential = \"c\"\nkind = \"pades\"\n{options}");
         workers::WorkerConfig::parse(&text)
     };
-    assert!(parse("appearance = { text = \"x\" }").unwrap_err().to_string().contains("invisible seals only"));
+
     assert!(parse("certification = 4").unwrap_err().to_string().contains("form filling"));
     assert!(parse("reason = \"\"").is_err());
     assert!(parse("signature_scheme = \"eddsa\"").is_err());
     let refused = SoftwareKey::generate(KeySpec::Ed25519).sign(PADES, &document("", &[]));
     assert!(matches!(refused, Err(WorkerError::Algorithm { .. })));
-    assert!(parse("caller_may_set = [\"appearance\"]").is_err());
-    let config = parse("reason = \"r\"\ncertification = 2\nfield = \"f\"\nlock = { exclude = [\"g\"] }\ncaller_may_set = [\"reason\"]").unwrap();
+    let config = parse(
+        "reason = \"r\"\ncertification = 2\nfield = \"f\"\nlock = { exclude = [\"g\"] }\ncaller_may_set = [\"reason\"]",
+    )
+    .unwrap();
     let stored = serde_json::to_string(&config.to_json().unwrap()).unwrap();
     assert_eq!(workers::WorkerConfig::parse(&stored).unwrap(), config);
 }

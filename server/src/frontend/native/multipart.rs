@@ -1,4 +1,4 @@
-//! Read a form with a document and, optionally, its parameters.
+//! Read a form with a document and, optionally, its parameters and a signature over it.
 
 use actix_multipart::{Field, Multipart};
 use actix_web::{HttpRequest, web};
@@ -13,6 +13,7 @@ use crate::frontend::documents;
 /// The parts of a form.
 pub(super) struct Form {
     pub(super) document: Bytes,
+    pub(super) signature: Option<Bytes>,
     pub(super) media_type: Option<String>,
     pub(super) parameters: SigningParameters,
 }
@@ -24,7 +25,7 @@ pub(super) async fn read(
     pending: &mut Pending,
 ) -> Result<Form, ApiError> {
     let mut form = Multipart::new(request.headers(), payload);
-    let (mut document, mut parameters) = (None, None);
+    let (mut document, mut signature, mut parameters) = (None, None, None);
     while let Some(field) = form.next().await {
         let mut field = field.map_err(malformed)?;
         match field.name().map(str::to_owned).as_deref() {
@@ -32,13 +33,16 @@ pub(super) async fn read(
                 let media_type = field.content_type().map(ToString::to_string);
                 document = Some((read_field(&mut field, limits.document(), limits, pending).await?, media_type));
             }
+            Some("signature") if signature.is_none() => {
+                signature = Some(read_field(&mut field, limits.document(), limits, pending).await?);
+            }
             Some("parameters") if parameters.is_none() => {
                 let octets = read_field(&mut field, limits.document(), limits, pending).await?;
                 parameters = Some(documents::parameters(&octets)?);
             }
             Some(name) => {
                 return Err(ApiError::Malformed(format!(
-                    "part \"{name}\" is unknown or comes twice; send \"document\" and, if need be, \"parameters\""
+                    "part \"{name}\" is unknown or comes twice; send \"document\" and, if need be, \"parameters\" and \"signature\""
                 )));
             }
             None => return Err(ApiError::Malformed("a part of the form has no name".into())),
@@ -46,7 +50,7 @@ pub(super) async fn read(
     }
     let (document, media_type) =
         document.ok_or_else(|| ApiError::Malformed("the form has no part \"document\"".into()))?;
-    Ok(Form { document, media_type, parameters: parameters.unwrap_or_default() })
+    Ok(Form { document, signature, media_type, parameters: parameters.unwrap_or_default() })
 }
 
 /// Reads a form with a signature and, if it is detached, its document.

@@ -11,6 +11,7 @@ import java.util.List;
 import java.util.Locale;
 
 import eu.europa.esig.dss.diagnostic.SignatureWrapper;
+import eu.europa.esig.dss.enumerations.DigestAlgorithm;
 import eu.europa.esig.dss.enumerations.Indication;
 import eu.europa.esig.dss.enumerations.SignatureLevel;
 import eu.europa.esig.dss.jaxb.object.Message;
@@ -37,11 +38,15 @@ final class Judge {
 
     Verdict judge(Question question) throws Question.Unusable {
         log.take();
-        SignedDocumentValidator validator = SignedDocumentValidator.fromDocument(new FileDocument(question.document()));
+        TakenApart apart = question.takenApart() ? TakenApart.of(question.document()) : null;
+        DSSDocument document = apart == null ? new FileDocument(question.document()) : apart.signature();
+        SignedDocumentValidator validator = SignedDocumentValidator.fromDocument(document);
         validator.setCertificateVerifier(trust(question));
         validator.setEnableEtsiValidationReport(false);
         validator.setLocale(Locale.ENGLISH);
-        if (question.detached() != null) {
+        if (apart != null) {
+            validator.setDetachedContents(List.of(apart.content()));
+        } else if (question.detached() != null) {
             validator.setDetachedContents(List.of(new FileDocument(question.detached())));
         }
         Reports reports = validate(validator, question);
@@ -60,8 +65,12 @@ final class Judge {
             findings.add(report.getSignatureFormat(id) == null ? "unknown format" : spelling(report.getSignatureFormat(id)));
             complaints.addAll(complaints(question, reports, id));
         }
-        for (AdvancedSignature signature : validator.getSignatures()) {
-            complaints.addAll(contentComplaints(question, validator, signature));
+        if (apart != null) {
+            complaints.addAll(contentComplaints(question, apart.content()));
+        } else {
+            for (AdvancedSignature signature : validator.getSignatures()) {
+                complaints.addAll(contentComplaints(question, validator, signature));
+            }
         }
         findings.add("policy " + question.policy());
         findings.addAll(complaints);
@@ -157,5 +166,14 @@ final class Judge {
             throw new Question.Unusable("cannot read " + question.content());
         }
         return List.of("the signed content is not " + question.content());
+    }
+
+    private static List<String> contentComplaints(Question question, DSSDocument content) {
+        if (question.content() == null) {
+            return List.of();
+        }
+        byte[] expected = new FileDocument(question.content()).getDigestValue(DigestAlgorithm.SHA256);
+        boolean same = Arrays.equals(expected, content.getDigestValue(DigestAlgorithm.SHA256));
+        return same ? List.of() : List.of("the signed content is not " + question.content());
     }
 }

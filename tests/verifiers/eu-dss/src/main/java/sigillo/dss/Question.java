@@ -6,13 +6,14 @@ import java.util.ArrayList;
 import java.util.List;
 
 record Question(String format, List<File> roots, List<File> certificates, List<File> crls, List<String> says, String signers, File detached, File content, String expect,
-                String policy, File document) {
+                String policy, boolean takenApart, File document) {
 
     static Question parse(String line) throws Unusable {
         String format = null;
         String expect = null;
         String policy = "default";
         String signers = null;
+        boolean takenApart = false;
         File detached = null;
         File content = null;
         List<File> roots = new ArrayList<>();
@@ -33,13 +34,14 @@ record Question(String format, List<File> roots, List<File> certificates, List<F
                 case "--content" -> content = readable(value);
                 case "--expect" -> expect = value;
                 case "--policy" -> policy = value;
+                case "--taken-apart" -> takenApart = value.equals("yes");
                 default -> throw new Unusable("unknown option " + words[i]);
             }
         }
         if (format == null || words.length % 2 == 0) {
             throw new Unusable("not a question: " + line);
         }
-        return new Question(format, roots, certificates, crls, says, signers, detached, content, expect, policy, readable(words[words.length - 1]));
+        return new Question(format, roots, certificates, crls, says, signers, detached, content, expect, policy, takenApart, readable(words[words.length - 1]));
     }
 
     private static File readable(String path) throws Unusable {
