@@ -23,8 +23,8 @@ use crate::level::SignatureLevel;
 use crate::policy;
 use crate::timestamp::TimestampToken;
 use crate::worker::{
-    AugmentationEnvironment, AugmentationRequest, DocumentContent, SignedDocument, SignerDocument, SigningEnvironment,
-    SigningParameters, SigningRequest,
+    AugmentationEnvironment, AugmentationRequest, DocumentContent, Preview, PreviewEnvironment, SignedDocument,
+    SignerDocument, SigningEnvironment, SigningParameters, SigningRequest,
 };
 use ladder::Ladder;
 use services::Services;
@@ -155,6 +155,17 @@ pub trait Prepared {
         value: &SignatureValue,
         timestamp: Option<&TimestampToken>,
     ) -> Result<SignedDocument, Discrepancy>;
+
+    /// The document as it is laid out, without a value; `None` for formats in which there is nothing to see.
+    ///
+    /// # Errors
+    /// When what is to be seen cannot be found.
+    fn preview(self) -> Result<Option<Preview>, WorkerError>
+    where
+        Self: Sized,
+    {
+        Ok(None)
+    }
 }
 
 /// Makes one signature.
@@ -227,6 +238,33 @@ pub fn create<F: SignatureFormat>(
     format.encapsulate(&mut signed, &request.document).map_err(WorkerError::Withheld)?;
     format.check(&signed, &request.document, &context).map_err(WorkerError::Withheld)?;
     Ok(signed)
+}
+
+/// What a seal would look like: the first step of [`create`] alone, with all its refusals.
+///
+/// # Errors
+/// See [`WorkerError`]; [`WorkerError::NoPreview`] for formats in which there is nothing to see.
+pub fn preview<F: SignatureFormat>(
+    format: &F,
+    config: &WorkerConfig,
+    request: &SigningRequest,
+    environment: &PreviewEnvironment<'_>,
+) -> Result<Preview, WorkerError> {
+    let context = SignatureContext {
+        credential: environment.credential,
+        algorithm: environment.algorithm,
+        signing_time: environment.clock.now(),
+        level: environment.level,
+        minimum_level: config.minimum_level().min(environment.level),
+        clock: environment.clock,
+        parameters: &request.parameters,
+        id: Uuid::new_v4(),
+        content_timestamp: None,
+    };
+    policy::check(config.kind(), environment.credential, context.signing_time)?;
+    config.check_parameters(&request.parameters)?;
+    let prepared = format.prepare(&request.document, &request.parameters, &context)?;
+    prepared.preview()?.ok_or(WorkerError::NoPreview { kind: config.kind() })
 }
 
 /// Brings a signature to the level of the environment. One of level B-LTA gets one more archive timestamp. Never degrades: what

@@ -19,6 +19,7 @@ mod layout;
 mod pages;
 mod permissions;
 mod prepare;
+mod preview;
 pub mod refusal;
 mod security_store;
 mod seed_values;

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::time::Instant;
 
 use bytes::Bytes;
-use cryptotoken_api::{Credential, DigestAlgorithm, DtbsRepresentation, Signer};
+use cryptotoken_api::{Credential, DigestAlgorithm, DtbsRepresentation, SignatureAlgorithm, Signer};
 use serde_json::{Map, Value};
 
 use crate::clock::Clock;
@@ -29,6 +29,12 @@ pub trait Worker: Send + Sync {
         request: &SigningRequest,
         environment: &SigningEnvironment<'_>,
     ) -> Result<SignedDocument, WorkerError>;
+
+    /// Lays out what [`Self::process`] would sign, so that it can be shown: [`crate::create::preview`]. Uses no key.
+    ///
+    /// # Errors
+    /// See [`WorkerError`]: every refusal that comes before the key is used, and [`WorkerError::NoPreview`].
+    fn preview(&self, request: &SigningRequest, environment: &PreviewEnvironment<'_>) -> Result<Preview, WorkerError>;
 
     /// Brings a signature, which others may have made, to the worker's level: [`crate::create::augment`]. Uses no key.
     ///
@@ -162,6 +168,28 @@ impl<'a> SigningEnvironment<'a> {
         let Self { clock, timestamps, revocation, deadline, level, .. } = *self;
         AugmentationEnvironment { clock, timestamps, revocation, deadline, level }
     }
+}
+
+/// What is lent to a worker that shows what it would sign: neither a key nor a network.
+#[derive(Clone, Copy)]
+pub struct PreviewEnvironment<'a> {
+    /// Who would sign.
+    pub credential: &'a Credential,
+    /// With what.
+    pub algorithm: SignatureAlgorithm,
+    /// The time.
+    pub clock: &'a dyn Clock,
+    /// The level that the signature would reach.
+    pub level: SignatureLevel,
+}
+
+/// A document as it would look with a seal that is not made yet.
+#[derive(Clone, Debug)]
+pub struct Preview {
+    /// The octets, in order: the document with an empty signature.
+    pub segments: Vec<Bytes>,
+    /// The page of the seal, the first being 0.
+    pub page: usize,
 }
 
 /// A signature to be brought to a higher level.

@@ -109,7 +109,7 @@ impl AugmentablePdf {
     }
 
     fn add_document_timestamp(&mut self, tokens: &[TimestampToken]) -> Result<(), AugmentationFault> {
-        let ([token], Some(Layout { mut update, contents })) = (tokens, self.pending.take()) else {
+        let ([token], Some(Layout { mut update, contents, .. })) = (tokens, self.pending.take()) else {
             return Err(AugmentationFault::Count);
         };
         fill(&mut update, &contents, &token.der).map_err(|TooSmall { needed, reserved }| {

@@ -20,6 +20,8 @@ pub(super) struct Layout {
     pub(super) update: Vec<u8>,
     /// Where in the update `/Contents` is, angle brackets included.
     pub(super) contents: Range<usize>,
+    /// The page that the field is on.
+    pub(super) page: ObjectId,
 }
 
 /// What was made does not fit the room.
@@ -122,7 +124,7 @@ impl Layout {
         room.get_mut(..numbers.len())
             .ok_or(PdfRefusal::TooLarge("its byte range does not fit the room for it"))?
             .copy_from_slice(numbers.as_bytes());
-        Ok(Self { update, contents })
+        Ok(Self { update, contents, page })
     }
 }
 

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use cms::signed_data::SignedAttributes;
 use cryptotoken_api::{CertificateChain, DataToBeSigned, SignatureAlgorithm};
 use der::Encode;
+use lopdf::ObjectId;
 
 use super::appearance::{SealFacts, VisibleSeal};
 use super::augment::AugmentablePdf;
@@ -29,6 +30,8 @@ pub struct PreparedPades {
     pub(super) update: Vec<u8>,
     /// Where in the update `/Contents` is, angle brackets included.
     pub(super) contents: Range<usize>,
+    /// The page that the field is on.
+    pub(super) page: ObjectId,
     pub(super) chain: CertificateChain,
     pub(super) algorithm: SignatureAlgorithm,
     pub(super) signed_attributes: SignedAttributes,
@@ -63,7 +66,7 @@ impl SignatureFormat for PadesConfig {
             config: self,
             context,
         };
-        let Layout { update, contents } = seal.update(octets)?;
+        let Layout { update, contents, page } = seal.update(octets)?;
 
         let digest = byte_range(octets.len(), &contents, update.len())
             .digest(&[octets, &update], context.algorithm.digest())
@@ -75,6 +78,7 @@ impl SignatureFormat for PadesConfig {
             document: octets.clone(),
             update,
             contents,
+            page,
             chain,
             algorithm: context.algorithm,
             signed_attributes,
