@@ -226,12 +226,17 @@ pub(super) struct Shown {
 }
 
 impl Shown {
-    /// A form in which nothing is drawn: PDF/A-1 wants an appearance of every field, also of one without an area (ISO 19005-1, 6.9).
+    /// A form in which nothing is drawn, where one must be: PDF/A-1 wants an appearance of every field, also of one without an area
+    /// (ISO 19005-1, 6.9). Elsewhere it would make more of a document timestamp than the maintenance that a certification allows.
     ///
     /// # Errors
     /// [`PdfRefusal::UnsupportedEncryption`].
-    pub(super) fn nothing(objects: &mut NewObjects<'_, '_>) -> Result<Self, PdfRefusal> {
-        Ok(Self { form: objects.stream("/Type/XObject/Subtype/Form/BBox[0 0 1 1]", Vec::new())?, tag: None })
+    pub(super) fn nothing(objects: &mut NewObjects<'_, '_>) -> Result<Option<Self>, PdfRefusal> {
+        if ArchivalPart::of(objects.file) != ArchivalPart::First {
+            return Ok(None);
+        }
+        let form = objects.stream("/Type/XObject/Subtype/Form/BBox[0 0 1 1]", Vec::new())?;
+        Ok(Some(Self { form, tag: None }))
     }
 
     /// Entries of the field's widget: keys and values.

@@ -63,7 +63,7 @@ impl Layout {
         let mut objects = NewObjects { file, update: &mut update, next: &mut new_id };
         let shown = match (seal, target) {
             (Some(seal), _) => Some(seal.write(field, &mut edits, &mut objects)?),
-            (None, TargetField::New { .. }) => Some(Shown::nothing(&mut objects)?),
+            (None, TargetField::New { .. }) => Shown::nothing(&mut objects)?,
             (None, TargetField::Existing { .. }) => None,
         };
         match target {
