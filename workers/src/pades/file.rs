@@ -10,8 +10,10 @@ use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 
-use lopdf::encryption::{decrypt_object, encrypt_object};
+use lopdf::encryption::{DecryptionError, PasswordAlgorithm, decrypt_object, encrypt_object};
 use lopdf::{Dictionary, Document, EncryptionState, Object, ObjectId, Permissions, Stream, StringFormat};
+
+use secrecy::{ExposeSecret, SecretBox, SecretString};
 
 use super::cross_reference::{CrossReference, HIGHEST_OBJECT_NUMBER, Location, SectionKind, integer};
 use super::refusal::PdfRefusal;
@@ -28,6 +30,8 @@ pub(super) struct PdfFile<'a> {
     objects: BTreeMap<u32, Slot>,
     streams: RefCell<HashMap<u32, Rc<ObjectStream>>>,
     encryption: Option<EncryptionState>,
+    /// Whether the password that was given is the owner's, which the access permissions do not bind.
+    is_owner: bool,
     catalog: ObjectId,
     budget: Cell<usize>,
     /// Of those that are known to be referred to, or to be taken.
@@ -52,29 +56,29 @@ impl<'a> PdfFile<'a> {
     ///
     /// # Errors
     /// A [`PdfRefusal`] when it is no PDF, damaged beyond repair, or opens only with a password.
-    pub(super) fn open(bytes: &'a [u8]) -> Result<Self, PdfRefusal> {
+    pub(super) fn open(bytes: &'a [u8], password: Option<&SecretString>) -> Result<Self, PdfRefusal> {
         refuse_other_format(bytes)?;
         let (defect, written) = match CrossReference::read(bytes) {
-            Ok(read) => match Self::as_written(bytes, read.clone()) {
+            Ok(read) => match Self::as_written(bytes, read.clone(), password) {
                 Err(PdfRefusal::CrossReference(defect)) => (defect, Some(read)),
                 opened => return opened,
             },
             Err(PdfRefusal::CrossReference(defect)) => (defect, None),
             Err(refusal) => return Err(refusal),
         };
-        Self::reconstruct(bytes, defect, written)
+        Self::reconstruct(bytes, defect, written, password)
     }
 
     /// As [`Self::open`], and nothing is repaired.
     ///
     /// # Errors
     /// As [`Self::open`], and [`PdfRefusal::CrossReference`].
-    pub(super) fn open_as_written(bytes: &'a [u8]) -> Result<Self, PdfRefusal> {
+    pub(super) fn open_as_written(bytes: &'a [u8], password: Option<&SecretString>) -> Result<Self, PdfRefusal> {
         refuse_other_format(bytes)?;
-        Self::as_written(bytes, CrossReference::read(bytes)?)
+        Self::as_written(bytes, CrossReference::read(bytes)?, password)
     }
 
-    fn as_written(bytes: &'a [u8], read: CrossReference) -> Result<Self, PdfRefusal> {
+    fn as_written(bytes: &'a [u8], read: CrossReference, password: Option<&SecretString>) -> Result<Self, PdfRefusal> {
         let CrossReference { kind, start, trailer, locations, highest_stream } = read;
         let catalog = trailer.get(b"Root").and_then(Object::as_reference);
         let catalog = catalog.map_err(|_| PdfRefusal::CrossReference("the trailer names no catalog (/Root)".into()))?;
@@ -86,12 +90,13 @@ impl<'a> PdfFile<'a> {
             objects: locations.into_iter().map(|(number, location)| (number, slot(location))).collect(),
             streams: RefCell::default(),
             encryption: None,
+            is_owner: false,
             catalog,
             budget: Cell::new(2 * bytes.len() + 2 * MAX_DECOMPRESSED),
             highest_reference: highest_stream.min(HIGHEST_OBJECT_NUMBER),
         };
         file.refuse_misplaced_objects()?;
-        file.encryption = file.open_encryption()?;
+        file.open_encryption(password)?;
         if file.catalog().is_err() {
             return Err(PdfRefusal::CrossReference(format!("the catalog, object {}, is not there", catalog.0)));
         }
@@ -129,9 +134,9 @@ impl<'a> PdfFile<'a> {
         self.dictionary(self.catalog).ok_or(PdfRefusal::MissingObject(self.catalog))
     }
 
-    /// The access permissions of an encrypted file, which was opened with the empty user password.
+    /// The access permissions of an encrypted file; none where it was opened as its owner.
     pub(super) fn access_permissions(&self) -> Option<Permissions> {
-        self.encryption.as_ref().map(EncryptionState::permissions)
+        self.encryption.as_ref().filter(|_| !self.is_owner).map(EncryptionState::permissions)
     }
 
     /// The trailer entries that every later section repeats: all but those about the section itself.
@@ -364,9 +369,9 @@ impl<'a> PdfFile<'a> {
         Ok(())
     }
 
-    /// Opens an encrypted file with the empty user password, as every reader does.
-    fn open_encryption(&self) -> Result<Option<EncryptionState>, PdfRefusal> {
-        let Ok(entry) = self.trailer.get(b"Encrypt") else { return Ok(None) };
+    /// Opens an encrypted file with the password, else with the empty one, as every reader does.
+    fn open_encryption(&mut self, password: Option<&SecretString>) -> Result<(), PdfRefusal> {
+        let Ok(entry) = self.trailer.get(b"Encrypt") else { return Ok(()) };
         let unreadable = || PdfRefusal::UnsupportedEncryption("its encryption dictionary cannot be read".into());
         let dictionary = self.resolve(entry).as_dict().map_err(|_| unreadable())?;
         match self.value(dictionary, b"Filter").as_name() {
@@ -389,14 +394,24 @@ impl<'a> PdfFile<'a> {
         let id = document.add_object(dictionary.clone());
         document.trailer.set("Encrypt", Object::Reference(id));
         document.trailer.set("ID", self.value(&self.trailer, b"ID").clone());
-        document.authenticate_password("").map_err(|error| match error {
-            lopdf::Error::InvalidPassword
-            | lopdf::Error::Decryption(lopdf::encryption::DecryptionError::IncorrectPassword) => {
-                PdfRefusal::PasswordNeeded
+        let algorithm = PasswordAlgorithm::try_from(&document).map_err(unsupported)?;
+        let given = password.map(ExposeSecret::expose_secret).filter(|password| !password.is_empty());
+        for (text, is_given) in [(given, true), (Some(""), false)] {
+            let Some(octets) = text.and_then(|text| algorithm.sanitize_password(text).ok()) else { continue };
+            let octets = SecretBox::new(Box::new(octets));
+            match document.authenticate_raw_password(octets.expose_secret()) {
+                Ok(()) => {
+                    let state = EncryptionState::decode(&document, octets.expose_secret()).map_err(unsupported)?;
+                    let is_owner = document.authenticate_raw_owner_password(octets.expose_secret()).is_ok();
+                    self.encryption = Some(state);
+                    self.is_owner = is_given && is_owner;
+                    return Ok(());
+                }
+                Err(lopdf::Error::InvalidPassword | lopdf::Error::Decryption(DecryptionError::IncorrectPassword)) => {}
+                Err(error) => return Err(unsupported(error)),
             }
-            error => PdfRefusal::UnsupportedEncryption(error.to_string()),
-        })?;
-        EncryptionState::decode(&document, b"").map(Some).map_err(unsupported)
+        }
+        Err(if given.is_some() { PdfRefusal::PasswordWrong } else { PdfRefusal::PasswordNeeded })
     }
 }
 
@@ -404,6 +419,7 @@ impl<'a> PdfFile<'a> {
 fn refuse_other_format(bytes: &[u8]) -> Result<(), PdfRefusal> {
     match bytes.windows(HEADER.len()).take(HEADER_WINDOW).position(|window| window == HEADER) {
         Some(0) => Ok(()),
+        // pyHanko and EU DSS read no such file, and the others count offsets from different places.
         Some(bytes) => Err(PdfRefusal::BytesBeforeHeader { bytes }),
         None => Err(PdfRefusal::NotPdf),
     }

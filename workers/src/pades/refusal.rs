@@ -49,9 +49,12 @@ pub enum PdfRefusal {
     /// The seal must extend an object that cannot be found where the cross-reference data says.
     #[error("the PDF is damaged: object {} {} is not where the cross-reference data says", .0.0, .0.1)]
     MissingObject(ObjectId),
-    /// A user password is needed to open it.
-    #[error("the PDF is encrypted and opens only with a password; remove the password and send it again")]
+    /// A password is needed to open it.
+    #[error("the PDF is encrypted and opens only with a password; send it with its \"password\" among the parameters")]
     PasswordNeeded,
+    /// Neither the user password nor the owner password.
+    #[error("the PDF is encrypted, and the password that was sent does not open it; send its user or owner password")]
+    PasswordWrong,
     /// Encrypted for certificates, or with a handler that is not of ISO 32000.
     #[error("the PDF is encrypted in a way that is not supported ({0}); send it without encryption")]
     UnsupportedEncryption(String),

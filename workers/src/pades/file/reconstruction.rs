@@ -17,6 +17,7 @@ impl<'a> PdfFile<'a> {
         bytes: &'a [u8],
         defect: String,
         written: Option<CrossReference>,
+        password: Option<&SecretString>,
     ) -> Result<Self, PdfRefusal> {
         let scan = Scan::read(bytes)?;
         let irreparable = |reason: &str| PdfRefusal::Irreparable { defect: defect.clone(), reason: reason.to_owned() };
@@ -35,11 +36,12 @@ impl<'a> PdfFile<'a> {
             objects,
             streams: RefCell::default(),
             encryption: None,
+            is_owner: false,
             catalog: (0, 0),
             budget: Cell::new(4 * bytes.len() + 2 * MAX_DECOMPRESSED),
             highest_reference: scan.highest_reference,
         };
-        file.encryption = file.open_encryption()?;
+        file.open_encryption(password)?;
         file.unpack(&scan.objects).map_err(|reason| irreparable(&reason))?;
         if let Some(written) = written {
             file.refuse_other_definitions(&written.locations).map_err(|reason| irreparable(&reason))?;
