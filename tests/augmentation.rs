@@ -1,20 +1,30 @@
 //! Signatures above level B-B, made and augmented in process against live authorities, judged by foreign programs.
 
+#[path = "augmentation/archival.rs"]
+mod archival;
 #[path = "augmentation/bench.rs"]
 mod bench;
+#[path = "augmentation/forms.rs"]
+mod forms;
 #[path = "augmentation/joining.rs"]
 mod joining;
 #[path = "augmentation/levels.rs"]
 mod levels;
 #[path = "augmentation/offline.rs"]
 mod offline;
+#[path = "augmentation/makers.rs"]
+mod makers;
 #[path = "augmentation/others.rs"]
 mod others;
 #[path = "augmentation/pdf.rs"]
 mod pdf;
+#[path = "augmentation/permissions.rs"]
+mod permissions;
 #[path = "augmentation/properties.rs"]
 mod properties;
 #[path = "augmentation/service.rs"]
 mod service;
 #[path = "augmentation/xades.rs"]
 mod xades;
+#[path = "augmentation/xades_forms.rs"]
+mod xades_forms;

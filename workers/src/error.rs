@@ -47,6 +47,12 @@ pub enum WorkerError {
         /// What is signed here.
         expected: &'static str,
     },
+    /// There is nothing to see of such a signature.
+    #[error("a {kind} worker makes nothing that could be shown; only the seals of pades workers can be seen")]
+    NoPreview {
+        /// Kind of the worker.
+        kind: WorkerKind,
+    },
     /// The document is no PDF that can be sealed.
     #[error(transparent)]
     Pdf(#[from] PdfRefusal),
@@ -232,6 +238,7 @@ impl WorkerError {
             | Self::NotInMemory
             | Self::DigestAlgorithm { .. }
             | Self::DigestNotAllowed { .. }
+            | Self::NoPreview { .. }
             | Self::Augmentation(_)
             | Self::Pdf(_)
             | Self::Xml(_) => Fault::Document,

@@ -47,6 +47,6 @@ pub use spooled::SpooledDocument;
 pub use timestamp::{TimestampError, TimestampRequest, TimestampSource, TimestampToken};
 pub use validation_data::{Collection, Freshness, Subject, SubjectRole, ValidationData, ValidationDataError};
 pub use worker::{
-    AugmentationEnvironment, AugmentationRequest, DocumentContent, SignedDocument, SignerDocument, SigningEnvironment,
-    SigningParameters, SigningRequest, Worker,
+    AugmentationEnvironment, AugmentationRequest, DocumentContent, Preview, PreviewEnvironment, SignedDocument,
+    SignerDocument, SigningEnvironment, SigningParameters, SigningRequest, Worker,
 };

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::time::Instant;
 
 use bytes::Bytes;
-use cryptotoken_api::{Credential, DigestAlgorithm, DtbsRepresentation, Signer};
+use cryptotoken_api::{Credential, DigestAlgorithm, DtbsRepresentation, SignatureAlgorithm, Signer};
 use serde_json::{Map, Value};
 
 use crate::clock::Clock;
@@ -29,6 +29,12 @@ pub trait Worker: Send + Sync {
         request: &SigningRequest,
         environment: &SigningEnvironment<'_>,
     ) -> Result<SignedDocument, WorkerError>;
+
+    /// Lays out what [`Self::process`] would sign, so that it can be shown: [`crate::create::preview`]. Uses no key.
+    ///
+    /// # Errors
+    /// See [`WorkerError`]: every refusal that comes before the key is used, and [`WorkerError::NoPreview`].
+    fn preview(&self, request: &SigningRequest, environment: &PreviewEnvironment<'_>) -> Result<Preview, WorkerError>;
 
     /// Brings a signature, which others may have made, to the worker's level: [`crate::create::augment`]. Uses no key.
     ///
@@ -164,6 +170,28 @@ impl<'a> SigningEnvironment<'a> {
     }
 }
 
+/// What is lent to a worker that shows what it would sign: neither a key nor a network.
+#[derive(Clone, Copy)]
+pub struct PreviewEnvironment<'a> {
+    /// Who would sign.
+    pub credential: &'a Credential,
+    /// With what.
+    pub algorithm: SignatureAlgorithm,
+    /// The time.
+    pub clock: &'a dyn Clock,
+    /// The level that the signature would reach.
+    pub level: SignatureLevel,
+}
+
+/// A document as it would look with a seal that is not made yet.
+#[derive(Clone, Debug)]
+pub struct Preview {
+    /// The octets, in order: the document with an empty signature.
+    pub segments: Vec<Bytes>,
+    /// The page of the seal, the first being 0.
+    pub page: usize,
+}
+
 /// A signature to be brought to a higher level.
 #[derive(Clone, Debug)]
 pub struct AugmentationRequest {
@@ -209,6 +237,15 @@ impl SignedDocument {
     pub fn length(&self) -> usize {
         let spooled = self.spooled.as_ref().map_or(0, SpooledDocument::length_in_strings);
         self.segments.iter().map(Bytes::len).sum::<usize>() + usize::try_from(spooled).unwrap_or(usize::MAX)
+    }
+
+    /// The same as [`Self::contiguous`], shared where there is one segment only.
+    #[must_use]
+    pub fn bytes(&self) -> Bytes {
+        match self.segments.as_slice() {
+            [one] => one.clone(),
+            several => several.concat().into(),
+        }
     }
 
     /// All octets in memory in one piece, a spooled document not among them; copies only when there is more than one segment.

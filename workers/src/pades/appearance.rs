@@ -226,6 +226,14 @@ pub(super) struct Shown {
 }
 
 impl Shown {
+    /// A form in which nothing is drawn: PDF/A-1 wants an appearance of every field, also of one without an area (ISO 19005-1, 6.9).
+    ///
+    /// # Errors
+    /// [`PdfRefusal::UnsupportedEncryption`].
+    pub(super) fn nothing(objects: &mut NewObjects<'_, '_>) -> Result<Self, PdfRefusal> {
+        Ok(Self { form: objects.stream("/Type/XObject/Subtype/Form/BBox[0 0 1 1]", Vec::new())?, tag: None })
+    }
+
     /// Entries of the field's widget: keys and values.
     pub(super) fn entries(&self) -> impl Iterator<Item = (&'static str, String)> {
         let appearance = ("AP", format!("<</N {}>>", reference(self.form)));

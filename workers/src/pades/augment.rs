@@ -92,7 +92,7 @@ impl AugmentablePdf {
     /// Lays out a document timestamp and gives the layout's parts that it must cover to `cover`.
     fn lay_out<T>(&self, cover: impl FnOnce(&[u8], &Layout) -> Option<T>) -> Result<T, AugmentationFault> {
         let file = PdfFile::open(&self.document)?;
-        let target = fields::choose(&file, &fields::all(&file)?, None)?;
+        let target = fields::choose(&file, &fields::all(&file)?, None, None)?;
         let page = pages::first(&file)?;
         let dictionary = |_| Ok(signature_dictionary::document_timestamp(self.room));
         let layout = Layout::in_field(&file, &target, page, None, false, dictionary);
@@ -109,7 +109,7 @@ impl AugmentablePdf {
     }
 
     fn add_document_timestamp(&mut self, tokens: &[TimestampToken]) -> Result<(), AugmentationFault> {
-        let ([token], Some(Layout { mut update, contents })) = (tokens, self.pending.take()) else {
+        let ([token], Some(Layout { mut update, contents, .. })) = (tokens, self.pending.take()) else {
             return Err(AugmentationFault::Count);
         };
         fill(&mut update, &contents, &token.der).map_err(|TooSmall { needed, reserved }| {

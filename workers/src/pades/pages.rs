@@ -48,6 +48,22 @@ pub(super) fn numbered(file: &PdfFile<'_>, number: i32) -> Result<Page, PdfRefus
     }
 }
 
+/// How many pages come before this one.
+///
+/// # Errors
+/// [`PdfRefusal::MissingObject`] when it is not among the pages.
+pub(super) fn position(file: &PdfFile<'_>, page: ObjectId) -> Result<usize, PdfRefusal> {
+    let mut leaves = Leaves::new(file, Order::Forwards)?;
+    let mut before = 0;
+    while let Some(leaf) = leaves.next()? {
+        if leaf.id == page {
+            return Ok(before);
+        }
+        before += 1;
+    }
+    Err(PdfRefusal::MissingObject(page))
+}
+
 /// The page that has this annotation.
 ///
 /// # Errors
