@@ -10,10 +10,10 @@ mod forms;
 mod joining;
 #[path = "augmentation/levels.rs"]
 mod levels;
-#[path = "augmentation/offline.rs"]
-mod offline;
 #[path = "augmentation/makers.rs"]
 mod makers;
+#[path = "augmentation/offline.rs"]
+mod offline;
 #[path = "augmentation/others.rs"]
 mod others;
 #[path = "augmentation/pdf.rs"]
@@ -22,6 +22,10 @@ mod pdf;
 mod permissions;
 #[path = "augmentation/properties.rs"]
 mod properties;
+#[path = "augmentation/seed_values.rs"]
+mod seed_values;
+#[path = "augmentation/sequences.rs"]
+mod sequences;
 #[path = "augmentation/service.rs"]
 mod service;
 #[path = "augmentation/xades.rs"]

@@ -255,8 +255,10 @@ pub fn preview<F: SignatureFormat>(
         algorithm: environment.algorithm,
         signing_time: environment.clock.now(),
         level: environment.level,
+        minimum_level: config.minimum_level().min(environment.level),
         clock: environment.clock,
         parameters: &request.parameters,
+        id: Uuid::new_v4(),
         content_timestamp: None,
     };
     policy::check(config.kind(), environment.credential, context.signing_time)?;

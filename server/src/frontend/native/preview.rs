@@ -9,7 +9,7 @@ use workers::{DocumentContent, SignerDocument, SigningParameters, SigningRequest
 use super::{essence, read_signing_request};
 use crate::authorization::Grant;
 use crate::error::ApiError;
-use crate::frontend::body::Pending;
+use crate::frontend::body::{Limit, Pending};
 use crate::frontend::documents::{SignForm, SignRequest};
 use crate::frontend::problems::SigningProblems;
 use crate::renderer::Resolution;
@@ -79,7 +79,7 @@ async fn read(
         return Ok((document, resolution));
     }
     let limits = service.limits();
-    let content = limits.read(request, id, payload, limits.document(), pending).await?;
+    let content = limits.read(request, id, payload, Limit::of(limits.in_memory()), pending).await?;
     let document = SignerDocument { content: DocumentContent::Memory(content), media_type: None, signature: None };
     Ok((SigningRequest { document, parameters: SigningParameters::default() }, resolution))
 }
