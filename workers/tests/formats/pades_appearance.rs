@@ -386,6 +386,42 @@ fn a_named_field_is_filled_where_it_is() {
 }
 
 #[test]
+fn a_field_whose_widget_is_an_object_of_its_own_shows_the_seal_there() {
+    let [first, second, font, content] = PAGES;
+    let page = first.replace("/Contents", "/Annots[8 0 R]/Contents");
+    let catalog = "<</Type/Catalog/Pages 2 0 R/AcroForm<</Fields[7 0 R]>>>>";
+    let field = "<</FT/Sig/T(seal)/Kids[8 0 R]>>";
+    let widget = "<</Type/Annot/Subtype/Widget/Parent 7 0 R/Rect[100 100 300 150]>>";
+    let document = pdf(&[catalog, crate::pdf::TREE, &page, second, font, content, field, widget]);
+    let key = SoftwareKey::generate(KeySpec::EcP256);
+    let definition = format!("kind = \"pades\"\nfield = \"seal\"\n[appearance]\n{MARKED}");
+    let shown = Shown::new("widget", &key.sign(&definition, &document).unwrap().contiguous());
+    qpdf_check(&shown.file).unwrap();
+    assert_eq!(shown.text(), "Sealed upright");
+    // poppler looks for the signature in the widget, which is not where ISO 32000-2, 12.7.5.5 has it.
+    let root = gallery().join("widget-root.pem");
+    std::fs::write(&root, key.root.to_pem().unwrap()).unwrap();
+    let (verdict, why) =
+        judge("dss", "pades", "PAdES-BASELINE-B", &[root], std::slice::from_ref(&shown.file)).remove(0);
+    assert_eq!(verdict, "valid", "{why}");
+    let [left, _, right, _] = shown.page(1, 72).bounds([255, 204, 0]);
+    assert!(left.abs_diff(100) <= 2 && right.abs_diff(300) <= 2, "{left} {right}");
+}
+
+#[test]
+fn the_longest_text_is_set_without_delay() {
+    let definition = format!(
+        "[appearance]\nwidth = 500\nheight = 700\nx = 10\ntext = \"{}\"\ncustom = {{ a = \"{}\" }}",
+        "{custom.a}".repeat(3),
+        "W".repeat(500)
+    );
+    let start = std::time::Instant::now();
+    let shown = shown("long", &definition, &document("", &[]));
+    assert!(start.elapsed().as_secs() < 10, "it took {:?}", start.elapsed());
+    assert_eq!(shown.text().matches('W').count(), 1500);
+}
+
+#[test]
 fn seals_one_after_the_other_stand_side_by_side_and_all_hold() {
     let mut document = one_page("/Rotate 90");
     let key = SoftwareKey::generate(KeySpec::EcP256);
@@ -565,6 +601,11 @@ fn callers_choose_keys_of_the_appearance_where_they_may() {
         (open, json!({ "font": "AAAA" }), "no TrueType or OpenType font"),
         (open, json!({ "text": "x".repeat(1001) }), "more than 1000 characters"),
         (open, json!({ "custom": { "number": "a\nb" } }), "control characters"),
+        (
+            open,
+            json!({ "text": "{custom.n}".repeat(10), "custom": { "n": "x".repeat(500) } }),
+            "more than 2000 characters",
+        ),
     ] {
         let error = sign(definition, appearance).unwrap_err();
         assert!(matches!(error, WorkerError::Parameter { .. }) && error.to_string().contains(expected), "{error}");
