@@ -13,6 +13,7 @@ use super::assemble::MEDIA_TYPE;
 use super::file::PdfFile;
 use super::layout::{Layout, TooSmall, byte_range, fill};
 use super::prepare::TIMESTAMP_ROOM;
+use super::refusal::PdfRefusal;
 use super::signatures::{FoundKind, FoundSignature};
 use super::{fields, pages, security_store, signature_dictionary, signatures};
 use crate::augmentation::{Augmentable, AugmentationFault, Participants};
@@ -77,6 +78,9 @@ impl AugmentablePdf {
     fn found(&self) -> Result<Found, AugmentationFault> {
         let file = PdfFile::open(&self.document)?;
         let signatures = signatures::behind(&file, self.before)?;
+        if file.last_section().is_none() && !signatures.is_empty() {
+            return Err(PdfRefusal::SignedAndDamaged.into());
+        }
         let (stored, evidence) = (security_store::certificates(&file), security_store::evidence(&file));
         file.refuse_exhausted()?;
         let mut archives = Vec::new();

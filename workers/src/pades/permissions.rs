@@ -27,6 +27,11 @@ pub(super) fn check(file: &PdfFile<'_>, fields: &[Field<'_>], target: &TargetFie
     }
     for field in fields {
         let Some(signature) = field.signature() else { continue };
+        // Readers that look for four numbers there read no signature of the file.
+        if file.value(signature, b"ByteRange").as_array().is_ok_and(|numbers| numbers.len() != 4) {
+            let name = &field.name;
+            return Err(PdfRefusal::Malformed(format!("the signature in field \"{name}\" has an odd /ByteRange")));
+        }
         restrictions.read_transforms(file, signature);
         // What the author wants locked by this signature is locked, whether or not its signer repeated it.
         if let Ok(lock) = file.value(field.dictionary, b"Lock").as_dict() {

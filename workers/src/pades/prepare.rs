@@ -129,6 +129,9 @@ impl Seal<'_> {
         // Also when no field is added: what has no pages is shown by no reader.
         let page = pages::first(file)?;
         permissions::check(file, &fields, &target)?;
+        if file.last_section().is_none() && permissions::is_signed(&fields) {
+            return Err(PdfRefusal::SignedAndDamaged.into());
+        }
         let certifies = self.config.certification.is_some();
         if certifies && permissions::is_signed(&fields) {
             return Err(PdfRefusal::AlreadySigned.into());

@@ -20,9 +20,29 @@ pub enum PdfRefusal {
     /// The file cannot be read at all.
     #[error("the PDF is damaged ({0}); open and save it with a PDF program to repair it")]
     Damaged(String),
-    /// The cross-reference data does not describe the file, so readers guess, each in its own way.
+    /// The cross-reference data does not describe the file.
     #[error("the PDF's cross-reference data is damaged ({0}); open and save it with a PDF program to repair it")]
     CrossReference(String),
+    /// The cross-reference data does not describe the file, and readers may find different documents in it, or none.
+    #[error(
+        "the PDF's cross-reference data is damaged ({defect}) and cannot be made anew: {reason}; open and save it with a PDF program \
+         to repair it"
+    )]
+    Irreparable {
+        /// What is wrong with it.
+        defect: String,
+        /// What stands in the way.
+        reason: String,
+    },
+    /// The cross-reference data does not describe the file, and it is signed: what an earlier signature covers can only be guessed.
+    #[error("the PDF is signed, and its cross-reference data is damaged; send it as it was signed")]
+    SignedAndDamaged,
+    /// The end of the file is missing.
+    #[error("the PDF is cut off: it ends within object {object}; send all of it")]
+    CutOff {
+        /// The number of the object that it ends in.
+        object: u32,
+    },
     /// An object that the seal must extend is not what ISO 32000 says it is.
     #[error("the PDF is malformed: {0}")]
     Malformed(String),

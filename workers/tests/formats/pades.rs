@@ -320,7 +320,25 @@ fn the_lock_of_the_field_and_that_of_the_worker_must_agree() {
 }
 
 #[test]
-fn what_readers_would_repair_or_cannot_open_is_refused_with_its_defect() {
+fn a_reference_to_no_object_does_not_come_to_mean_one_of_the_seal() {
+    let key = SoftwareKey::generate(KeySpec::EcP256);
+    let text = String::from_utf8_lossy(&document("", &[])).replace("/Root 1 0 R", "/Root 1 0 R/Extra[7 0 R]");
+    let update = key.sign(PADES, text.as_bytes()).unwrap().segments[1].clone();
+    let update = String::from_utf8_lossy(&update).into_owned();
+    assert!(update.starts_with("8 0 obj\n<</Type/Sig") && !update.contains("\n7 0 obj"), "{update}");
+}
+
+#[test]
+fn a_signature_with_an_odd_byte_range_is_refused() {
+    let key = SoftwareKey::generate(KeySpec::EcP256);
+    let field = "<</T(first)/FT/Sig/V 8 0 R/Type/Annot/Subtype/Widget/Rect[0 0 0 0]/P 3 0 R>>";
+    let signature = "<</Type/Sig/Filter/Adobe.PPKLite/ByteRange[0 9]/Contents<00>>>";
+    let refused = refusal(key.sign(PADES, &document("/AcroForm<</Fields[7 0 R]>>", &[field, signature])));
+    assert!(refused.to_string().contains("\"first\" has an odd /ByteRange"), "{refused}");
+}
+
+#[test]
+fn what_readers_cannot_open_or_take_differently_is_refused_with_its_defect() {
     let key = SoftwareKey::generate(KeySpec::EcP256);
     let refused = |document: &[u8]| refusal(key.sign(PADES, document)).to_string();
     let whole = document("", &[]);
@@ -339,16 +357,11 @@ fn what_readers_would_repair_or_cannot_open_is_refused_with_its_defect() {
     let [_, second, font, content] = PAGES;
     let page = "<</Type/Page/Parent 2 0 R/Annots(no array)>>";
     let odd_annotations = pdf(&["<</Type/Catalog/Pages 2 0 R>>", TREE, page, second, font, content]);
-    let start =
-        String::from_utf8_lossy(&whole).rsplit("startxref\n").next().unwrap().lines().next().unwrap().to_owned();
-
     let cases = [
         (b"<html></html>".to_vec(), "is no PDF"),
         (Vec::new(), "is no PDF"),
         ([b"junk\n", whole.as_slice()].concat(), "5 bytes precede"),
         (whole[..whole.len() / 2].to_vec(), "damaged"),
-        (replaced(&format!("startxref\n{start}"), "startxref\n17"), "cross-reference data is damaged"),
-        (replaced("/Type/Font/", "/Type  /Font/"), "cross-reference data is damaged"),
         (qpdf(&whole, &["--encrypt", "user", "owner", "256", "--"]), "opens only with a password"),
         (qpdf(&whole, &["--encrypt", "", "owner", "256", "--modify=none", "--"]), "access permissions"),
         (encrypted("256", "trailer <<", "trailer << /AuthCode <</MACLocation /Standalone>>"), "authentication code"),
