@@ -65,7 +65,7 @@ impl SignatureFormat for PadesConfig {
             reason: chosen("reason", &self.reason)?,
             location: chosen("location", &self.location)?,
             field: chosen("field", &self.field)?,
-            appearance: appearance.as_ref(),
+            appearance: appearance.as_deref(),
             config: self,
             context,
         };
