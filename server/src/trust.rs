@@ -37,7 +37,7 @@ impl Trust {
                 "what is asked of others goes through fetch.proxy, which must keep it out of inner networks"
             );
         }
-        let revocation = RevocationClient::new(Arc::clone(&fetcher), config.retry_after.0);
+        let revocation = RevocationClient::new(Arc::clone(&fetcher), config);
         Ok(Self { fetcher, revocation, token_lengths: TokenLengths::default() })
     }
 
@@ -113,6 +113,10 @@ impl Trust {
             RevocationStatus::Good => Ok(()),
             RevocationStatus::Revoked(revoked_at) => {
                 Err(ValidationDataError::Revoked { role, subject: leaf.subject(), revoked_at })
+            }
+            // Its issuer may release it: the credential keeps its state.
+            RevocationStatus::OnHold(since) => {
+                Err(ValidationDataError::OnHold { role, subject: leaf.subject(), since })
             }
         }
     }

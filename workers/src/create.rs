@@ -121,6 +121,7 @@ pub trait SignatureFormat {
         &self,
         signature: &[Bytes],
         document: &SignerDocument,
+        _parameters: &SigningParameters,
     ) -> Result<Box<dyn Augmentable>, AugmentationFault> {
         self.augmentable(signature, Some(&document.content))
     }
@@ -230,7 +231,7 @@ pub fn create<F: SignatureFormat>(
     let value = environment.signer.sign(prepared.to_be_signed(), environment.deadline)?;
 
     let leaf = environment.credential.chain.leaf();
-    verification::verify(leaf.public_key(), context.algorithm, prepared.to_be_signed(), &value)
+    verification::verify(environment.credential.chain.leaf_key(), context.algorithm, prepared.to_be_signed(), &value)
         .map_err(|error| WorkerError::Withheld(error.into()))?;
     let timestamp = ladder.climb(SignatureLevel::BaselineT, || {
         let input = prepared.timestamp_input(&value).map_err(WorkerError::Withheld)?;
@@ -247,7 +248,8 @@ pub fn create<F: SignatureFormat>(
     let mut signed = prepared.assemble(&value, beside.as_ref()).map_err(WorkerError::Withheld)?;
     if elsewhere || ladder.goes_to(SignatureLevel::BaselineLt) {
         let withheld = |fault: AugmentationFault| WorkerError::Withheld(Discrepancy::Augmentation(fault));
-        let mut signature = format.growing(&signed.segments, &request.document).map_err(withheld)?;
+        let signature = format.growing(&signed.segments, &request.document, &request.parameters);
+        let mut signature = signature.map_err(withheld)?;
         if elsewhere {
             stamp_signatures(signature.as_mut(), &services, digest, &withheld)?;
         }

@@ -103,6 +103,7 @@ impl SignatureFormat for CadesConfig {
         &self,
         signature: &[Bytes],
         document: &SignerDocument,
+        _parameters: &SigningParameters,
     ) -> Result<Box<dyn Augmentable>, AugmentationFault> {
         match (self.mode, joining::parts_of(document)) {
             (CadesMode::CoSign | CadesMode::CounterSign, Some((before, beside))) => {

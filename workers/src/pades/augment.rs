@@ -7,6 +7,7 @@ use std::cell::RefCell;
 
 use bytes::Bytes;
 use cryptotoken_api::{Certificate, DigestAlgorithm, DtbsRepresentation};
+use secrecy::SecretString;
 use time::OffsetDateTime;
 
 use super::assemble::MEDIA_TYPE;
@@ -14,6 +15,7 @@ use super::file::PdfFile;
 use super::layout::{Layout, TooSmall, byte_range, fill};
 use super::octets::GrowingPdf;
 use super::prepare::timestamp_room;
+use super::refusal::PdfRefusal;
 use super::signatures::{FoundKind, FoundSignature};
 use super::{fields, pages, security_store, signature_dictionary, signatures};
 use crate::augmentation::{Augmentable, AugmentationFault, Participants};
@@ -28,6 +30,8 @@ pub(super) struct AugmentablePdf {
     document: GrowingPdf,
     /// The length of what was there before the signatures that are looked at.
     before: usize,
+    /// What opens it, where it is encrypted and does not open without.
+    password: Option<SecretString>,
     /// Octets to reserve for a token.
     room: usize,
     /// A document timestamp that waits for its token.
@@ -48,7 +52,11 @@ struct Found {
 impl AugmentablePdf {
     /// Reads and verifies every signature and timestamp. `before` is the document that they were added to, where only those
     /// added since are to be looked at.
-    pub(super) fn read(segments: &[Bytes], before: Option<&DocumentContent>) -> Result<Self, AugmentationFault> {
+    pub(super) fn read(
+        segments: &[Bytes],
+        before: Option<&DocumentContent>,
+        password: Option<SecretString>,
+    ) -> Result<Self, AugmentationFault> {
         let (document, before) = match before {
             None => (GrowingPdf::new(segments, None), 0),
             Some(DocumentContent::Memory(original)) => {
@@ -60,7 +68,7 @@ impl AugmentablePdf {
             }
             Some(_) => return Err(AugmentationFault::OtherDocument),
         };
-        let mut this = Self { document, before, room: 0, pending: RefCell::default() };
+        let mut this = Self { document, before, password, room: 0, pending: RefCell::default() };
         let longest = this.found()?.signatures.iter().map(FoundSignature::longest_timestamp).max();
         this.room = timestamp_room(longest.unwrap_or_default());
         Ok(this)
@@ -89,15 +97,18 @@ impl AugmentablePdf {
 
     fn found(&self) -> Result<Found, AugmentationFault> {
         let octets = self.document.octets();
-        let file = PdfFile::open(octets)?;
+        let file = PdfFile::open(octets, self.password.as_ref())?;
         let signatures = signatures::behind(&file, self.before)?;
+        if file.last_section().is_none() && !signatures.is_empty() {
+            return Err(PdfRefusal::SignedAndDamaged.into());
+        }
         let (stored, evidence) = (security_store::certificates(&file), security_store::evidence(&file));
         file.refuse_exhausted()?;
         let mut archives = Vec::new();
         for each in signatures.iter().filter(|each| matches!(each.kind, FoundKind::Timestamp(_))) {
             let end = each.range.end();
             // What cannot be read as it was then has archived nothing.
-            let revision = octets.until(end).and_then(|revision| PdfFile::open(revision).ok());
+            let revision = octets.until(end).and_then(|revision| PdfFile::open(revision, self.password.as_ref()).ok());
             archives.extend(revision.map(|revision| (end, security_store::certificates(&revision))));
         }
         Ok(Found { signatures, archives, stored, evidence })
@@ -106,7 +117,7 @@ impl AugmentablePdf {
     /// Lays out a document timestamp: what it must cover.
     fn lay_out(&self, digest: DigestAlgorithm) -> Result<DtbsRepresentation, AugmentationFault> {
         let octets = self.document.octets();
-        let file = PdfFile::open(octets)?;
+        let file = PdfFile::open(octets, self.password.as_ref())?;
         let target = fields::choose(&file, &fields::all(&file)?, None, None)?;
         let page = pages::first(&file)?;
         let dictionary = |_| Ok(signature_dictionary::document_timestamp(self.room));
@@ -203,7 +214,7 @@ impl Augmentable for AugmentablePdf {
     }
 
     fn add_validation_data(&mut self, data: &ValidationData) -> Result<(), AugmentationFault> {
-        let file = PdfFile::open(self.document.octets())?;
+        let file = PdfFile::open(self.document.octets(), self.password.as_ref())?;
         let update = security_store::update(&file, data);
         file.refuse_exhausted()?;
         if let Some(update) = update? {

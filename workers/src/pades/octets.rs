@@ -101,6 +101,11 @@ impl<'a> PdfOctets<'a> {
         self.after(range.start).get(..range.end.checked_sub(range.start)?)
     }
 
+    /// All of them, if they are in one piece.
+    pub(super) const fn in_one_piece(self) -> Option<&'a [u8]> {
+        if self.updates.is_empty() { Some(self.document) } else { None }
+    }
+
     /// The end of the file, as much of it as is in one piece.
     pub(super) const fn last_piece(self) -> &'a [u8] {
         if self.updates.is_empty() { self.document } else { self.updates }
