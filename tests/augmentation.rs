@@ -4,19 +4,27 @@
 mod archival;
 #[path = "augmentation/bench.rs"]
 mod bench;
+#[path = "augmentation/forms.rs"]
+mod forms;
 #[path = "augmentation/joining.rs"]
 mod joining;
 #[path = "augmentation/levels.rs"]
 mod levels;
+#[path = "augmentation/makers.rs"]
+mod makers;
 #[path = "augmentation/offline.rs"]
 mod offline;
 #[path = "augmentation/others.rs"]
 mod others;
 #[path = "augmentation/pdf.rs"]
 mod pdf;
+#[path = "augmentation/permissions.rs"]
+mod permissions;
 #[path = "augmentation/properties.rs"]
 mod properties;
 #[path = "augmentation/service.rs"]
 mod service;
 #[path = "augmentation/xades.rs"]
 mod xades;
+#[path = "augmentation/xades_forms.rs"]
+mod xades_forms;

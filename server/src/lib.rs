@@ -12,6 +12,7 @@
 pub mod app;
 mod authentication;
 mod authorization;
+mod connection;
 mod dispatch;
 mod error;
 pub mod fetch;

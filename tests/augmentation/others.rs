@@ -85,7 +85,7 @@ fn eu_dss_renews_what_we_made() {
     let bench = Bench::start();
     let seal = bench.seal("p384");
     let ours = bench.keep("ours", &octets(&bench.sign(&seal, "B-LTA", "").unwrap()));
-    let renewed = dss(&bench, None, "CAdES-BASELINE-LTA", &["--augment", "yes"], &ours);
+    let renewed = dss(&bench, None, "CAdES-BASELINE-LTA", &["--do", "augment"], &ours);
     let after = archive_timestamps(&std::fs::read(&renewed).unwrap());
     assert_eq!(after.len(), 2);
     assert!(after.contains(&archive_timestamps(&std::fs::read(&ours).unwrap())[0]));

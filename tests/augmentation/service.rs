@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
+use tests::http::multipart;
 use tests::live_pki::{Ocsp, Timestamp};
 use tests::verifiers::ask;
 use tests::{Answer, Client, LivePki, Question, TestService, Verdict};
@@ -88,12 +89,24 @@ fn documents_that_are_not_in_memory_are_signed_up_to_b_lta() {
     let workers = [
         ("inside", "level = \"B-LTA\"\ncontent_timestamp = true"),
         ("beside", "level = \"B-LTA\"\npackaging = \"detached\""),
+        ("stamped", "level = \"B-T\""),
+        ("stamped-beside", "level = \"B-T\"\npackaging = \"detached\""),
     ];
     let fixture = Fixture::with_server(&server, &workers);
     for (worker, detached) in [("inside", false), ("beside", true)] {
         let answer = fixture.client.sign(worker, DOCUMENT);
         assert_eq!(answer.level.as_deref(), Some("B-LTA"), "{answer:?}");
         fixture.accepted(&answer.success(), "LTA", detached);
+    }
+    // Those in the form of a signature that is augmented likewise.
+    for (worker, detached) in [("stamped", false), ("stamped-beside", true)] {
+        let signature = fixture.client.sign(worker, DOCUMENT).success();
+        let augment = |document: &[u8]| {
+            let (media_type, form) = multipart(&[("signature", &signature), ("document", document)]);
+            fixture.client.post("/v1/workers/inside/augment", &media_type, &form)
+        };
+        fixture.accepted(&augment(DOCUMENT).success(), "LTA", detached);
+        assert_eq!(augment(b"another document").status, 422, "{worker}");
     }
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
 }
@@ -229,15 +242,4 @@ fn only_an_outage_lowers_the_level_and_answer_and_record_say_so() {
     let expected: BTreeMap<_, _> =
         expected.iter().map(|(what, result)| ((*what).to_owned(), (*result).to_owned())).collect();
     assert_eq!(table, expected);
-}
-
-fn multipart(parts: &[(&str, &[u8])]) -> (String, Vec<u8>) {
-    let mut body = Vec::new();
-    for (name, octets) in parts {
-        body.extend(format!("--limit\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n").bytes());
-        body.extend_from_slice(octets);
-        body.extend(b"\r\n");
-    }
-    body.extend(b"--limit--\r\n");
-    ("multipart/form-data; boundary=limit".into(), body)
 }

@@ -17,7 +17,7 @@ const INVOICE: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\r\n<Invoice xm
 
 const PACKAGINGS: [&str; 4] = ["enveloped", "enveloping", "detached", "internally-detached"];
 
-fn sign(bench: &Bench, seal: &Seal, level: &str, more: &str, document: &[u8]) -> Vec<u8> {
+pub(crate) fn sign(bench: &Bench, seal: &Seal, level: &str, more: &str, document: &[u8]) -> Vec<u8> {
     let content = DocumentContent::Memory(document.to_vec().into());
     let signed = bench.sign_kind("xades", seal, level, more, content, serde_json::Value::Null);
     let signed = signed.unwrap_or_else(|error| panic!("{level} {more}: {error}"));
@@ -25,7 +25,7 @@ fn sign(bench: &Bench, seal: &Seal, level: &str, more: &str, document: &[u8]) ->
     octets(&signed)
 }
 
-fn question(bench: &Bench, file: &Path, level: &str) -> Question {
+pub(crate) fn question(bench: &Bench, file: &Path, level: &str) -> Question {
     let question = Question::new("xades", file).with("--root", bench.pki.root());
     let question = question.with("--expect", level.replace("B-", "XAdES-BASELINE-"));
     match level {
@@ -35,7 +35,7 @@ fn question(bench: &Bench, file: &Path, level: &str) -> Question {
 }
 
 /// What a tool does not find valid, and how often it had no opinion.
-fn judged(tool: &str, questions: &[(String, Question)]) -> Vec<String> {
+pub(crate) fn judged(tool: &str, questions: &[(String, Question)]) -> Vec<String> {
     let asked: Vec<Question> = questions.iter().map(|(_, question)| question.clone()).collect();
     let verdicts = ask(tool, &asked);
     let count = |wanted: fn(&Verdict) -> bool| verdicts.iter().filter(|verdict| wanted(verdict)).count();
@@ -236,7 +236,7 @@ fn by_dss(bench: &Bench, seal: &Seal, level: &str, packaging: &str, document: &[
     let input = bench.keep("document", document);
     let authority = bench.pki.timestamp_authority();
     let unit = pkcs12(bench, &authority, &authority.with_extension("key"), "unit");
-    let mut sign = Command::new(repository().join("tests/verifiers/eu-dss/sign-xml"));
+    let mut sign = Command::new(repository().join("tests/verifiers/eu-dss/sign"));
     sign.args(["--level", &level.replace("B-", "XAdES-BASELINE-"), "--packaging", packaging]);
     sign.arg("--tsa").arg(unit).arg("--root").arg(bench.pki.root()).arg("--cert").arg(bench.pki.issuing());
     for crl in bench.crls() {

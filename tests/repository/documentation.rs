@@ -27,11 +27,13 @@ fn the_documented_configuration_is_accepted() {
 }
 
 #[test]
-fn the_documented_worker_is_accepted() {
+fn the_documented_workers_are_accepted() {
     let page = page("docs/workers.md");
     let blocks = blocks(&page, "toml");
-    assert_eq!(blocks.len(), 1);
-    workers::WorkerConfig::parse(blocks[0]).unwrap();
+    assert_eq!(blocks.len(), 2);
+    for block in blocks {
+        workers::WorkerConfig::parse(block).unwrap();
+    }
 }
 
 #[test]

@@ -180,3 +180,16 @@ impl Client {
         })
     }
 }
+
+/// A form with these parts: its media type, and the body.
+#[must_use]
+pub fn multipart(parts: &[(&str, &[u8])]) -> (String, Vec<u8>) {
+    let mut body = Vec::new();
+    for (name, octets) in parts {
+        body.extend(format!("--limit\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n").bytes());
+        body.extend_from_slice(octets);
+        body.extend(b"\r\n");
+    }
+    body.extend(b"--limit--\r\n");
+    ("multipart/form-data; boundary=limit".into(), body)
+}

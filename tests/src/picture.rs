@@ -20,7 +20,7 @@ impl Picture {
         assert_eq!(info.bit_depth, png::BitDepth::Eight);
         let grey = |pixel: &[u8]| {
             let (colours, alpha) = match pixel {
-                [colours @ .., alpha] if pixel.len() % 2 == 0 => (colours, u32::from(*alpha)),
+                [colours @ .., alpha] if pixel.len().is_multiple_of(2) => (colours, u32::from(*alpha)),
                 colours => (colours, 255),
             };
             let mean = colours.iter().map(|&colour| u32::from(colour)).sum::<u32>()

@@ -23,7 +23,7 @@ use crate::pades::PadesConfig;
 use crate::plain::PlainConfig;
 use crate::tsa::TsaConfig;
 use crate::worker::SigningParameters;
-use crate::xades::XadesConfig;
+use crate::xades::{XadesConfig, XadesMode};
 
 use augmentation::Augmentation;
 pub use augmentation::Degrade;
@@ -246,17 +246,29 @@ impl WorkerConfig {
                     reason: "a counter-signature has B-B or B-T; send it to …/augment of another worker then".into(),
                 })
             }
+            FormatConfig::Xades(options)
+                if options.mode == XadesMode::CounterSign && self.level() > SignatureLevel::BaselineT =>
+            {
+                Err(ConfigError::Value {
+                    key: "level",
+                    reason: "a counter-signature is made at B-B or B-T; send it to …/augment of another worker then"
+                        .into(),
+                })
+            }
             _ => Ok(()),
         }
     }
 
     // It comes from where the others come from, and below B-T there is no such place.
     fn check_content_timestamp(&self) -> Result<(), ConfigError> {
-        match &self.format {
-            FormatConfig::Cades(options) if options.content_timestamp && self.level() == SignatureLevel::BaselineB => {
-                Err(ConfigError::Value { key: "content_timestamp", reason: "it needs level B-T or above".into() })
-            }
-            _ => Ok(()),
+        let wanted = match &self.format {
+            FormatConfig::Cades(options) => options.content_timestamp,
+            FormatConfig::Xades(options) => options.content_timestamp,
+            _ => false,
+        };
+        match wanted && self.level() == SignatureLevel::BaselineB {
+            true => Err(ConfigError::Value { key: "content_timestamp", reason: "it needs level B-T or above".into() }),
+            false => Ok(()),
         }
     }
 

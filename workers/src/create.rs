@@ -13,6 +13,7 @@ use cryptotoken_api::{
     Credential, DigestAlgorithm, DtbsRepresentation, SignatureAlgorithm, SignatureValue, ToBeSigned, verification,
 };
 use time::OffsetDateTime;
+use uuid::Uuid;
 
 use crate::augmentation::{Augmentable, AugmentationFault};
 use crate::clock::Clock;
@@ -39,10 +40,14 @@ pub struct SignatureContext<'a> {
     pub signing_time: OffsetDateTime,
     /// The level that it is to reach.
     pub level: SignatureLevel,
+    /// The lowest level that it may be left at during an outage.
+    pub minimum_level: SignatureLevel,
     /// The clock it comes from.
     pub clock: &'a dyn Clock,
     /// What the caller chose.
     pub parameters: &'a SigningParameters,
+    /// A number that no other signature has, for formats that name their signatures.
+    pub id: Uuid,
     /// A timestamp over the content, where the format wants one.
     pub content_timestamp: Option<&'a TimestampToken>,
 }
@@ -77,6 +82,24 @@ pub trait SignatureFormat {
     /// Whether the content is stamped before it is signed, and the timestamp signed with it.
     fn wants_content_timestamp(&self) -> bool {
         false
+    }
+
+    /// What a timestamp over the content covers: by default the document as it came.
+    ///
+    /// # Errors
+    /// As of [`Self::prepare`], which has been called before.
+    fn stamped_content(
+        &self,
+        document: &SignerDocument,
+        _parameters: &SigningParameters,
+        _context: &SignatureContext<'_>,
+        digest: DigestAlgorithm,
+    ) -> Result<DtbsRepresentation, WorkerError> {
+        match &document.content {
+            DocumentContent::Memory(octets) => imprint(digest, octets),
+            DocumentContent::Spooled(document) => representation(digest, document.digest(digest)?),
+            DocumentContent::Digest(digest) => Ok(digest.clone()),
+        }
     }
 
     /// Puts a document that is not in memory into the signature, which is complete but for it. Nothing to do for formats that take none.
@@ -155,33 +178,27 @@ pub fn create<F: SignatureFormat>(
     request: &SigningRequest,
     environment: &SigningEnvironment<'_>,
 ) -> Result<SignedDocument, WorkerError> {
+    let minimum_level = config.minimum_level().min(environment.level);
     let mut context = SignatureContext {
         credential: environment.credential,
         algorithm: environment.signer.algorithm(),
         signing_time: environment.clock.now(),
         level: environment.level,
+        minimum_level,
         clock: environment.clock,
         parameters: &request.parameters,
+        id: Uuid::new_v4(),
         content_timestamp: None,
     };
-    policy::check(config.kind(), environment.credential, context.signing_time)?;
-    config.check_parameters(&request.parameters)?;
-    if request.document.signature.is_some() && !config.joins() {
-        let reason = "this worker joins no signatures; send the document alone".into();
-        return Err(WorkerError::Parameter { name: "signature".into(), reason });
-    }
-    let mut ladder = Ladder::new(environment.level, config.minimum_level().min(environment.level));
+    check_request(config, request, &context)?;
+    let mut ladder = Ladder::new(environment.level, minimum_level);
     let services = Services::new(config, environment.augmentation())?;
     let digest = services.digest(context.algorithm.digest());
     refuse_other_digest(environment.level, &request.document.content, digest)?;
     let stamped = if format.wants_content_timestamp() && environment.level >= SignatureLevel::BaselineT {
         // First without it, so that what is refused is refused before anybody is asked.
         format.prepare(&request.document, &request.parameters, &context)?;
-        let content = match &request.document.content {
-            DocumentContent::Memory(octets) => imprint(digest, octets)?,
-            DocumentContent::Spooled(document) => representation(digest, document.digest(digest)?)?,
-            DocumentContent::Digest(digest) => digest.clone(),
-        };
+        let content = format.stamped_content(&request.document, &request.parameters, &context, digest)?;
         Some(services.stamp(&content, Some(environment.credential.chain.leaf()))?)
     } else {
         None
@@ -203,7 +220,7 @@ pub fn create<F: SignatureFormat>(
     let mut signed = prepared.assemble(&value, timestamp.as_ref()).map_err(WorkerError::Withheld)?;
     if ladder.goes_to(SignatureLevel::BaselineLt) {
         let withheld = |fault: AugmentationFault| WorkerError::Withheld(Discrepancy::Augmentation(fault));
-        let octets = Bytes::from(signed.contiguous().into_owned());
+        let octets = signed.bytes();
         let mut signature = format.growing(octets, &request.document).map_err(withheld)?;
         let chain = environment.credential.chain.certificates();
         long_term(signature.as_mut(), &services, &mut ladder, digest, chain, &withheld)?;
@@ -216,6 +233,21 @@ pub fn create<F: SignatureFormat>(
     format.encapsulate(&mut signed, &request.document).map_err(WorkerError::Withheld)?;
     format.check(&signed, &request.document, &context).map_err(WorkerError::Withheld)?;
     Ok(signed)
+}
+
+/// What is refused before the document is looked at.
+fn check_request(
+    config: &WorkerConfig,
+    request: &SigningRequest,
+    context: &SignatureContext<'_>,
+) -> Result<(), WorkerError> {
+    policy::check(config.kind(), context.credential, context.signing_time)?;
+    config.check_parameters(&request.parameters)?;
+    if request.document.signature.is_some() && !config.joins() {
+        let reason = "this worker joins no signatures; send the document alone".into();
+        return Err(WorkerError::Parameter { name: "signature".into(), reason });
+    }
+    Ok(())
 }
 
 /// What a seal would look like: the first step of [`create`] alone, with all its refusals.
@@ -233,12 +265,13 @@ pub fn preview<F: SignatureFormat>(
         algorithm: environment.algorithm,
         signing_time: environment.clock.now(),
         level: environment.level,
+        minimum_level: config.minimum_level().min(environment.level),
         clock: environment.clock,
         parameters: &request.parameters,
+        id: Uuid::new_v4(),
         content_timestamp: None,
     };
-    policy::check(config.kind(), environment.credential, context.signing_time)?;
-    config.check_parameters(&request.parameters)?;
+    check_request(config, request, &context)?;
     let prepared = format.prepare(&request.document, &request.parameters, &context)?;
     prepared.preview()?.ok_or(WorkerError::NoPreview { kind: config.kind() })
 }
@@ -277,8 +310,7 @@ pub fn augment<F: SignatureFormat>(
     let media_type = signature.media_type().to_owned();
     let signed =
         SignedDocument { segments: signature.finish(), spooled: None, media_type, level: Some(level), degraded: None };
-    let octets = Bytes::from(signed.contiguous().into_owned());
-    let again = format.augmentable(octets, request.document.as_ref());
+    let again = format.augmentable(signed.bytes(), request.document.as_ref());
     again.map_err(|fault| WorkerError::Withheld(Discrepancy::Augmentation(fault)))?;
     Ok(signed)
 }

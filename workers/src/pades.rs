@@ -11,6 +11,7 @@ mod byte_range;
 mod check;
 mod cross_reference;
 mod edits;
+mod field_lock;
 mod fields;
 mod file;
 mod incremental_update;
@@ -21,6 +22,7 @@ mod prepare;
 mod preview;
 pub mod refusal;
 mod security_store;
+mod seed_values;
 mod signature_dictionary;
 mod signatures;
 mod stream;
@@ -30,6 +32,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::{ConfigError, Fields};
 pub use appearance::AppearanceConfig;
+pub use field_lock::LockedFields;
 
 /// Options of `pades`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -50,6 +53,9 @@ pub struct PadesConfig {
     /// Makes the seal a certification with this DocMDP level; only on documents that are not signed yet.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub certification: Option<Certification>,
+    /// Form fields that may not change once the seal is there. A field of the document that says what it locks must say the same.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lock: Option<LockedFields>,
 }
 
 /// What a certified document still allows (DocMDP, ISO 32000-2, table 257), spelt 1, 2 and 3.
@@ -96,7 +102,8 @@ impl TryFrom<u8> for Certification {
 }
 
 impl PadesConfig {
-    pub(crate) const KEYS: &'static [&'static str] = &["reason", "location", "field", "appearance", "certification"];
+    pub(crate) const KEYS: &'static [&'static str] =
+        &["reason", "location", "field", "appearance", "certification", "lock"];
 
     /// What `caller_may_set` may name.
     pub(crate) const SETTABLE: &'static [&'static str] = &["reason", "location", "field", "appearance"];
@@ -116,7 +123,23 @@ impl PadesConfig {
             field: text("field")?,
             appearance,
             certification: fields.take("certification")?,
+            lock: Self::parse_lock(fields)?,
         })
+    }
+
+    fn parse_lock(fields: &mut Fields) -> Result<Option<LockedFields>, ConfigError> {
+        let lock = fields.take::<LockedFields>("lock")?;
+        let refused = |reason: &str| Err(ConfigError::Value { key: "lock", reason: reason.to_owned() });
+        match &lock {
+            Some(LockedFields::Include(names) | LockedFields::Exclude(names)) if names.is_empty() => {
+                refused("it names no field; leave it out to lock none, or say \"all\"")
+            }
+            Some(lock) => match lock.names().iter().find_map(|name| refuse_text(name)) {
+                Some(reason) => refused(&format!("a name is unfit: {reason}")),
+                None => Ok(Some(lock.clone())),
+            },
+            None => Ok(None),
+        }
     }
 }
 

@@ -41,8 +41,10 @@ impl SoftwareKey {
             algorithm: self.algorithm,
             signing_time: OffsetDateTime::UNIX_EPOCH,
             level: crate::level::SignatureLevel::BaselineB,
+            minimum_level: crate::level::SignatureLevel::BaselineB,
             clock: &crate::clock::SystemClock,
             parameters: &self.parameters,
+            id: uuid::Uuid::new_v4(),
             content_timestamp: None,
         }
     }

@@ -239,6 +239,15 @@ impl SignedDocument {
         self.segments.iter().map(Bytes::len).sum::<usize>() + usize::try_from(spooled).unwrap_or(usize::MAX)
     }
 
+    /// The same as [`Self::contiguous`], shared where there is one segment only.
+    #[must_use]
+    pub fn bytes(&self) -> Bytes {
+        match self.segments.as_slice() {
+            [one] => one.clone(),
+            several => several.concat().into(),
+        }
+    }
+
     /// All octets in memory in one piece, a spooled document not among them; copies only when there is more than one segment.
     #[must_use]
     pub fn contiguous(&self) -> Cow<'_, [u8]> {

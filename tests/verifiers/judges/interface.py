@@ -1,6 +1,7 @@
 """What all tools share: their arguments, their answers, their exit codes."""
 
 import argparse
+import os
 import sys
 from dataclasses import dataclass
 
@@ -11,6 +12,16 @@ DIGESTS = ("SHA-256", "SHA-384", "SHA-512")
 
 class Missing(Exception):
     """A program this verifier needs is not installed; its text is the program's name."""
+
+
+# In octets: what is larger takes long to digest.
+LARGE = 1 << 28
+
+
+def compilers(question):
+    """Which compilers Java shall have: only the quick one starts soonest, the other one makes digests several times as fast."""
+    paths = [path for path in (question.file, question.detached) if path is not None]
+    return () if any(os.path.getsize(path) >= LARGE for path in paths) else ("-XX:TieredStopAtLevel=1",)
 
 
 @dataclass(frozen=True)
@@ -140,7 +151,7 @@ def _parser(tool):
     parser.add_argument("--detached", metavar="DATA", help="what a detached or plain signature or a timestamp covers")
     parser.add_argument("--content", metavar="DATA", help="what an encapsulated signature must contain")
     parser.add_argument("--expect", metavar="LEVEL", help="such as CAdES-BASELINE-B, which only dss can name, or PDF/A-2B for verapdf")
-    parser.add_argument("--policy", choices=("default", "ed25519"), default="default", help="only dss has policies")
+    parser.add_argument("--policy", choices=("default", "ed25519", "permissions"), default="default", help="only dss has policies")
     parser.add_argument("--algorithm", choices=ALGORITHMS, help="plain only")
     parser.add_argument("--digest", choices=DIGESTS, help="plain only")
     parser.add_argument("--leaf", metavar="PEM", help="plain only: the certificate whose key made the signature")

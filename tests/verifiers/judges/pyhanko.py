@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pyhanko.keys import load_cert_from_pemder
 from pyhanko.pdf_utils.reader import PdfFileReader
+from pyhanko.sign.diff_analysis import ModificationLevel
 from pyhanko.sign.validation import ades, async_validate_pdf_signature
 from pyhanko.sign.validation.generic_cms import (
     async_validate_cms_signature,
@@ -65,11 +66,30 @@ async def _pades(question, context):
             complaint = await _long_term(question, signatures)
             if complaint:
                 return Answer.invalid(complaint)
-        # Filled by the validation: what the last signature leaves uncovered.
-        stores_follow = question.expect == "PAdES-BASELINE-LT"
-        if not reader.embedded_timestamp_signatures and not stores_follow and status.coverage != SignatureCoverageLevel.ENTIRE_FILE:
-            return Answer.invalid(f"{signature.field_name} covers only {status.coverage.name}")
+        complaint = _coverage(question, status, signature, reader.embedded_timestamp_signatures)
+        if complaint:
+            return Answer.invalid(complaint)
         return Answer.valid(f"{len(signatures)} signature(s), last {status.summary()}")
+
+
+def _coverage(question, status, last, timestamps):
+    """What the last signature leaves uncovered that it should cover. Its revision it covers in full, or the validation has failed."""
+    if question.expect in ("PAdES-BASELINE-LT", "PAdES-BASELINE-LTA") or timestamps:
+        # The document security store and timestamps follow, and nothing else may.
+        if status.modification_level > ModificationLevel.LTA_UPDATES:
+            return f"{last.field_name} is followed by {status.modification_level.name}"
+    elif status.coverage != SignatureCoverageLevel.ENTIRE_FILE:
+        return f"{last.field_name} covers only {status.coverage.name}"
+    if timestamps:
+        stamp = timestamps[-1]
+        stamp.compute_integrity_info()
+        # pyHanko itself adds what validates the last timestamp after it.
+        followed = getattr(stamp.diff_result, "modification_level", ModificationLevel.OTHER)
+        if followed > ModificationLevel.LTA_UPDATES:
+            return f"the document timestamp {stamp.field_name} is followed by {followed.name}"
+        if question.expect == "PAdES-BASELINE-LTA" and stamp.signed_revision < last.signed_revision:
+            return "no document timestamp covers the last signature"
+    return None
 
 
 async def _long_term(question, signatures):

@@ -30,8 +30,8 @@ def _verify(question, number, algorithm):
         return Answer.not_applicable(f"this xmlsec1 has no {algorithm}")
     # Only certificates: a bare ds:KeyValue would be believed without any trust.
     words = ["xmlsec1", "--verify", "--enabled-key-data", "x509"]
-    # The last one is what an internally detached signature of ours stands beside; it has no namespace.
-    for element in (f"{_XADES}:SignedProperties", f"{_DS}:KeyInfo", f"{_DS}:Object", "document"):
+    # The last two are what internally detached signatures of ours are over; they have no namespace.
+    for element in (f"{_XADES}:SignedProperties", f"{_DS}:KeyInfo", f"{_DS}:Object", f"{_DS}:SignatureValue", "document", "part"):
         words += ["--id-attr:Id", element]
     if question.detached:
         words += ["--enabled-reference-uris", "empty,same-doc,local,remote", f"--url-map:{Path(question.detached).name}", question.detached]

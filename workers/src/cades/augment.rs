@@ -65,9 +65,12 @@ impl AugmentableCms {
             (Some(inside), Some(DocumentContent::Memory(sent))) if inside.as_ref() != sent.as_ref() => {
                 return Err(AugmentationFault::OtherDocument);
             }
-            (Some(_), Some(DocumentContent::Digest(_) | DocumentContent::Spooled(_))) => {
+            (Some(inside), Some(DocumentContent::Spooled(sent)))
+                if sent.digest(DigestAlgorithm::Sha256).ok() != Some(DigestAlgorithm::Sha256.digest(inside)) =>
+            {
                 return Err(AugmentationFault::OtherDocument);
             }
+            (Some(_), Some(DocumentContent::Digest(_))) => return Err(AugmentationFault::OtherDocument),
             _ => {}
         }
         let (certificates, content_type) = (parts.readable_certificates(), oid(parts.content_type)?);

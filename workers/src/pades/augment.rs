@@ -92,7 +92,7 @@ impl AugmentablePdf {
     /// Lays out a document timestamp and gives the layout's parts that it must cover to `cover`.
     fn lay_out<T>(&self, cover: impl FnOnce(&[u8], &Layout) -> Option<T>) -> Result<T, AugmentationFault> {
         let file = PdfFile::open(&self.document)?;
-        let target = fields::choose(&file, &fields::all(&file)?, None)?;
+        let target = fields::choose(&file, &fields::all(&file)?, None, None)?;
         let page = pages::first(&file)?;
         let dictionary = |_| Ok(signature_dictionary::document_timestamp(self.room));
         let layout = Layout::in_field(&file, &target, page, None, false, dictionary);

@@ -12,6 +12,7 @@ use super::file::PdfFile;
 use super::incremental_update::IncrementalUpdate;
 use super::refusal::PdfRefusal;
 use super::signature_dictionary::{SignatureDictionary, text_string};
+use super::syntax;
 
 /// An update with room in `/Contents`.
 pub(super) struct Layout {
@@ -75,8 +76,16 @@ impl Layout {
                     edits.set(field, &[], "F", WIDGET_FLAGS.as_bytes())?;
                 }
             }
-            TargetField::New { name } => {
-                update.write(field, &new_field(file, field, name, page, (seal, shown.as_ref()), signature)?);
+            TargetField::New { name, lock } => {
+                let mut text = new_field(file, field, name, page, (seal, shown.as_ref()), signature)?;
+                if let Some(lock) = lock {
+                    // ISO 32000-2, table 235: an indirect reference.
+                    let id = new_id();
+                    let entries = lock.entries(|value| file.string(id, value))?;
+                    update.write(id, &[b"<</Type/SigFieldLock".to_vec(), entries, b">>".to_vec()].concat());
+                    text = syntax::with_entry(&text, "Lock", &reference(id))?;
+                }
+                update.write(field, &text);
                 edits.push(page, &[("Annots", b"[]")], &reference(field))?;
                 if lacks_tab_order(file, page)? {
                     edits.set(page, &[], "Tabs", b"/S")?;

@@ -41,8 +41,8 @@ pub enum PdfRefusal {
     /// There is no page that a signature field could belong to.
     #[error("the PDF has no pages")]
     NoPages,
-    /// An earlier signature forbids every change (DocMDP level 1).
-    #[error("the PDF is certified and forbids any change, further signatures too (DocMDP level 1)")]
+    /// An earlier signature forbids every change, by certification or by the lock of its field.
+    #[error("the PDF is certified or locked and forbids any change, further signatures too (DocMDP level 1)")]
     ChangesForbidden,
     /// An earlier signature locks the field that the seal would fill.
     #[error("an earlier signature locks the form field \"{field}\" (FieldMDP)")]
@@ -57,6 +57,14 @@ pub enum PdfRefusal {
         field: String,
         /// What stands in the way.
         reason: &'static str,
+    },
+    /// The author of the form demands of the signature in this field what the worker does not give.
+    #[error("the form field \"{field}\" demands {demand} (seed values); name another field, or a worker that meets it")]
+    SeedValue {
+        /// The full name of the field.
+        field: String,
+        /// What is demanded.
+        demand: String,
     },
     /// A certification must be the first signature in a document (ISO 32000-2, 12.8.2.2).
     #[error("the PDF is signed already; a certification must be its first signature")]

@@ -44,6 +44,33 @@ pub(super) fn signature_named(uri: &str, key: KeySpec) -> Option<SignatureAlgori
         .find(|algorithm| signature_uri(*algorithm) == Some(uri))
 }
 
+/// What becomes of canonical octets.
+pub(super) enum Collector {
+    /// They are digested.
+    Digest(RunningDigest),
+    /// They are kept.
+    Octets(Vec<u8>),
+}
+
+impl Sink for Collector {
+    fn take(&mut self, octets: &[u8]) {
+        match self {
+            Self::Digest(digest) => digest.take(octets),
+            Self::Octets(kept) => kept.take(octets),
+        }
+    }
+}
+
+impl Collector {
+    /// The digest, or what was kept.
+    pub(super) fn finish(self) -> Vec<u8> {
+        match self {
+            Self::Digest(digest) => digest.finish(),
+            Self::Octets(kept) => kept,
+        }
+    }
+}
+
 /// A digest over octets that come in pieces.
 pub(super) enum RunningDigest {
     Sha256(openssl::sha::Sha256),

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use cryptotoken_api::{DataToBeSigned, SignatureValue, ToBeSigned};
 
 use super::document::{Width, XmlDocument};
-use super::reader::EndTag;
+use super::place::{ChildPosition, Target};
 use super::signature::UnsignedSignature;
 use super::unsigned::{contained, signature_timestamp};
 use crate::create::Prepared;
@@ -39,7 +39,7 @@ impl Prepared for PreparedXades {
         timestamp: Option<&TimestampToken>,
     ) -> Result<SignedDocument, Discrepancy> {
         let unsigned = timestamp.map(|token| contained(&signature_timestamp(token))).unwrap_or_default();
-        let segments = self.place.insert(&self.signature.with_value(value, &unsigned));
+        let segments = self.place.insert(self.signature.with_value(value, &unsigned));
         let level = if timestamp.is_some() { SignatureLevel::BaselineT } else { SignatureLevel::BaselineB };
         Ok(SignedDocument { segments, spooled: None, media_type: self.media_type, level: Some(level), degraded: None })
     }
@@ -52,11 +52,10 @@ pub(super) struct Place {
     width: Width,
 }
 
-/// Where the root element of a document begins and ends, in its text.
-pub(super) struct Root<'t> {
-    pub(super) start: usize,
-    pub(super) end_tag: EndTag<'t>,
-    pub(super) end: usize,
+/// A part of the signature: text of it, or octets of the input.
+pub(super) enum Piece {
+    Text(String),
+    Octets(Bytes),
 }
 
 impl Place {
@@ -65,25 +64,47 @@ impl Place {
         Self { before: Vec::new(), after: Vec::new(), width: Width::Utf8 }
     }
 
-    /// The place before the end of the root element.
-    pub(super) fn inside(octets: &Bytes, document: &XmlDocument<'_>, root: &Root<'_>) -> Self {
-        let end = &root.end_tag;
-        let range = |from: usize, to: usize| octets.slice(document.octet_offset(from)..document.octet_offset(to));
-        let name = root.start + "<".len();
+    /// The place in an element, before or after what it holds.
+    pub(super) fn inside(
+        octets: &Bytes,
+        document: &XmlDocument<'_>,
+        target: &Target<'_>,
+        position: ChildPosition,
+    ) -> Self {
+        let end = &target.end_tag;
         let width = document.width();
-        let mut before = vec![octets.slice(..document.octet_offset(end.offset))];
-        let mut after = vec![octets.slice(document.octet_offset(root.tag_end())..)];
+        let at = |offset: usize| document.octet_offset(offset);
         // An empty-element tag must become a start tag and an end tag.
         if end.self_closing {
-            before.push(width.encode_ascii(">").into());
-            let qualified = range(name, name + end.qualified.len());
-            after.splice(0..0, [width.encode_ascii("</").into(), qualified, width.encode_ascii(">").into()]);
+            let name = target.start + "<".len();
+            let qualified = octets.slice(at(name)..at(name + end.qualified.len()));
+            let added = |text: &str| Bytes::from(width.encode_ascii(text));
+            return Self {
+                before: vec![octets.slice(..at(end.offset)), added(">")],
+                after: vec![added("</"), qualified, added(">"), octets.slice(at(target.end)..)],
+                width,
+            };
         }
-        Self { before, after, width }
+        let place = match position {
+            ChildPosition::First => target.content,
+            ChildPosition::Last => end.offset,
+        };
+        Self::at(octets, at(place), width)
+    }
+
+    /// The place at this octet.
+    pub(super) fn at(octets: &Bytes, place: usize, width: Width) -> Self {
+        Self { before: vec![octets.slice(..place)], after: vec![octets.slice(place..)], width }
+    }
+
+    /// The place of the root element, which the signature takes up.
+    pub(super) fn around(octets: &Bytes, document: &XmlDocument<'_>, root: &Target<'_>) -> Self {
+        let (start, end) = (document.octet_offset(root.start), document.octet_offset(root.end));
+        Self { before: vec![octets.slice(..start)], after: vec![octets.slice(end..)], width: document.width() }
     }
 
     /// The place beside the root element, both inside a new one.
-    pub(super) fn beside(octets: &Bytes, document: &XmlDocument<'_>, root: &Root<'_>, id: &str) -> Self {
+    pub(super) fn beside(octets: &Bytes, document: &XmlDocument<'_>, root: &Target<'_>, id: &str) -> Self {
         let width = document.width();
         let (start, end) = (document.octet_offset(root.start), document.octet_offset(root.end));
         let added = |text: &str| Bytes::from(width.encode_ascii(text));
@@ -95,16 +116,19 @@ impl Place {
         }
     }
 
-    fn insert(self, signature: &str) -> Vec<Bytes> {
-        let signature = Bytes::from(self.width.encode_ascii(signature));
-        self.before.into_iter().chain([signature]).chain(self.after).collect()
+    /// The same with text on both sides of the signature.
+    pub(super) fn between(mut self, before: &str, after: &str) -> Self {
+        self.before.push(self.width.encode_ascii(before).into());
+        self.after.insert(0, self.width.encode_ascii(after).into());
+        self
     }
-}
 
-impl Root<'_> {
-    /// Where what comes after the content goes on: the end tag, or what follows an empty-element tag.
-    fn tag_end(&self) -> usize {
-        if self.end_tag.self_closing { self.end_tag.offset + "/>".len() } else { self.end_tag.offset }
+    fn insert(self, signature: Vec<Piece>) -> Vec<Bytes> {
+        let encode = |piece| match piece {
+            Piece::Text(text) => Bytes::from(self.width.encode_ascii(&text)),
+            Piece::Octets(octets) => octets,
+        };
+        self.before.into_iter().chain(signature.into_iter().map(encode)).chain(self.after).collect()
     }
 }
 

@@ -7,10 +7,14 @@ use der::Encode;
 use time::{OffsetDateTime, UtcOffset};
 
 use super::algorithm::digest_uri;
-use super::statements::{about_document, about_signer};
+use super::form::{CertificateReference, IssuerName, SignatureForm};
+use super::signature::{DataObject, reference_id};
+use super::statements::{about_document, about_signer, ascii};
+use super::unsigned::all_data_objects_timestamp;
 use crate::cades::attributes::issuer_serial;
 use crate::cades::properties::SignedProperties;
 use crate::create::SignatureContext;
+use crate::error::WorkerError;
 
 /// Namespace of XAdES 1.3.2 and later.
 pub(super) const XADES_NAMESPACE: &str = "http://uri.etsi.org/01903/v1.3.2#";
@@ -18,43 +22,103 @@ pub(super) const XADES_NAMESPACE: &str = "http://uri.etsi.org/01903/v1.3.2#";
 /// The `Type` of the reference to the signed properties (clause 4.4.2).
 pub(super) const SIGNED_PROPERTIES_TYPE: &str = "http://uri.etsi.org/01903#SignedProperties";
 
-/// `xades:QualifyingProperties` of the signature `id` over a document of this media type, without its end tag: unsigned properties
-/// come there.
+/// `xades:QualifyingProperties` of the signature `id` over these data objects, without its end tag: unsigned properties come there.
 ///
 /// # Errors
-/// Only when the DER encoder fails, which would be a bug.
+/// Only when an encoder fails, which would be a bug.
 pub(super) fn qualifying_properties(
     id: &str,
-    media_type: &str,
+    objects: &[DataObject],
+    form: &SignatureForm,
     properties: &SignedProperties,
     context: &SignatureContext<'_>,
-) -> der::Result<String> {
-    let digest = context.algorithm.digest();
-    let leaf = context.credential.chain.leaf();
+) -> Result<String, WorkerError> {
+    let formats = (0..).zip(objects).filter_map(|(index, object)| {
+        let media_type = object.media_type.as_ref()?;
+        Some(format!(
+            "<xades:DataObjectFormat ObjectReference=\"#{}\"><xades:MimeType>{media_type}</xades:MimeType>\
+             </xades:DataObjectFormat>",
+            reference_id(id, index)
+        ))
+    });
+    let about_objects = formats.collect::<String>()
+        + &about_document(properties)
+        + &context.content_timestamp.map(all_data_objects_timestamp).unwrap_or_default();
+    let about_objects = match about_objects.as_str() {
+        "" => String::new(),
+        some => format!("<xades:SignedDataObjectProperties>{some}</xades:SignedDataObjectProperties>"),
+    };
     Ok(format!(
         "<xades:QualifyingProperties xmlns:xades=\"{XADES_NAMESPACE}\" Target=\"#{id}\">\
          <xades:SignedProperties Id=\"{id}-properties\">\
          <xades:SignedSignatureProperties>\
-         <xades:SigningTime>{time}</xades:SigningTime>\
-         <xades:SigningCertificateV2><xades:Cert>\
-         <xades:CertDigest><ds:DigestMethod Algorithm=\"{method}\"></ds:DigestMethod>\
-         <ds:DigestValue>{value}</ds:DigestValue></xades:CertDigest>\
-         <xades:IssuerSerialV2>{issuer_serial}</xades:IssuerSerialV2>\
-         </xades:Cert></xades:SigningCertificateV2>{about_signer}\
-         </xades:SignedSignatureProperties>\
-         <xades:SignedDataObjectProperties>\
-         <xades:DataObjectFormat ObjectReference=\"#{id}-document\">\
-         <xades:MimeType>{media_type}</xades:MimeType></xades:DataObjectFormat>{commitment}\
-         </xades:SignedDataObjectProperties>\
+         <xades:SigningTime>{time}</xades:SigningTime>{certificate}{about_signer}\
+         </xades:SignedSignatureProperties>{about_objects}\
          </xades:SignedProperties>",
         about_signer = about_signer(properties),
-        commitment = about_document(properties),
         time = date_time(context.signing_time),
-        method = digest_uri(digest),
-        // The whole certificate as issued (clause 5.2.2.2), never re-encoded.
-        value = STANDARD.encode(digest.digest(leaf.der())),
-        issuer_serial = issuer_serial_v2(leaf)?,
+        certificate = signing_certificate(form, context)?,
     ))
+}
+
+/// The property that names the certificate, in the version that the form asks for.
+fn signing_certificate(form: &SignatureForm, context: &SignatureContext<'_>) -> Result<String, WorkerError> {
+    let digest = form.digest(context);
+    let leaf = context.credential.chain.leaf();
+    let cert_digest = format!(
+        "<xades:CertDigest><ds:DigestMethod Algorithm=\"{}\"></ds:DigestMethod><ds:DigestValue>{}</ds:DigestValue>\
+         </xades:CertDigest>",
+        digest_uri(digest),
+        // The whole certificate as issued (clause 5.2.2.2), never re-encoded.
+        STANDARD.encode(digest.digest(leaf.der())),
+    );
+    let (name, issuer_serial) = match form.signing_certificate {
+        CertificateReference::V2 => (
+            "SigningCertificateV2",
+            format!("<xades:IssuerSerialV2>{}</xades:IssuerSerialV2>", issuer_serial_v2(leaf)?),
+        ),
+        CertificateReference::V1 => (
+            "SigningCertificate",
+            format!(
+                "<xades:IssuerSerial><ds:X509IssuerName>{}</ds:X509IssuerName><ds:X509SerialNumber>{}\
+                 </ds:X509SerialNumber></xades:IssuerSerial>",
+                ascii(&issuer_name(leaf, form.issuer_name)),
+                decimal(leaf.fields().serial_number().as_bytes())
+            ),
+        ),
+    };
+    Ok(format!("<xades:{name}><xades:Cert>{cert_digest}{issuer_serial}</xades:Cert></xades:{name}>"))
+}
+
+/// The issuer as text (RFC 4514), most specific part first or as in the certificate.
+fn issuer_name(certificate: &Certificate, order: IssuerName) -> String {
+    let name = certificate.fields().issuer();
+    match order {
+        IssuerName::Rfc4514 => name.to_string(),
+        IssuerName::AsIssued => {
+            let parts: Vec<String> = name.as_ref().iter().map(ToString::to_string).collect();
+            parts.join(",")
+        }
+    }
+}
+
+/// A big-endian number in decimal.
+fn decimal(octets: &[u8]) -> String {
+    // Digits of nine places, the lowest first.
+    let mut groups: Vec<u64> = vec![0];
+    for octet in octets {
+        let mut carry = u64::from(*octet);
+        for group in &mut groups {
+            let value = *group * 256 + carry;
+            (*group, carry) = (value % 1_000_000_000, value / 1_000_000_000);
+        }
+        if carry > 0 {
+            groups.push(carry);
+        }
+    }
+    let mut groups = groups.into_iter().rev();
+    let first = groups.next().unwrap_or_default().to_string();
+    groups.fold(first, |written, group| format!("{written}{group:09}"))
 }
 
 /// Base64 of the DER `IssuerSerial` of RFC 5035 (clause 5.2.2.3).
@@ -74,4 +138,22 @@ fn date_time(time: OffsetDateTime) -> String {
         time.minute(),
         time.second()
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn serial_numbers_are_written_in_decimal_however_long() {
+        for (octets, written) in [
+            (&[0][..], "0"),
+            (&[0, 255], "255"),
+            (&[1, 0, 0, 0, 0], "4294967296"),
+            (&[0x3B, 0x9A, 0xCA, 0x00], "1000000000"),
+            (&[0xFF; 20], "1461501637330902918203684832716283019655932542975"),
+        ] {
+            assert_eq!(decimal(octets), written);
+        }
+    }
 }

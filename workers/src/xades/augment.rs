@@ -1,15 +1,17 @@
 //! Bring XML signatures to a higher level: timestamps, certificates and revocation information, archive timestamps
 //! (EN 319 132-1, clauses 5.3 to 5.5). Octets are put in; none that is there is changed.
 
+use std::collections::HashSet;
+
 use bytes::Bytes;
 use cryptotoken_api::{DataToBeSigned, DigestAlgorithm, DtbsRepresentation, SignatureValue, ToBeSigned, verification};
 use time::OffsetDateTime;
 
-use super::algorithm::{digest_named, signature_named};
+use super::algorithm::signature_named;
 use super::attributes::XADES_NAMESPACE;
 use super::canonicalization::{EXCLUSIVE, SIGNATURE_NAMESPACE};
 use super::document::XmlDocument;
-use super::received::{ReceivedSignature, XADES141_NAMESPACE, binary, method};
+use super::received::{ReceivedSignature, Stamp, XADES141_NAMESPACE, binary, method};
 use super::references::Surroundings;
 use super::unsigned::{Values, archive_timestamp, contained, signature_timestamp};
 use crate::augmentation::{Augmentable, AugmentationFault, Participants};
@@ -38,34 +40,58 @@ pub(super) struct AugmentableXades {
     octets: Bytes,
     /// What detached references are to. Signatures inside it were there before, and are left as they are.
     document: Option<DocumentContent>,
-    earlier: Vec<String>,
+    earlier: HashSet<String>,
+    /// Those that grow.
+    signatures: Vec<ReceivedSignature>,
 }
 
 impl AugmentableXades {
     /// Reads and verifies: every signature, every timestamp, and that each covers what it should.
     pub(super) fn read(octets: Bytes, document: Option<&DocumentContent>) -> Result<Self, AugmentationFault> {
-        let this =
-            Self { octets, document: document.cloned(), earlier: document.map(fingerprints).unwrap_or_default() };
-        let count = this.each(|surroundings, signature, position| {
-            verify(surroundings, signature, position)?;
-            verify_timestamps(surroundings, signature, position)
-        })?;
-        if count.is_empty() {
+        let earlier = document.map(earlier).unwrap_or_default();
+        let mut this = Self { octets, document: document.cloned(), earlier, signatures: Vec::new() };
+        this.signatures = this.find()?;
+        if this.signatures.is_empty() {
             return Err(AugmentationFault::Malformed("there is no XML signature in it"));
         }
+        this.with_surroundings(|surroundings| {
+            let all: Vec<_> = this.signatures.iter().collect();
+            let digests = surroundings.referenced(&all)?;
+            for ((position, signature), digests) in (1..).zip(all).zip(digests) {
+                verify(surroundings, signature, &digests, position)?;
+                verify_timestamps(surroundings, signature, position)?;
+            }
+            Ok(())
+        })?;
         Ok(this)
     }
 
+    /// The signatures that were not in the document before.
+    pub(super) fn signatures(&self) -> &[ReceivedSignature] {
+        &self.signatures
+    }
+
+    fn find(&self) -> Result<Vec<ReceivedSignature>, AugmentationFault> {
+        ReceivedSignature::all(&XmlDocument::decode(&self.octets)?, &self.earlier)
+    }
+
+    fn with_surroundings<T>(
+        &self,
+        step: impl FnOnce(Surroundings<'_>) -> Result<T, AugmentationFault>,
+    ) -> Result<T, AugmentationFault> {
+        let xml = XmlDocument::decode(&self.octets)?;
+        step(Surroundings { xml: &xml, beside: self.document.as_ref() })
+    }
+
     /// Does the same with every signature that grows.
-    pub(super) fn each<T>(
+    fn each<T>(
         &self,
         mut step: impl FnMut(Surroundings<'_>, &ReceivedSignature, usize) -> Result<T, AugmentationFault>,
     ) -> Result<Vec<T>, AugmentationFault> {
-        let xml = XmlDocument::decode(&self.octets)?;
-        let surroundings = Surroundings { xml: &xml, beside: self.document.as_ref() };
-        let signatures = ReceivedSignature::all(&xml)?;
-        let ours = signatures.iter().filter(|signature| !self.earlier.contains(&signature.fingerprint()));
-        (1..).zip(ours).map(|(position, signature)| step(surroundings, signature, position)).collect()
+        self.with_surroundings(|surroundings| {
+            let numbered = (1..).zip(&self.signatures);
+            numbered.map(|(position, signature)| step(surroundings, signature, position)).collect()
+        })
     }
 
     /// Puts a property, or none, at the end of the unsigned ones of each signature.
@@ -73,52 +99,69 @@ impl AugmentableXades {
         &mut self,
         mut property: impl FnMut(&ReceivedSignature) -> Result<String, AugmentationFault>,
     ) -> Result<(), AugmentationFault> {
-        let mut added = Vec::with_capacity(self.octets.len());
-        let mut taken = 0;
-        let xml = XmlDocument::decode(&self.octets)?;
-        let pieces = self.each(|_, signature, _| {
-            let (offset, contained_already) = signature.insertion()?;
-            let property = property(signature)?;
-            Ok((offset, if contained_already { property } else { contained(&property) }))
-        })?;
-        for (offset, text) in pieces {
-            let end = xml.octet_offset(offset);
-            added.extend_from_slice(self.octets.get(taken..end).unwrap_or_default());
-            added.extend_from_slice(&xml.width().encode_ascii(&text));
-            taken = end;
+        let mut additions = Vec::new();
+        {
+            let xml = XmlDocument::decode(&self.octets)?;
+            for signature in &self.signatures {
+                let (offset, contained_already) = signature.insertion()?;
+                let property = property(signature)?;
+                let text = if contained_already { property } else { contained(&property) };
+                additions.push((xml.octet_offset(offset), xml.width().encode_ascii(&text)));
+            }
         }
-        added.extend_from_slice(self.octets.get(taken..).unwrap_or_default());
-        self.octets = added.into();
+        self.octets = inserted(std::mem::take(&mut self.octets), &additions);
+        self.signatures = self.find()?;
         Ok(())
     }
 }
 
-/// Signatures that a document had before another one came.
-fn fingerprints(document: &DocumentContent) -> Vec<String> {
-    let DocumentContent::Memory(octets) = document else { return Vec::new() };
-    let Ok(xml) = XmlDocument::decode(octets) else { return Vec::new() };
-    let signatures = ReceivedSignature::all(&xml).unwrap_or_default();
-    signatures.iter().map(ReceivedSignature::fingerprint).collect()
+/// The octets with others put in, each at its place. They are moved, not copied, where nobody else holds them: a document and its
+/// copy are much memory.
+pub(super) fn inserted(octets: Bytes, additions: &[(usize, Vec<u8>)]) -> Bytes {
+    let mut octets = Vec::from(octets);
+    let mut end = octets.len();
+    let mut shift: usize = additions.iter().map(|(_, addition)| addition.len()).sum();
+    octets.reserve_exact(shift);
+    octets.resize(end + shift, 0);
+    for (place, addition) in additions.iter().rev() {
+        octets.copy_within(*place..end, place + shift);
+        shift -= addition.len();
+        end = *place;
+        if let Some(room) = octets.get_mut(place + shift..place + shift + addition.len()) {
+            room.copy_from_slice(addition);
+        }
+    }
+    octets.into()
 }
 
-/// Verifies the references and the value with the certificate whose digest is signed.
-fn verify(
+/// The values of signatures that a document had before another one came.
+fn earlier(document: &DocumentContent) -> HashSet<String> {
+    let DocumentContent::Memory(octets) = document else { return HashSet::new() };
+    let Ok(xml) = XmlDocument::decode(octets) else { return HashSet::new() };
+    // Most documents have none, and need not be read for that.
+    if !xml.text().contains("Signature") {
+        return HashSet::new();
+    }
+    ReceivedSignature::values(&xml).unwrap_or_default()
+}
+
+/// Verifies the references, of which these are the digests, and the value with the certificate whose digest is signed.
+pub(super) fn verify(
     surroundings: Surroundings<'_>,
     signature: &ReceivedSignature,
+    digests: &[Option<Vec<u8>>],
     position: usize,
 ) -> Result<(), AugmentationFault> {
     let fault = |fault| AugmentationFault::Signer { position, fault };
-    let digest_of = |reference: &super::element::ElementTree| {
-        let uri = reference.only(SIGNATURE_NAMESPACE, "DigestMethod")?.attribute("Algorithm")?;
-        Some((digest_named(uri)?, binary(&reference.only(SIGNATURE_NAMESPACE, "DigestValue")?.text)?))
-    };
     let mut properties_signed = false;
     let properties = signature.qualifying()?.only(XADES_NAMESPACE, "SignedProperties");
     let properties = properties.and_then(|each| each.attribute("Id"));
-    for (reference, octets) in signature.references()?.into_iter().zip(surroundings.referenced(signature)?) {
-        let (algorithm, expected) =
-            digest_of(reference).ok_or(AugmentationFault::Malformed("a digest algorithm is not known here"))?;
-        if algorithm.digest(&octets) != expected {
+    for (reference, digest) in signature.references()?.into_iter().zip(digests) {
+        let said = reference.only(SIGNATURE_NAMESPACE, "DigestValue").and_then(|value| binary(&value.text));
+        let (Some(digest), Some(said)) = (digest, said) else {
+            return Err(AugmentationFault::Malformed("a digest algorithm is not known here"));
+        };
+        if *digest != said {
             return Err(fault(SignerInfoFault::Digest));
         }
         let target = reference.attribute("URI").and_then(|uri| uri.strip_prefix('#'));
@@ -136,25 +179,36 @@ fn verify(
     let known = known.ok_or(AugmentationFault::Malformed("the signature algorithm is not known here"))?;
     let canonicalization = algorithm("CanonicalizationMethod")
         .ok_or(AugmentationFault::Malformed("a signature names no canonicalization"))?;
-    let data = DataToBeSigned::new(surroundings.canonical(signed_info, &method(canonicalization)?)?);
+    let data = DataToBeSigned::new(surroundings.canonical(signature, signed_info, &method(canonicalization)?)?);
     let value = binary(&signature.value()?.text).ok_or_else(|| fault(SignerInfoFault::Value))?;
     verification::verify(key, known, ToBeSigned::Data(&data), &SignatureValue::new(value))
         .map_err(|_| fault(SignerInfoFault::Value))
 }
 
-fn verify_timestamps(
+/// Verifies that every timestamp covers what it should.
+pub(super) fn verify_timestamps(
     surroundings: Surroundings<'_>,
     signature: &ReceivedSignature,
     position: usize,
 ) -> Result<(), AugmentationFault> {
+    let fits = |stamp: &Stamp<'_>, digest: Vec<u8>| match stamp.token.imprint.digest() == digest {
+        true => Ok(()),
+        false => Err(AugmentationFault::Imprint { position }),
+    };
     for stamp in signature.stamps(position)? {
+        let algorithm = stamp.token.imprint.algorithm();
         let covered = if stamp.is(XADES_NAMESPACE, "SignatureTimeStamp") {
-            surroundings.canonical(signature.value()?, &stamp.method)?
+            algorithm.digest(&surroundings.canonical(signature, signature.value()?, &stamp.method)?)
         } else {
-            surroundings.archived(signature, &stamp.method, stamp.index)?
+            surroundings.archived(signature, &stamp.method, stamp.index, algorithm)?
         };
-        if stamp.token.imprint.digest() != stamp.token.imprint.algorithm().digest(&covered) {
-            return Err(AugmentationFault::Imprint { position });
+        fits(&stamp, covered)?;
+    }
+    // One over some of the objects names them in a way of its own; it is signed, and left as it is.
+    for stamp in signature.content_stamps(position)? {
+        if stamp.is(XADES_NAMESPACE, "AllDataObjectsTimeStamp") {
+            let algorithm = stamp.token.imprint.algorithm();
+            fits(&stamp, surroundings.content(signature, &stamp.method, algorithm)?)?;
         }
     }
     Ok(())
@@ -200,7 +254,7 @@ impl Augmentable for AugmentableXades {
     fn untimestamped(&self) -> Result<Vec<Vec<u8>>, AugmentationFault> {
         let inputs = self.each(|surroundings, signature, _| {
             let needs = !is_timestamped(signature);
-            needs.then(|| surroundings.canonical(signature.value()?, &EXCLUSIVE)).transpose()
+            needs.then(|| surroundings.canonical(signature, signature.value()?, &EXCLUSIVE)).transpose()
         })?;
         Ok(inputs.into_iter().flatten().collect())
     }
@@ -266,8 +320,8 @@ impl Augmentable for AugmentableXades {
 
     fn archive_imprints(&self, digest: DigestAlgorithm) -> Result<Vec<DtbsRepresentation>, AugmentationFault> {
         self.each(|surroundings, signature, _| {
-            let covered = surroundings.archived(signature, &EXCLUSIVE, signature.unsigned().len())?;
-            DtbsRepresentation::new(digest, digest.digest(&covered))
+            let covered = surroundings.archived(signature, &EXCLUSIVE, signature.unsigned().len(), digest)?;
+            DtbsRepresentation::new(digest, covered)
                 .map_err(|_| AugmentationFault::Malformed("a digest has the wrong length"))
         })
     }

@@ -16,7 +16,7 @@ mod base_uri;
 mod escape;
 mod several;
 
-pub(crate) use several::{Selection, canonical_forms};
+pub(crate) use several::{Forms, Selection, canonical_forms};
 
 /// One of the canonicalization algorithms that XML signatures use.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -79,6 +79,8 @@ impl Method {
 pub(crate) enum Part<'a> {
     /// All of it, with comments and instructions beside the root element.
     Document,
+    /// The root element, without what is beside it.
+    Root,
     /// The element whose start tag begins at this octet of the decoded text.
     ElementAt(usize),
     /// The first element with this value in an attribute `Id`, `ID` or `id` without namespace, or `xml:id`.
@@ -119,37 +121,8 @@ pub(crate) fn canonicalize<S: Sink>(
     method: &Method,
     sink: S,
 ) -> Result<Option<S>, XmlError> {
-    let mut reader = XmlReader::new(document);
-    let mut waiting = Some(sink);
-    let mut canonicalizer = None;
-    let mut result = None;
-    if matches!(part, Part::Document) {
-        canonicalizer = waiting.take().map(|sink| Canonicalizer::document(method, omission, sink));
-    }
-    while let Some(event) = reader.next()? {
-        if matches!(&event, Event::Start(element) if part.begins_with(element))
-            && let Some(sink) = waiting.take()
-        {
-            canonicalizer = Some(Canonicalizer::subtree(method, omission, sink, &reader));
-        }
-        if let Some(canonicalizer) = &mut canonicalizer {
-            canonicalizer.take(&event, &reader);
-        }
-        if canonicalizer.as_ref().is_some_and(Canonicalizer::is_complete) {
-            result = canonicalizer.take().map(Canonicalizer::finish);
-        }
-    }
-    Ok(canonicalizer.map(Canonicalizer::finish).or(result))
-}
-
-impl Part<'_> {
-    fn begins_with(&self, element: &Element<'_>) -> bool {
-        match *self {
-            Part::Document => false,
-            Part::ElementAt(offset) => element.offset == offset,
-            Part::ElementWithId(id) => element.attributes.iter().any(|each| each.is_id() && each.value == id),
-        }
-    }
+    let selections = [Selection { part, omission, method: method.clone() }];
+    Ok(canonical_forms(document, &selections, [sink])?.pop().flatten())
 }
 
 impl Attribute<'_> {

@@ -14,8 +14,8 @@ use super::xml_error::{XmlError, XmlFault, shortened};
 pub(super) struct Survey<'t> {
     /// Each identifier with the place of its second element, if there is one.
     ids: HashMap<Cow<'t, str>, Option<usize>>,
-    root_ids: Vec<Cow<'t, str>>,
     references: Vec<Reference>,
+    root_may_be_signature: bool,
     builder: Option<TreeBuilder>,
 }
 
@@ -27,6 +27,11 @@ struct Reference {
 }
 
 impl<'t> Survey<'t> {
+    /// A survey of a document that may be a signature as a whole.
+    pub(super) fn of_signatures() -> Self {
+        Self { root_may_be_signature: true, ..Self::default() }
+    }
+
     /// Takes the event that `reader` has just returned.
     ///
     /// # Errors
@@ -53,13 +58,10 @@ impl<'t> Survey<'t> {
 
     fn identifiers(&mut self, element: &Element<'t>, reader: &XmlReader<'t>) -> Result<(), XmlError> {
         let is_root = reader.depth() == 1;
-        if is_root && element.is(SIGNATURE_NAMESPACE, "Signature") {
+        if is_root && !self.root_may_be_signature && element.is(SIGNATURE_NAMESPACE, "Signature") {
             return Err(reader.error(element.offset, XmlFault::RootIsSignature));
         }
         for attribute in element.attributes.iter().filter(|attribute| attribute.is_id()) {
-            if is_root {
-                self.root_ids.push(attribute.value.clone());
-            }
             let known = self.ids.contains_key(&attribute.value);
             if known && attribute.prefix == "xml" {
                 return Err(ambiguous(reader, element.offset, &attribute.value));
@@ -72,21 +74,22 @@ impl<'t> Survey<'t> {
         Ok(())
     }
 
-    /// Judges what was gathered, once the document has been read.
+    /// Judges what was gathered, once the document has been read. The new signature comes into an element; these are the identifiers
+    /// of it and of those around it.
     ///
     /// # Errors
     /// When an earlier signature refers to an identifier that two elements have, or would not survive another signature.
-    pub(super) fn judge(&self, reader: &XmlReader<'t>) -> Result<(), XmlError> {
+    pub(super) fn judge(&self, reader: &XmlReader<'t>, around: &[Cow<'t, str>]) -> Result<(), XmlError> {
         for reference in &self.references {
             let target = reference.target();
             if let Some((id, Some(second))) = target.and_then(|id| self.ids.get_key_value(id)) {
                 return Err(ambiguous(reader, *second, id));
             }
-            let covers_root = match target {
-                Some(id) => self.root_ids.iter().any(|root| root == id),
+            let covers_place = match target {
+                Some(id) => around.iter().any(|each| each == id),
                 None => matches!(reference.uri.as_str(), "" | "#xpointer(/)"),
             };
-            if covers_root && !reference.leaves_signatures_out {
+            if covers_place && !reference.leaves_signatures_out {
                 return Err(reader.error(reference.offset, XmlFault::CoveredByEarlierSignature));
             }
         }
@@ -102,6 +105,11 @@ impl<'t> Survey<'t> {
             None => Ok(()),
             Some(reference) => Err(reader.error(reference.offset, XmlFault::CoveredByEarlierSignature)),
         }
+    }
+
+    /// Whether exactly one element of the document has this identifier.
+    pub(super) fn is_unique(&self, id: &str) -> bool {
+        matches!(self.ids.get(id), Some(None))
     }
 
     /// Whether an element of the document has this identifier.

@@ -1,6 +1,8 @@
 //! A small tree of what a signature says. Documents are never held this way, only signatures and their references.
 
-use super::reader::{Attribute, Event};
+use super::attributes::XADES_NAMESPACE;
+use super::canonicalization::SIGNATURE_NAMESPACE;
+use super::reader::{Attribute, Element, Event};
 
 /// An element with its attributes, children and text; comments and instructions are dropped.
 #[derive(Debug, Default)]
@@ -48,13 +50,33 @@ impl ElementTree {
 #[derive(Debug, Default)]
 pub(super) struct TreeBuilder {
     open: Vec<ElementTree>,
+    /// Elements open inside a `ds:Object` that are no qualifying properties: documents are not held in memory this way.
+    passed_over: usize,
     elements: usize,
 }
 
 impl TreeBuilder {
+    /// A builder that counts on from so many elements of other trees.
+    pub(super) const fn after(elements: usize) -> Self {
+        Self { open: Vec::new(), passed_over: 0, elements }
+    }
+
+    /// The elements so far.
+    pub(super) const fn elements(&self) -> usize {
+        self.elements
+    }
+
+    /// How many elements are open.
+    pub(super) const fn depth(&self) -> usize {
+        self.open.len()
+    }
+
     /// Takes the next event, beginning with the element's start tag; gives the tree with the element's end.
     pub(super) fn take(&mut self, event: &Event<'_>) -> Option<ElementTree> {
         match event {
+            Event::Start(element) if self.passes_over(element) => self.passed_over += 1,
+            Event::End(_) if self.passed_over > 0 => self.passed_over -= 1,
+            _ if self.passed_over > 0 => {}
             Event::Start(element) => {
                 self.elements += 1;
                 let has_use = |each: &&Attribute<'_>| each.prefix.is_empty() && ATTRIBUTES.contains(&each.local);
@@ -83,6 +105,12 @@ impl TreeBuilder {
             Event::Comment(_) | Event::Instruction { .. } => {}
         }
         None
+    }
+
+    fn passes_over(&self, element: &Element<'_>) -> bool {
+        let in_object =
+            self.open.last().is_some_and(|open| open.local == "Object" && open.namespace == SIGNATURE_NAMESPACE);
+        self.passed_over > 0 || (in_object && !element.is(XADES_NAMESPACE, "QualifyingProperties"))
     }
 
     /// Whether this is more than any signature has; a tree takes many times the memory of its text.

@@ -1,20 +1,16 @@
 //! Read the document once: refuse what cannot be signed, digest the rest, lay out the signature.
 
 use bytes::Bytes;
-use cryptotoken_api::DataToBeSigned;
-use uuid::Uuid;
+use cryptotoken_api::{DataToBeSigned, DigestAlgorithm, DtbsRepresentation};
 
-use super::XadesConfig;
-use super::algorithm::{RunningDigest, signature_uri};
-use super::assemble::{Place, PreparedXades, Root, SIBLING_END, sibling_start};
+use super::algorithm::{Collector, RunningDigest, signature_uri};
+use super::assemble::{Place, PreparedXades};
 use super::attributes::qualifying_properties;
 use super::augment::AugmentableXades;
-use super::canonicalization::{Canonicalizer, EXCLUSIVE, Omission, Sink};
-use super::document::XmlDocument;
-use super::earlier::Survey;
-use super::reader::{Event, XmlReader};
-use super::signature::{Reference, UnsignedSignature};
-use super::xml_error::{XmlError, XmlFault};
+use super::canonicalization::Sink;
+use super::reader::Scope;
+use super::signature::{Content, DataObject, Layout, UnsignedSignature, canonical_key_info, object_id};
+use super::{ObjectForm, XadesConfig, XadesMode};
 use crate::augmentation::{Augmentable, AugmentationFault};
 use crate::cades::properties::SignedProperties;
 use crate::create::{SignatureContext, SignatureFormat};
@@ -36,19 +32,17 @@ impl SignatureFormat for XadesConfig {
         if signature_uri(algorithm).is_none() {
             return Err(WorkerError::Algorithm { kind: WorkerKind::Xades, algorithm });
         }
-        let octets = document.octets()?;
         let properties = self.properties.chosen(parameters)?;
-        match self.packaging {
-            SignaturePackaging::Enveloping => {
-                self.around_or_beside(octets, &Reference::Object(octets), document, &properties, context)
-            }
-            SignaturePackaging::InternallyDetached | SignaturePackaging::Enveloped => {
-                self.with_document(octets, document, &properties, context)
-            }
-            SignaturePackaging::Detached | SignaturePackaging::Encapsulated => {
-                self.around_or_beside(octets, &Reference::Elsewhere(self.uri()), document, &properties, context)
-            }
-        }
+        let request = Request { document, parameters, properties: &properties, context };
+        let digest = self.form.digest(context);
+        let subject = self.subject(&request, &|| Collector::Digest(RunningDigest::new(digest)))?;
+        let id = self.form.id(context);
+        let properties = qualifying_properties(&id, &subject.objects, &self.form, &properties, context)?;
+        let Subject { objects, contents, place, scope, media_type } = subject;
+        let layout = Layout { id: &id, objects: &objects, properties: &properties, form: &self.form, scope: &scope };
+        let signature = UnsignedSignature::lay_out(&layout, contents, context)?;
+        let data_to_be_signed = DataToBeSigned::new(signature.signed_info().to_vec());
+        Ok(PreparedXades { data_to_be_signed, signature, place, media_type })
     }
 
     fn check(
@@ -57,7 +51,34 @@ impl SignatureFormat for XadesConfig {
         document: &SignerDocument,
         context: &SignatureContext<'_>,
     ) -> Result<(), Discrepancy> {
-        super::check::check(self.packaging, signed, document, context)
+        super::check::check(self, signed, document, context)
+    }
+
+    fn wants_content_timestamp(&self) -> bool {
+        self.content_timestamp
+    }
+
+    /// The octets of all references but that to the signed properties, one after the other (EN 319 132-1, clause 5.2.8.1).
+    fn stamped_content(
+        &self,
+        document: &SignerDocument,
+        parameters: &SigningParameters,
+        context: &SignatureContext<'_>,
+        digest: DigestAlgorithm,
+    ) -> Result<DtbsRepresentation, WorkerError> {
+        let properties = self.properties.chosen(parameters)?;
+        let request = Request { document, parameters, properties: &properties, context };
+        let subject = self.subject(&request, &|| Collector::Octets(Vec::new()))?;
+        let mut running = Collector::Digest(RunningDigest::new(digest));
+        for object in subject.objects {
+            running.take(&object.written);
+        }
+        if self.form.sign_key_info {
+            let id = self.form.id(context);
+            running.take(&canonical_key_info(&id, &self.form, &subject.scope, context)?);
+        }
+        DtbsRepresentation::new(digest, running.finish())
+            .map_err(|error| WorkerError::Withheld(Discrepancy::Unreadable(error.to_string())))
     }
 
     fn augmentable(
@@ -69,105 +90,76 @@ impl SignatureFormat for XadesConfig {
     }
 }
 
+/// What is to be signed, and how.
+#[derive(Clone, Copy)]
+pub(super) struct Request<'a> {
+    pub(super) document: &'a SignerDocument,
+    pub(super) parameters: &'a SigningParameters,
+    pub(super) properties: &'a SignedProperties,
+    pub(super) context: &'a SignatureContext<'a>,
+}
+
+/// What a signature is over, what of it is inside, and where the signature goes.
+pub(super) struct Subject {
+    pub(super) objects: Vec<DataObject>,
+    pub(super) contents: Vec<Content>,
+    pub(super) place: Place,
+    pub(super) scope: Scope,
+    pub(super) media_type: String,
+}
+
+/// Makes the sink of one reference.
+pub(super) type NewCollector<'a> = &'a dyn Fn() -> Collector;
+
 impl XadesConfig {
+    fn subject(&self, request: &Request<'_>, collect: NewCollector<'_>) -> Result<Subject, WorkerError> {
+        let octets = request.document.octets()?;
+        match (self.mode, self.packaging, self.object) {
+            (XadesMode::CounterSign, ..) => self.signature_value(octets, request, collect),
+            (_, SignaturePackaging::Enveloping, ObjectForm::Xml) => self.embedded(octets, request, collect),
+            (_, SignaturePackaging::Enveloping, ObjectForm::Base64) => self.around_or_beside(octets, request, collect),
+            (_, SignaturePackaging::InternallyDetached | SignaturePackaging::Enveloped, _) => {
+                self.in_document(octets, request, collect)
+            }
+            (_, SignaturePackaging::Detached | SignaturePackaging::Encapsulated, _) => {
+                self.around_or_beside(octets, request, collect)
+            }
+        }
+    }
+
     /// A signature that is a file of its own, over any octets.
     fn around_or_beside(
         &self,
         octets: &Bytes,
-        reference: &Reference<'_>,
-        document: &SignerDocument,
-        properties: &SignedProperties,
-        context: &SignatureContext<'_>,
-    ) -> Result<PreparedXades, WorkerError> {
-        let declared = document.media_type.as_deref().map(essence).filter(|each| is_media_type(each));
+        request: &Request<'_>,
+        collect: NewCollector<'_>,
+    ) -> Result<Subject, WorkerError> {
+        let declared = request.document.media_type.as_deref().map(essence).filter(|each| is_media_type(each));
         let media_type = declared.unwrap_or_else(|| "application/octet-stream".to_owned());
-        let media_type = stated(properties)?.unwrap_or(media_type);
-        let (id, digest) = (new_id(), context.algorithm.digest().digest(octets));
-        let properties = qualifying_properties(&id, &media_type, properties, context)?;
-        let signature = UnsignedSignature::lay_out(&id, reference, &digest, &properties, context)?;
-        Ok(PreparedXades {
-            data_to_be_signed: DataToBeSigned::new(signature.signed_info().to_vec()),
-            signature,
+        let media_type = stated(request.properties)?.unwrap_or(media_type);
+        let id = self.form.id(request.context);
+        let mut collector = collect();
+        collector.take(octets);
+        let written = collector.finish();
+        let (object, contents) = match self.packaging {
+            SignaturePackaging::Enveloping => {
+                let object = DataObject::decoded(&object_id(&id, 0), media_type, written);
+                (object, vec![Content::Base64(octets.clone())])
+            }
+            _ => (DataObject::elsewhere(self.uri(), media_type, written), Vec::new()),
+        };
+        Ok(Subject {
+            objects: vec![object],
+            contents,
             place: Place::alone(),
+            scope: Scope::default(),
             media_type: DEFAULT_MEDIA_TYPE.to_owned(),
         })
     }
-
-    /// A signature inside or beside the root element of the document.
-    fn with_document(
-        &self,
-        octets: &Bytes,
-        document: &SignerDocument,
-        properties: &SignedProperties,
-        context: &SignatureContext<'_>,
-    ) -> Result<PreparedXades, WorkerError> {
-        let beside = self.packaging == SignaturePackaging::InternallyDetached;
-        let media_type = media_type(document.media_type.as_deref())?;
-        let stated_type = stated(properties)?.unwrap_or_else(|| essence(&media_type));
-        let xml = XmlDocument::decode(octets)?;
-        let mut reader = XmlReader::new(&xml);
-        let mut survey = Survey::default();
-        let mut digest = RunningDigest::new(context.algorithm.digest());
-        // The identifier is part of what is digested where the document gets an element around it.
-        let id = new_id();
-        if beside {
-            digest.take(sibling_start(&id).as_bytes());
-        }
-        let mut waiting = Some(digest);
-        let mut canonicalizer = None;
-        let (mut root, mut end) = (None, None);
-        while let Some(event) = reader.next()? {
-            survey.take(&event, &reader)?;
-            let starts_root = matches!(event, Event::Start(_)) && reader.depth() == 1;
-            if canonicalizer.is_none() && (!beside || starts_root) {
-                canonicalizer = waiting.take().map(|digest| match beside {
-                    true => Canonicalizer::subtree(&EXCLUSIVE, Omission::Nothing, digest, &reader),
-                    false => Canonicalizer::document(&EXCLUSIVE, Omission::Signatures, digest),
-                });
-            }
-            if let Some(canonicalizer) = canonicalizer.as_mut().filter(|each| !each.is_complete()) {
-                canonicalizer.take(&event, &reader);
-            }
-            match event {
-                Event::Start(element) if reader.depth() == 1 => root = Some(element.offset),
-                Event::End(tag) if reader.depth() == 0 => end = Some((tag, reader.offset())),
-                _ => {}
-            }
-        }
-        survey.judge(&reader)?;
-        if beside {
-            survey.refuse_wrapping(&reader)?;
-        }
-        if survey.has_id(&id) || SUFFIXES.iter().any(|suffix| survey.has_id(&format!("{id}{suffix}"))) {
-            return Err(XmlError::at_start(XmlFault::AmbiguousId { id }).into());
-        }
-        // The reader has seen both, or it would have refused the document.
-        let no_root = || XmlError::at_start(XmlFault::NoRoot);
-        let (start, (end_tag, end)) = root.zip(end).ok_or_else(no_root)?;
-        let mut digest = canonicalizer.ok_or_else(no_root)?.finish();
-        if beside {
-            digest.take(SIBLING_END.as_bytes());
-        }
-        let root = Root { start, end_tag, end };
-        let properties = qualifying_properties(&id, &stated_type, properties, context)?;
-        let reference = if beside { Reference::Sibling } else { Reference::Enveloping };
-        let signature = UnsignedSignature::lay_out(&id, &reference, &digest.finish(), &properties, context)?;
-        let place = if beside { Place::beside(octets, &xml, &root, &id) } else { Place::inside(octets, &xml, &root) };
-        let data_to_be_signed = DataToBeSigned::new(signature.signed_info().to_vec());
-        Ok(PreparedXades { data_to_be_signed, signature, place, media_type })
-    }
 }
-
-/// An identifier that nobody else has: 122 random bits.
-fn new_id() -> String {
-    format!("sigillo-{}", Uuid::new_v4().simple())
-}
-
-/// What identifiers made from it end in.
-const SUFFIXES: [&str; 4] = ["-document", "-object", "-properties", "-value"];
 
 /// The media type that worker or caller state in place of the declared one.
-fn stated(properties: &SignedProperties) -> Result<Option<String>, WorkerError> {
+pub(super) fn stated(properties: &SignedProperties) -> Result<Option<String>, WorkerError> {
     match properties.mime_type.as_ref().map(|stated| stated.as_str()) {
         None => Ok(None),
         Some(stated) if is_media_type(stated) => Ok(Some(stated.to_owned())),
@@ -188,7 +180,7 @@ fn is_token(text: &str) -> bool {
 }
 
 /// The media type as declared, which must be one of XML (RFC 7303); `application/xml` where none was.
-fn media_type(declared: Option<&str>) -> Result<String, WorkerError> {
+pub(super) fn media_type(declared: Option<&str>) -> Result<String, WorkerError> {
     let Some(declared) = declared else { return Ok(DEFAULT_MEDIA_TYPE.to_owned()) };
     let essence = essence(declared);
     match essence.split_once('/') {
@@ -203,7 +195,7 @@ fn media_type(declared: Option<&str>) -> Result<String, WorkerError> {
 }
 
 /// A media type without its parameters.
-fn essence(media_type: &str) -> String {
+pub(super) fn essence(media_type: &str) -> String {
     media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
 }
 

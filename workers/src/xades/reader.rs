@@ -15,9 +15,11 @@ use super::xml_error::{XmlError, XmlFault, shortened};
 mod attributes;
 mod characters;
 mod namespaces;
+mod scope;
 
 pub(crate) use characters::is_ncname;
 pub(crate) use namespaces::Namespaces;
+pub(crate) use scope::Scope;
 
 use characters::{BLANK, normalize_line_ends, resolve_reference, split_qname};
 
@@ -114,8 +116,10 @@ struct Open<'t> {
 impl<'t> XmlReader<'t> {
     /// A parser at the start of the document.
     pub(crate) fn new(document: &'t XmlDocument<'_>) -> Self {
-        let text = document.text();
-        let start = document.content_offset();
+        Self::at(document.text(), document.content_offset())
+    }
+
+    fn at(text: &'t str, start: usize) -> Self {
         let mut tokens = quick_xml::Reader::from_str(text.get(start..).unwrap_or_default());
         let config = tokens.config_mut();
         // End tags are matched here, where a mismatch can be reported with both names.

@@ -1,5 +1,7 @@
 //! A signature that others may have made, read as a tree: its parts, its certificates, its timestamps.
 
+use std::collections::HashSet;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
@@ -10,15 +12,23 @@ use super::attributes::XADES_NAMESPACE;
 use super::canonicalization::{Method, SIGNATURE_NAMESPACE};
 use super::document::XmlDocument;
 use super::element::{ElementTree, TreeBuilder};
-use super::reader::{Event, XmlReader};
+use super::reader::{Element, Event, Scope, XmlReader};
+use super::xml_error::XmlError;
 use crate::augmentation::AugmentationFault;
 use crate::timestamp::TimestampToken;
 
 /// Namespace of what XAdES 1.4.1 added.
 pub(super) const XADES141_NAMESPACE: &str = "http://uri.etsi.org/01903/v1.4.1#";
 
-/// A `ds:Signature` that is in no other one.
-pub(super) struct ReceivedSignature(pub(super) ElementTree);
+/// A `ds:Signature`.
+#[derive(Debug)]
+pub(super) struct ReceivedSignature {
+    pub(super) tree: ElementTree,
+    /// What is around it.
+    pub(super) scope: Scope,
+    /// Where it has ended in the text.
+    pub(super) end: usize,
+}
 
 /// A container of a timestamp among the unsigned properties.
 pub(super) struct Stamp<'a> {
@@ -39,30 +49,101 @@ impl Stamp<'_> {
 }
 
 impl ReceivedSignature {
-    /// The signatures of a document, in its order; those inside others belong to them.
-    pub(super) fn all(document: &XmlDocument<'_>) -> Result<Vec<Self>, AugmentationFault> {
+    /// The signatures of a document, in its order; those inside others belong to them. Those with these values were there before, and
+    /// are passed over.
+    pub(super) fn all(document: &XmlDocument<'_>, earlier: &HashSet<String>) -> Result<Vec<Self>, AugmentationFault> {
+        Self::beginning(document, earlier, |_| true)
+    }
+
+    /// The signature that begins at this octet of the text, in another one or not.
+    pub(super) fn at(document: &XmlDocument<'_>, offset: usize) -> Result<Option<Self>, AugmentationFault> {
+        Ok(Self::beginning(document, &HashSet::new(), |element| element.offset == offset)?.pop())
+    }
+
+    fn beginning(
+        document: &XmlDocument<'_>,
+        earlier: &HashSet<String>,
+        is_wanted: impl Fn(&Element<'_>) -> bool,
+    ) -> Result<Vec<Self>, AugmentationFault> {
         let mut reader = XmlReader::new(document);
-        let mut builder: Option<TreeBuilder> = None;
-        let mut found = Vec::new();
+        let mut open: Option<(TreeBuilder, Scope)> = None;
+        // How many elements are open in a signature that is too big for a new one.
+        let mut passed_over = 0_usize;
+        let (mut found, mut elements) = (Vec::new(), 0);
         while let Some(event) = reader.next()? {
-            if builder.is_none()
-                && matches!(&event, Event::Start(element) if element.is(SIGNATURE_NAMESPACE, "Signature"))
-            {
-                builder = Some(TreeBuilder::default());
+            if passed_over > 0 {
+                match event {
+                    Event::Start(_) => passed_over += 1,
+                    Event::End(_) => passed_over -= 1,
+                    _ => {}
+                }
+                continue;
             }
-            if let Some(tree) = builder.as_mut().and_then(|builder| builder.take(&event)) {
-                builder = None;
-                found.push(Self(tree));
+            let begins = |element: &Element<'_>| element.is(SIGNATURE_NAMESPACE, "Signature") && is_wanted(element);
+            if open.is_none() && matches!(&event, Event::Start(element) if begins(element)) {
+                open = Some((TreeBuilder::after(elements), reader.scope_around()));
             }
-            if builder.as_ref().is_some_and(TreeBuilder::is_too_big) {
-                return Err(AugmentationFault::Malformed("a signature in it has too many elements"));
+            let Some((builder, scope)) = &mut open else { continue };
+            if let Some(tree) = builder.take(&event) {
+                let signature = Self { tree, scope: std::mem::take(scope), end: reader.offset() };
+                if !earlier.contains(&signature.fingerprint()) {
+                    found.push(signature);
+                    elements = builder.elements();
+                }
+                open = None;
+            } else if builder.is_too_big() && earlier.is_empty() {
+                return Err(AugmentationFault::Malformed("its signatures have more than 100000 elements"));
+            } else if builder.is_too_big() {
+                passed_over = builder.depth();
+                open = None;
+            }
+            if found.len() > MAX_SIGNATURES {
+                return Err(AugmentationFault::Malformed("there are more than 100 signatures in it"));
             }
         }
         Ok(found)
     }
 
+    /// The values of the signatures of a document, without blanks; those inside others do not count.
+    pub(super) fn values(document: &XmlDocument<'_>) -> Result<HashSet<String>, XmlError> {
+        let mut reader = XmlReader::new(document);
+        let mut values = HashSet::new();
+        // At what depth a signature is open, what values it has, and whether one of them is open.
+        let (mut signature, mut own, mut in_value) = (None, Vec::new(), false);
+        while let Some(event) = reader.next()? {
+            match (&event, signature) {
+                (Event::Start(element), None) if element.is(SIGNATURE_NAMESPACE, "Signature") => {
+                    signature = Some(reader.depth());
+                }
+                (Event::Start(element), Some(depth))
+                    if reader.depth() == depth + 1 && element.is(SIGNATURE_NAMESPACE, "SignatureValue") =>
+                {
+                    own.push(String::new());
+                    in_value = true;
+                }
+                (Event::Text(text), Some(_)) if in_value => {
+                    if let Some(value) = own.last_mut() {
+                        value.extend(text.split_whitespace());
+                    }
+                }
+                (Event::End(_), Some(depth)) if reader.depth() == depth => in_value = false,
+                (Event::End(_), Some(depth)) if reader.depth() < depth => {
+                    // As `fingerprint` has it: none where there is not exactly one.
+                    values.insert(match own.as_slice() {
+                        [one] => one.clone(),
+                        _ => String::new(),
+                    });
+                    own.clear();
+                    signature = None;
+                }
+                _ => {}
+            }
+        }
+        Ok(values)
+    }
+
     fn part(&self, local: &str, missing: &'static str) -> Result<&ElementTree, AugmentationFault> {
-        self.0.only(SIGNATURE_NAMESPACE, local).ok_or(AugmentationFault::Malformed(missing))
+        self.tree.only(SIGNATURE_NAMESPACE, local).ok_or(AugmentationFault::Malformed(missing))
     }
 
     pub(super) fn signed_info(&self) -> Result<&ElementTree, AugmentationFault> {
@@ -74,7 +155,7 @@ impl ReceivedSignature {
     }
 
     pub(super) fn key_info(&self) -> Option<&ElementTree> {
-        self.0.only(SIGNATURE_NAMESPACE, "KeyInfo")
+        self.tree.only(SIGNATURE_NAMESPACE, "KeyInfo")
     }
 
     pub(super) fn references(&self) -> Result<Vec<&ElementTree>, AugmentationFault> {
@@ -83,12 +164,12 @@ impl ReceivedSignature {
 
     /// `ds:Object`s but for the one with the qualifying properties.
     pub(super) fn other_objects(&self) -> impl Iterator<Item = &ElementTree> {
-        let objects = self.0.all(SIGNATURE_NAMESPACE, "Object");
+        let objects = self.tree.all(SIGNATURE_NAMESPACE, "Object");
         objects.filter(|object| object.only(XADES_NAMESPACE, "QualifyingProperties").is_none())
     }
 
     pub(super) fn qualifying(&self) -> Result<&ElementTree, AugmentationFault> {
-        let mut objects = self.0.all(SIGNATURE_NAMESPACE, "Object");
+        let mut objects = self.tree.all(SIGNATURE_NAMESPACE, "Object");
         let found = objects.find_map(|object| object.only(XADES_NAMESPACE, "QualifyingProperties"));
         found.ok_or(AugmentationFault::Malformed("a signature has no qualifying properties: it is no XAdES signature"))
     }
@@ -179,6 +260,9 @@ impl ReceivedSignature {
         let mut stamps = Vec::new();
         for (index, element) in members.iter().enumerate().filter(|(_, each)| is_stamp(each)) {
             for value in element.all(XADES_NAMESPACE, "EncapsulatedTimeStamp") {
+                if stamps.len() >= MAX_TIMESTAMPS {
+                    return Err(AugmentationFault::Malformed("a signature has more than 100 timestamps"));
+                }
                 let der = binary(&value.text).ok_or(AugmentationFault::Malformed("a timestamp is not base64"))?;
                 let token = TimestampToken::read(Bytes::from(der), &others)
                     .map_err(|fault| AugmentationFault::Timestamp { position, fault })?;
@@ -208,6 +292,12 @@ pub(super) fn method(element: &ElementTree) -> Result<Method, AugmentationFault>
     let named = element.attribute("Algorithm").and_then(|uri| Method::named(uri, prefixes));
     named.ok_or(AugmentationFault::Malformed("a canonicalization is not known here"))
 }
+
+/// Each is read, verified and kept in memory.
+const MAX_SIGNATURES: usize = 100;
+
+/// Each covers all that was there before it.
+const MAX_TIMESTAMPS: usize = 100;
 
 /// The elements of that name, at any depth.
 fn named<'a>(tree: &'a ElementTree, namespace: &str, local: &str) -> Vec<&'a ElementTree> {

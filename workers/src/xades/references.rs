@@ -1,19 +1,31 @@
-//! What the references of a signature are to, and what archive timestamps cover (XML Signature 1.1, section 4.4.3;
-//! EN 319 132-1, clause 5.5.2).
+//! What the references of a signature are to, and what timestamps cover (XML Signature 1.1, section 4.4.3; EN 319 132-1,
+//! clauses 5.2.8 and 5.5.2).
 
-use super::canonicalization::{Method, Omission, Part, SIGNATURE_NAMESPACE, Selection, canonical_forms};
+use cryptotoken_api::DigestAlgorithm;
+
+use super::algorithm::RunningDigest;
+use super::attributes::SIGNED_PROPERTIES_TYPE;
+use super::canonicalization::{
+    Forms, Method, Omission, Part, SIGNATURE_NAMESPACE, Selection, Sink, canonical_forms, canonicalize,
+};
 use super::document::XmlDocument;
 use super::earlier::leaves_signatures_out;
 use super::element::ElementTree;
+use super::reader::XmlReader;
 use super::received::{ReceivedSignature, binary, method};
 use super::signature::{BASE64, ENVELOPED};
 use crate::augmentation::AugmentationFault;
 use crate::worker::DocumentContent;
 
-/// Octets, or a part of the document that has them.
+/// Octets, or a part of something that has them when it is written.
 enum Piece<'a> {
     Octets(Vec<u8>),
-    Selection(Selection<'a>),
+    /// What was sent beside the signature.
+    Sent(&'a [u8]),
+    /// A part of the signature itself.
+    Inside(Selection<'a>),
+    /// A part of the document around it.
+    Around(Selection<'a>),
 }
 
 /// A document with what was sent beside it.
@@ -24,53 +36,163 @@ pub(super) struct Surroundings<'a> {
 }
 
 impl Surroundings<'_> {
-    /// The octets of every reference of a signature.
-    pub(super) fn referenced(&self, signature: &ReceivedSignature) -> Result<Vec<Vec<u8>>, AugmentationFault> {
-        let references = signature.references()?;
-        let pieces = references.into_iter().map(|reference| self.piece(reference, signature, &Method::INCLUSIVE));
-        self.octets(pieces.collect::<Result<_, _>>()?)
+    /// The digest of every reference of these signatures, in the algorithm that the reference names; `None` where it names none that
+    /// is known here. One pass over the document does for all of them.
+    pub(super) fn referenced(
+        &self,
+        signatures: &[&ReceivedSignature],
+    ) -> Result<Vec<Vec<Option<Vec<u8>>>>, AugmentationFault> {
+        let (mut selections, mut algorithms, mut ids) = (Vec::new(), Vec::new(), Vec::new());
+        let mut digests = Vec::new();
+        for signature in signatures {
+            let mut own = Vec::new();
+            for reference in signature.references()? {
+                if let Some(Fragment::Element(id, _)) = Fragment::read(reference.attribute("URI")) {
+                    ids.push(id);
+                }
+                let Some(algorithm) = reference_digest(reference) else {
+                    own.push(Digest::Unknown);
+                    continue;
+                };
+                own.push(match self.piece(reference, signature, &Method::INCLUSIVE)? {
+                    Piece::Octets(octets) => Digest::Known(algorithm.digest(&octets)),
+                    Piece::Sent(octets) => Digest::Known(algorithm.digest(octets)),
+                    Piece::Inside(selection) => Digest::Inside(selection, algorithm),
+                    Piece::Around(selection) => {
+                        selections.push(selection);
+                        algorithms.push(algorithm);
+                        Digest::Around(selections.len() - 1)
+                    }
+                });
+            }
+            digests.push(own);
+        }
+        let mut reader = XmlReader::new(self.xml);
+        let sinks = algorithms.iter().map(|algorithm| RunningDigest::new(*algorithm));
+        let mut forms = Forms::new(&selections, sinks).watching(ids);
+        while let Some(event) = reader.next()? {
+            forms.take(&event, &reader)?;
+        }
+        let mut around: Vec<_> = forms.finish().into_iter().map(|each| each.map(RunningDigest::finish)).collect();
+        let mut found = Vec::with_capacity(signatures.len());
+        for (signature, own) in signatures.iter().zip(digests) {
+            let inside = own.iter().filter_map(|each| match each {
+                Digest::Inside(selection, algorithm) => Some((selection.clone(), RunningDigest::new(*algorithm))),
+                _ => None,
+            });
+            let (parts, sinks): (Vec<_>, Vec<_>) = inside.unzip();
+            let mut inside = self.inside(signature, &parts, sinks)?.into_iter();
+            let digest = |each| match each {
+                Digest::Unknown => Ok(None),
+                Digest::Known(digest) => Ok(Some(digest)),
+                Digest::Inside(..) => inside.next().map(|each| Some(each.finish())).ok_or(MISSING),
+                Digest::Around(index) => around.get_mut(index).and_then(Option::take).map(Some).ok_or(MISSING),
+            };
+            found.push(own.into_iter().map(digest).collect::<Result<_, _>>()?);
+        }
+        Ok(found)
     }
 
-    /// The canonical form of an element.
-    pub(super) fn canonical(&self, element: &ElementTree, method: &Method) -> Result<Vec<u8>, AugmentationFault> {
-        Ok(self.octets(vec![whole(element, method)])?.concat())
+    /// The canonical form of an element of a signature.
+    pub(super) fn canonical(
+        &self,
+        signature: &ReceivedSignature,
+        element: &ElementTree,
+        method: &Method,
+    ) -> Result<Vec<u8>, AugmentationFault> {
+        Ok(self.inside(signature, &[whole(element, method)], [Vec::new()])?.concat())
     }
 
-    /// What an archive timestamp covers that comes after so many unsigned properties.
+    /// The digest of what an archive timestamp covers that comes after so many unsigned properties.
     pub(super) fn archived(
         &self,
         signature: &ReceivedSignature,
         method: &Method,
         unsigned: usize,
+        digest: DigestAlgorithm,
     ) -> Result<Vec<u8>, AugmentationFault> {
-        let references = signature.references()?;
-        let pieces = references.into_iter().map(|reference| self.piece(reference, signature, method));
-        let mut pieces: Vec<_> = pieces.collect::<Result<_, _>>()?;
+        let references = signature.references()?.into_iter();
+        let mut pieces: Vec<_> =
+            references.map(|reference| self.piece(reference, signature, method)).collect::<Result<_, _>>()?;
         let parts = [Some(signature.signed_info()?), Some(signature.value()?), signature.key_info()];
         let properties = signature.unsigned().iter().take(unsigned);
         let elements = parts.into_iter().flatten().chain(properties).chain(signature.other_objects());
-        pieces.extend(elements.map(|element| whole(element, method)));
-        Ok(self.octets(pieces)?.concat())
+        pieces.extend(elements.map(|element| Piece::Inside(whole(element, method))));
+        self.concatenated(signature, pieces, digest)
     }
 
-    /// All selections in one pass.
-    fn octets(&self, pieces: Vec<Piece<'_>>) -> Result<Vec<Vec<u8>>, AugmentationFault> {
-        let selections = pieces.iter().filter_map(|piece| match piece {
-            Piece::Selection(selection) => Some(selection.clone()),
-            Piece::Octets(_) => None,
-        });
-        let mut forms = canonical_forms(self.xml, &selections.collect::<Vec<_>>())?.into_iter();
-        let missing = AugmentationFault::Malformed("a reference is to an element that is not there");
-        let octets = pieces.into_iter().map(|piece| match piece {
-            Piece::Octets(octets) => Some(octets),
-            Piece::Selection(_) => forms.next().flatten(),
-        });
-        octets.collect::<Option<_>>().ok_or(missing)
+    /// The digest of what a timestamp over all data objects covers.
+    pub(super) fn content(
+        &self,
+        signature: &ReceivedSignature,
+        method: &Method,
+        digest: DigestAlgorithm,
+    ) -> Result<Vec<u8>, AugmentationFault> {
+        let references = signature.references()?.into_iter();
+        let objects = references.filter(|each| each.attribute("Type") != Some(SIGNED_PROPERTIES_TYPE));
+        let pieces = objects.map(|reference| self.piece(reference, signature, method)).collect::<Result<_, _>>()?;
+        self.concatenated(signature, pieces, digest)
+    }
+
+    /// The digest of all pieces, one after the other. A whole document is written straight into the digest; parts of it are kept
+    /// until it is their turn.
+    fn concatenated(
+        &self,
+        signature: &ReceivedSignature,
+        pieces: Vec<Piece<'_>>,
+        digest: DigestAlgorithm,
+    ) -> Result<Vec<u8>, AugmentationFault> {
+        let (mut inside, mut parts) = (Vec::new(), Vec::new());
+        for piece in &pieces {
+            match piece {
+                Piece::Inside(selection) => inside.push(selection.clone()),
+                Piece::Around(selection) if !matches!(selection.part, Part::Document) => parts.push(selection.clone()),
+                Piece::Around(_) | Piece::Octets(_) | Piece::Sent(_) => {}
+            }
+        }
+        let mut inside = self.inside(signature, &inside, inside.iter().map(|_| Vec::new()))?.into_iter();
+        let parts = match parts.as_slice() {
+            [] => Vec::new(),
+            some => canonical_forms(self.xml, some, some.iter().map(|_| Vec::new()))?,
+        };
+        let mut parts = parts.into_iter();
+        let mut running = RunningDigest::new(digest);
+        for piece in pieces {
+            match piece {
+                Piece::Octets(octets) => running.take(&octets),
+                Piece::Sent(octets) => running.take(octets),
+                Piece::Inside(_) => running.take(&inside.next().ok_or(MISSING)?),
+                Piece::Around(Selection { part: Part::Document, omission, method }) => {
+                    running = canonicalize(self.xml, Part::Document, omission, &method, running)?.ok_or(MISSING)?;
+                }
+                Piece::Around(_) => running.take(&parts.next().flatten().ok_or(MISSING)?),
+            }
+        }
+        Ok(running.finish())
+    }
+
+    /// Canonical forms of elements of a signature, read without the document around it.
+    fn inside<S: Sink>(
+        &self,
+        signature: &ReceivedSignature,
+        selections: &[Selection<'_>],
+        sinks: impl IntoIterator<Item = S>,
+    ) -> Result<Vec<S>, AugmentationFault> {
+        let mut reader = XmlReader::within(self.xml, signature.tree.offset, &signature.scope);
+        let mut forms = Forms::new(selections, sinks);
+        while !forms.are_complete() {
+            let Some(event) = reader.next()? else { break };
+            forms.take(&event, &reader)?;
+            if reader.depth() == 0 {
+                break;
+            }
+        }
+        forms.finish().into_iter().collect::<Option<_>>().ok_or(MISSING)
     }
 
     /// What a reference is to. A node set that no transform writes is written by `default`.
     fn piece<'r>(
-        &self,
+        &'r self,
         reference: &'r ElementTree,
         signature: &'r ReceivedSignature,
         default: &Method,
@@ -81,7 +203,7 @@ impl Surroundings<'_> {
         };
         if base64 {
             let Fragment::Element(id, _) = fragment else { return Err(UNKNOWN) };
-            let octets = signature.0.with_id(id).and_then(|element| binary(&element.text));
+            let octets = signature.tree.with_id(id).and_then(|element| binary(&element.text));
             return octets.map(Piece::Octets).ok_or(UNKNOWN);
         }
         let (part, comments) = match fragment {
@@ -91,24 +213,47 @@ impl Surroundings<'_> {
         let mut method = written.unwrap_or_else(|| default.clone());
         // A bare fragment means the nodes without comments, whatever writes them.
         method.comments &= comments;
-        Ok(Piece::Selection(Selection { part, omission, method }))
+        let own = match part {
+            Part::ElementWithId(id) => signature.tree.with_id(id),
+            _ => None,
+        };
+        Ok(match own {
+            // Read without the document around it; that no other element has the identifier is known since it was verified.
+            Some(element) if omission == Omission::Nothing => {
+                Piece::Inside(Selection { part: Part::ElementAt(element.offset), omission, method })
+            }
+            _ => Piece::Around(Selection { part, omission, method }),
+        })
     }
 
     fn outside<'r>(
-        &self,
+        &'r self,
         base64: bool,
         written: Option<Method>,
         omission: Omission,
     ) -> Result<Piece<'r>, AugmentationFault> {
         let Some(DocumentContent::Memory(octets)) = self.beside else { return Err(AugmentationFault::NoDocument) };
         let Some(method) = written else {
-            return if base64 { Err(UNKNOWN) } else { Ok(Piece::Octets(octets.to_vec())) };
+            return if base64 { Err(UNKNOWN) } else { Ok(Piece::Sent(octets)) };
         };
         let document = XmlDocument::decode(octets)?;
         let selection = Selection { part: Part::Document, omission, method };
-        let forms = canonical_forms(&document, &[selection])?;
+        let forms = canonical_forms(&document, &[selection], [Vec::new()])?;
         Ok(Piece::Octets(forms.into_iter().flatten().collect::<Vec<_>>().concat()))
     }
+}
+
+/// Where the digest of a reference comes from.
+enum Digest<'a> {
+    Unknown,
+    Known(Vec<u8>),
+    Inside(Selection<'a>, DigestAlgorithm),
+    Around(usize),
+}
+
+/// The digest algorithm of a reference, where it is known here.
+pub(super) fn reference_digest(reference: &ElementTree) -> Option<DigestAlgorithm> {
+    super::algorithm::digest_named(reference.only(SIGNATURE_NAMESPACE, "DigestMethod")?.attribute("Algorithm")?)
 }
 
 /// Where in the same document a reference points.
@@ -154,7 +299,7 @@ impl Transforms {
             }
             match transform.attribute("Algorithm") {
                 Some(ENVELOPED) if this.omission == Omission::Nothing => {
-                    this.omission = Omission::ElementAt(signature.0.offset);
+                    this.omission = Omission::ElementAt(signature.tree.offset);
                 }
                 Some(ENVELOPED) => {}
                 Some(BASE64) => this.base64 = true,
@@ -166,9 +311,10 @@ impl Transforms {
     }
 }
 
-fn whole<'a>(element: &ElementTree, method: &Method) -> Piece<'a> {
-    let part = Part::ElementAt(element.offset);
-    Piece::Selection(Selection { part, omission: Omission::Nothing, method: method.clone() })
+fn whole<'a>(element: &ElementTree, method: &Method) -> Selection<'a> {
+    Selection { part: Part::ElementAt(element.offset), omission: Omission::Nothing, method: method.clone() }
 }
 
 const UNKNOWN: AugmentationFault = AugmentationFault::Malformed("a reference has a transform that is not known here");
+
+const MISSING: AugmentationFault = AugmentationFault::Malformed("a reference is to an element that is not there");

@@ -78,10 +78,14 @@ fn element(name: &str, content: &str) -> String {
     format!("<xades:{name}>{content}</xades:{name}>")
 }
 
-/// Character data in ASCII, which any encoding of a document has.
 fn text(value: &Text) -> String {
+    ascii(value.as_str())
+}
+
+/// Character data in ASCII, which any encoding of a document has.
+pub(super) fn ascii(text: &str) -> String {
     let mut written = String::new();
-    for character in value.as_str().chars() {
+    for character in text.chars() {
         match character {
             '<' | '>' | '&' => _ = write!(written, "&#x{:X};", u32::from(character)),
             _ if character.is_ascii() => written.push(character),

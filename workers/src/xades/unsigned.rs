@@ -1,4 +1,4 @@
-//! The unsigned properties as text (EN 319 132-1, clauses 5.3 to 5.5). Each declares its own namespaces and is covered by exclusive
+//! The unsigned properties, and containers of timestamps, as text (EN 319 132-1, clauses 5.2.8 and 5.3 to 5.5). Each declares its own namespaces and is covered by exclusive
 //! canonicalization, so that it means the same in any document.
 
 use base64::Engine;
@@ -17,6 +17,11 @@ pub(super) fn signature_timestamp(token: &TimestampToken) -> String {
 /// `xades141:ArchiveTimeStamp`.
 pub(super) fn archive_timestamp(token: &TimestampToken) -> String {
     timestamp("xades141:ArchiveTimeStamp", &format!(" xmlns:xades141=\"{XADES141_NAMESPACE}\""), token)
+}
+
+/// `xades:AllDataObjectsTimeStamp`, which is signed.
+pub(super) fn all_data_objects_timestamp(token: &TimestampToken) -> String {
+    timestamp("xades:AllDataObjectsTimeStamp", "", token)
 }
 
 fn timestamp(name: &str, declaration: &str, token: &TimestampToken) -> String {
@@ -64,6 +69,11 @@ impl Values {
             content => format!("<{name} xmlns:xades141=\"{XADES141_NAMESPACE}\">{content}</{name}>"),
         }
     }
+}
+
+/// `xades:CounterSignature`, up to the signature in it, and what follows.
+pub(super) fn counter_signature() -> (String, &'static str) {
+    (format!("<xades:CounterSignature xmlns:xades=\"{XADES_NAMESPACE}\">"), "</xades:CounterSignature>")
 }
 
 /// What goes into qualifying properties that have no unsigned ones.

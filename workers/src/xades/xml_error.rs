@@ -188,6 +188,24 @@ pub enum XmlFault {
         /// The identifier, shortened.
         id: String,
     },
+    /// No element on the path that the worker gives to signatures.
+    #[error("no element is at {path}, where the signature goes; send a document that has one")]
+    NoPlace {
+        /// The path.
+        path: String,
+    },
+    /// More than one, and nothing says which.
+    #[error("several elements are at {path}, where the signature goes; the worker must name one by its number")]
+    SeveralPlaces {
+        /// The path.
+        path: String,
+    },
+    /// No element with an identifier that is to be signed.
+    #[error("no element has the identifier {id:?}, which is to be signed")]
+    NoElement {
+        /// The identifier, shortened.
+        id: String,
+    },
     /// The reference of an earlier signature covers the place of a new one, or may.
     #[error("an earlier signature covers the whole document in a way that another signature inside would break")]
     CoveredByEarlierSignature,

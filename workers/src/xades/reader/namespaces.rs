@@ -40,6 +40,25 @@ impl<'t> Namespaces<'t> {
             .filter(|(_, uri)| !uri.is_empty())
     }
 
+    /// What was declared when there were so many declarations, each prefix once.
+    pub(super) fn in_scope_at(&self, depth: usize) -> Vec<(String, String)> {
+        let mut later: HashMap<&str, usize> = HashMap::new();
+        for prefix in self.declared.iter().skip(depth) {
+            *later.entry(prefix).or_default() += 1;
+        }
+        let before = |(&prefix, bindings): (&&'t str, &Vec<Rc<str>>)| {
+            let known = bindings.len().checked_sub(1 + later.get(prefix).copied().unwrap_or(0))?;
+            bindings.get(known).map(|uri| (prefix.to_owned(), uri.to_string()))
+        };
+        self.bindings.iter().filter_map(before).collect()
+    }
+
+    /// Declares what was checked before.
+    pub(super) fn take_over(&mut self, prefix: &'t str, uri: &str) {
+        self.bindings.entry(prefix).or_default().push(Rc::from(uri));
+        self.declared.push(prefix);
+    }
+
     pub(super) fn depth(&self) -> usize {
         self.declared.len()
     }

@@ -12,9 +12,10 @@ import java.io.InputStream;
 import java.nio.file.Files;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
-import java.util.ArrayList;
-import java.util.List;
+import java.util.EnumMap;
+import java.util.Map;
 
+import org.bouncycastle.asn1.ASN1Encodable;
 import org.bouncycastle.asn1.ASN1OctetStringParser;
 import org.bouncycastle.asn1.ASN1SequenceParser;
 import org.bouncycastle.asn1.ASN1Set;
@@ -26,6 +27,7 @@ import org.bouncycastle.asn1.cms.ContentInfo;
 import org.bouncycastle.asn1.cms.ContentInfoParser;
 import org.bouncycastle.asn1.cms.SignedData;
 import org.bouncycastle.asn1.cms.SignedDataParser;
+import org.bouncycastle.asn1.x509.AlgorithmIdentifier;
 
 import eu.europa.esig.dss.enumerations.DigestAlgorithm;
 import eu.europa.esig.dss.model.DSSDocument;
@@ -34,8 +36,6 @@ import eu.europa.esig.dss.model.InMemoryDocument;
 
 record TakenApart(DSSDocument signature, DSSDocument content) {
 
-    private static final List<DigestAlgorithm> DIGESTS = List.of(DigestAlgorithm.SHA256, DigestAlgorithm.SHA384, DigestAlgorithm.SHA512);
-
     /** Bytes that are no CMS are refused with an unchecked exception, as EU DSS does. */
     static TakenApart of(File file) throws Question.Unusable {
         try (InputStream octets = new BufferedInputStream(Files.newInputStream(file.toPath()), 1 << 20)) {
@@ -43,7 +43,7 @@ record TakenApart(DSSDocument signature, DSSDocument content) {
             SignedDataParser signed = SignedDataParser.getInstance(outer.getContent(BERTags.SEQUENCE));
             ASN1Set algorithms = set(signed.getDigestAlgorithms());
             ContentInfoParser encapsulated = signed.getEncapContentInfo();
-            DSSDocument content = content((ASN1OctetStringParser) encapsulated.getContent(BERTags.OCTET_STRING));
+            DSSDocument content = content(algorithms, (ASN1OctetStringParser) encapsulated.getContent(BERTags.OCTET_STRING));
             // In the order of the file.
             ASN1Set certificates = set(signed.getCertificates());
             ASN1Set lists = set(signed.getCrls());
@@ -56,26 +56,27 @@ record TakenApart(DSSDocument signature, DSSDocument content) {
         }
     }
 
-    private static DSSDocument content(ASN1OctetStringParser content) throws IOException, Question.Unusable {
+    private static DSSDocument content(ASN1Set algorithms, ASN1OctetStringParser content) throws IOException, Question.Unusable {
         if (content == null) {
             throw new Question.Unusable("it is detached: there is nothing to take apart");
         }
         try {
-            List<MessageDigest> digests = new ArrayList<>();
-            for (DigestAlgorithm algorithm : DIGESTS) {
-                digests.add(MessageDigest.getInstance(algorithm.getJavaName()));
+            // That of timestamps and those of signers.
+            Map<DigestAlgorithm, MessageDigest> digests = new EnumMap<>(DigestAlgorithm.class);
+            digests.put(DigestAlgorithm.SHA256, MessageDigest.getInstance("SHA-256"));
+            for (ASN1Encodable algorithm : algorithms) {
+                DigestAlgorithm named = DigestAlgorithm.forOID(AlgorithmIdentifier.getInstance(algorithm).getAlgorithm().getId());
+                digests.put(named, MessageDigest.getInstance(named.getJavaName()));
             }
             InputStream octets = content.getOctetStream();
             byte[] block = new byte[1 << 20];
             for (int length = octets.read(block); length >= 0; length = octets.read(block)) {
-                for (MessageDigest digest : digests) {
+                for (MessageDigest digest : digests.values()) {
                     digest.update(block, 0, length);
                 }
             }
             DigestDocument document = new DigestDocument();
-            for (int i = 0; i < DIGESTS.size(); i++) {
-                document.addDigest(DIGESTS.get(i), digests.get(i).digest());
-            }
+            digests.forEach((algorithm, digest) -> document.addDigest(algorithm, digest.digest()));
             return document;
         } catch (NoSuchAlgorithmException missing) {
             throw new IllegalStateException(missing);
