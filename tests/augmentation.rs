@@ -22,6 +22,10 @@ mod pdf;
 mod permissions;
 #[path = "augmentation/properties.rs"]
 mod properties;
+#[path = "augmentation/seed_values.rs"]
+mod seed_values;
+#[path = "augmentation/sequences.rs"]
+mod sequences;
 #[path = "augmentation/service.rs"]
 mod service;
 #[path = "augmentation/xades.rs"]

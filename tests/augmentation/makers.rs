@@ -25,6 +25,8 @@ pub(crate) struct Order {
     pub(crate) field: Option<String>,
     /// DocMDP level.
     pub(crate) certification: Option<u8>,
+    /// Of pyHanko alone: more options.
+    pub(crate) more: Vec<&'static str>,
     /// The document.
     pub(crate) file: PathBuf,
     /// Where the seal goes.
@@ -33,7 +35,7 @@ pub(crate) struct Order {
 
 impl Order {
     pub(crate) fn new(level: &'static str, file: &Path, out: PathBuf) -> Self {
-        Self { level, field: None, certification: None, file: file.to_owned(), out }
+        Self { level, field: None, certification: None, more: Vec::new(), file: file.to_owned(), out }
     }
 
     pub(crate) fn field(self, name: &str) -> Self {
@@ -66,6 +68,7 @@ impl Maker {
                 option("--certify", level.to_string());
             }
             option("--out", order.out.display().to_string());
+            words.extend(order.more.iter().map(|word| (*word).to_owned()));
             words.push(order.file.display().to_string());
             words.join("\t") + "\n"
         };

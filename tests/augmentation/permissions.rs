@@ -8,7 +8,7 @@ use workers::WorkerError;
 
 use crate::bench::{Bench, octets};
 use crate::forms::Form;
-use crate::makers::{Maker, Order};
+use crate::makers::{Maker, Order, dss_does};
 
 /// What the field of the first signature locks: name, entries of `/Lock`.
 const LOCKS: [(&str, &str); 11] = [
@@ -33,6 +33,10 @@ const TARGETS: [&str; 3] = ["approval", "second", "contract.buyer"];
 
 /// Who makes the first signature.
 const FIRST: [Option<Maker>; 3] = [None, Some(Maker::PyHanko), Some(Maker::Dss)];
+
+/// Locks over fields that are not there yet. EU DSS takes the field of a document timestamp for one of them and warns, whoever made
+/// it; ISO 32000-2, 12.8.2.2.2, has document timestamps for no changes.
+const EVERY_NEW_FIELD: [&str; 2] = ["all", "exclude name"];
 
 struct Case {
     first: Option<Maker>,
@@ -115,23 +119,32 @@ fn validation_data_and_document_timestamps_follow_whatever_the_first_signature_f
     let chosen =
         |(certification, lock): &(Option<u8>, usize)| certification.is_some() && *lock == 0 || [1, 5, 8].contains(lock);
     let combinations: Vec<_> = combinations().into_iter().filter(chosen).collect();
-    let mut wrong = Vec::new();
-    let mut made = Vec::new();
+    let (mut wrong, mut made) = (Vec::new(), Vec::new());
     for (case, document) in firsts(&bench, "B-T", &combinations) {
         let grown = bench.augment_pdf("B-LTA", &document).unwrap_or_else(|error| panic!("{}: {error}", case.name()));
         let file = bench.keep(&format!("grown-{}.pdf", made.len()), &octets(&grown));
-        made.push((case.name(), file));
+        made.push((case.name(), file, EVERY_NEW_FIELD.contains(&case.lock)));
+        if case.name().starts_with("dss") && case.lock == EVERY_NEW_FIELD[0] {
+            // What EU DSS adds itself it rejects as well.
+            let (from, to) = (bench.keep("grows.pdf", &document), bench.path("grown-by-dss.pdf"));
+            dss_does(&bench, &bench.seal("p384"), "augment", "B-LTA", &from, &to);
+            let question = Question::new("pades", &to).with("--root", bench.pki.root());
+            let verdicts = ask("dss", &[question.clone(), question.with("--policy", "permissions")]);
+            let [Verdict::Valid, Verdict::Invalid(why)] = verdicts.as_slice() else { panic!("{verdicts:?}") };
+            assert!(why.contains("/FieldMDP"), "{why}");
+        }
     }
     for tool in ["pyhanko", "dss", "pdfsig", "qpdf"] {
-        let question = |(_, file): &(String, PathBuf)| {
+        let question = |(_, file, every_new_field): &(String, PathBuf, bool)| {
             let question = Question::new("pades", file).with("--root", bench.pki.root());
-            question.with("--policy", "permissions").with("--expect", "PAdES-BASELINE-LTA")
+            let policy = if *every_new_field { "default" } else { "permissions" };
+            question.with("--policy", policy).with("--expect", "PAdES-BASELINE-LTA")
         };
         let verdicts = ask(tool, &made.iter().map(question).collect::<Vec<_>>());
         let valid = verdicts.iter().filter(|verdict| **verdict == Verdict::Valid).count();
         tests::report(&format!("{tool}: {valid} of {} valid", verdicts.len()));
         let rejected = verdicts.into_iter().zip(&made).filter(|(verdict, _)| *verdict != Verdict::Valid);
-        wrong.extend(rejected.map(|(verdict, (name, _))| format!("{name}: {tool} says {verdict:?}")));
+        wrong.extend(rejected.map(|(verdict, (name, ..))| format!("{name}: {tool} says {verdict:?}")));
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }

@@ -42,6 +42,8 @@ def order(words):
     parser.add_argument("--certify", type=int, choices=(1, 2, 3), help="DocMDP level")
     parser.add_argument("--lock", choices=("All", "Include", "Exclude"), help="FieldMDP, of a new field")
     parser.add_argument("--locked", action="append", default=[], metavar="NAME", help="field that --lock names")
+    parser.add_argument("--reason")
+    parser.add_argument("--ignore-seed-values", action="store_true", help="sign against what the field demands")
     parser.add_argument("--out", required=True)
     parser.add_argument("file")
     return parser.parse_args(words)
@@ -62,6 +64,7 @@ def sign(options):
     )
     metadata = signers.PdfSignatureMetadata(
         field_name=options.field,
+        reason=options.reason,
         subfilter=fields.SigSeedSubFilter.PADES,
         md_algorithm="sha256",
         embed_validation_info=long_term,
@@ -78,7 +81,9 @@ def sign(options):
             action = fields.FieldMDPAction(f"/{options.lock}")
             lock = fields.FieldMDPSpec(action, fields=options.locked or None)
             fields.append_signature_field(writer, fields.SigFieldSpec(options.field, field_mdp_spec=lock))
-        signed = asyncio.run(signers.async_sign_pdf(writer, metadata, signer, timestamper=timestamper))
+        pdf_signer = signers.PdfSigner(metadata, signer, timestamper=timestamper)
+        pdf_signer._ignore_sv = options.ignore_seed_values
+        signed = asyncio.run(pdf_signer.async_sign_pdf(writer))
     with open(options.out, "wb") as out:
         out.write(signed.getbuffer())
 

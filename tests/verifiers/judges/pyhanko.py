@@ -60,7 +60,8 @@ async def _pades(question, context):
         for signature in signatures:
             status = await async_validate_pdf_signature(signature, context)
             if not status.bottom_line:
-                return Answer.invalid(f"{signature.field_name}: {status.summary()}")
+                unmet = f"; {status.seed_value_constraint_error}" if status.seed_value_constraint_error else ""
+                return Answer.invalid(f"{signature.field_name}: {status.summary()}{unmet}")
         # Below LTA the engine knows no proof of existence of what is inside, and past validation must fail.
         if question.expect == "PAdES-BASELINE-LTA":
             complaint = await _long_term(question, signatures)
@@ -74,20 +75,21 @@ async def _pades(question, context):
 
 def _coverage(question, status, last, timestamps):
     """What the last signature leaves uncovered that it should cover. Its revision it covers in full, or the validation has failed."""
-    if question.expect in ("PAdES-BASELINE-LT", "PAdES-BASELINE-LTA") or timestamps:
-        # The document security store and timestamps follow, and nothing else may.
-        if status.modification_level > ModificationLevel.LTA_UPDATES:
-            return f"{last.field_name} is followed by {status.modification_level.name}"
-    elif status.coverage != SignatureCoverageLevel.ENTIRE_FILE:
-        return f"{last.field_name} covers only {status.coverage.name}"
-    if timestamps:
+    if question.expect not in ("PAdES-BASELINE-LT", "PAdES-BASELINE-LTA"):
+        if not timestamps and status.coverage != SignatureCoverageLevel.ENTIRE_FILE:
+            return f"{last.field_name} covers only {status.coverage.name}"
+        return None
+    # The document security store and timestamps follow, and nothing else may.
+    if status.modification_level > ModificationLevel.LTA_UPDATES:
+        return f"{last.field_name} is followed by {status.modification_level.name}"
+    if question.expect == "PAdES-BASELINE-LTA":
         stamp = timestamps[-1]
         stamp.compute_integrity_info()
         # pyHanko itself adds what validates the last timestamp after it.
         followed = getattr(stamp.diff_result, "modification_level", ModificationLevel.OTHER)
         if followed > ModificationLevel.LTA_UPDATES:
             return f"the document timestamp {stamp.field_name} is followed by {followed.name}"
-        if question.expect == "PAdES-BASELINE-LTA" and stamp.signed_revision < last.signed_revision:
+        if stamp.signed_revision < last.signed_revision:
             return "no document timestamp covers the last signature"
     return None
 
