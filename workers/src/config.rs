@@ -221,6 +221,14 @@ impl WorkerConfig {
                     self.kind
                 ),
             }),
+            // Nobody else reads validation data and archive timestamps of such a signature yet.
+            (_, SignatureScheme::MlDsa) if self.level() > SignatureLevel::BaselineT => Err(ConfigError::Value {
+                key: "level",
+                reason:
+                    "no verifier of others judges long-term signatures with ML-DSA yet; write B-B or B-T, or name a \
+                         credential with an RSA or EC key"
+                        .into(),
+            }),
             _ => Ok(()),
         }
     }
@@ -293,6 +301,16 @@ impl WorkerConfig {
     /// # Errors
     /// [`WorkerError::Parameter`] for the first one.
     pub fn check_parameters(&self, parameters: &SigningParameters) -> Result<(), WorkerError> {
+        let refused = |reason: &str| {
+            let name = SigningParameters::PASSWORD.to_owned();
+            Err(WorkerError::Parameter { name, reason: reason.to_owned() })
+        };
+        if parameters.value(SigningParameters::PASSWORD).is_some() {
+            return refused("it must be a text; send a string");
+        }
+        if parameters.password().is_some() && self.kind() != WorkerKind::Pades {
+            return refused("only PDFs are opened with one; leave it out");
+        }
         match parameters.names().find(|name| !self.caller_may_set.iter().any(|allowed| allowed == name)) {
             None => Ok(()),
             Some(name) => Err(WorkerError::Parameter {

@@ -115,7 +115,12 @@ pub trait SignatureFormat {
     ///
     /// # Errors
     /// [`AugmentationFault`]: a bug.
-    fn growing(&self, signature: Bytes, document: &SignerDocument) -> Result<Box<dyn Augmentable>, AugmentationFault> {
+    fn growing(
+        &self,
+        signature: Bytes,
+        document: &SignerDocument,
+        _parameters: &SigningParameters,
+    ) -> Result<Box<dyn Augmentable>, AugmentationFault> {
         self.augmentable(signature, Some(&document.content))
     }
 
@@ -209,7 +214,7 @@ pub fn create<F: SignatureFormat>(
     let value = environment.signer.sign(prepared.to_be_signed(), environment.deadline)?;
 
     let leaf = environment.credential.chain.leaf();
-    verification::verify(leaf.public_key(), context.algorithm, prepared.to_be_signed(), &value)
+    verification::verify(environment.credential.chain.leaf_key(), context.algorithm, prepared.to_be_signed(), &value)
         .map_err(|error| WorkerError::Withheld(error.into()))?;
     let timestamp = ladder.climb(SignatureLevel::BaselineT, || {
         let input = prepared.timestamp_input(&value).map_err(WorkerError::Withheld)?;
@@ -221,7 +226,7 @@ pub fn create<F: SignatureFormat>(
     if ladder.goes_to(SignatureLevel::BaselineLt) {
         let withheld = |fault: AugmentationFault| WorkerError::Withheld(Discrepancy::Augmentation(fault));
         let octets = signed.bytes();
-        let mut signature = format.growing(octets, &request.document).map_err(withheld)?;
+        let mut signature = format.growing(octets, &request.document, &request.parameters).map_err(withheld)?;
         let chain = environment.credential.chain.certificates();
         long_term(signature.as_mut(), &services, &mut ladder, digest, chain, &withheld)?;
         signed.segments = signature.finish();

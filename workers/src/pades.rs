@@ -1,7 +1,8 @@
 //! PAdES signatures (EN 319 142-1): a CMS in a signature field of a PDF, added by an incremental update.
 //!
 //! The bytes of the document stay as they are; the update adds a signature dictionary, a field, and what leads to it.
-//! Whatever would make a reader reject or repair the result is refused in `prepare`. The CMS is built in [`crate::cades`],
+//! Where its cross-reference data is damaged, the update says anew where every object is. Whatever would make a reader reject or
+//! repair the result is refused in `prepare`. The CMS is built in [`crate::cades`],
 //! which knows nothing of PDF.
 
 mod appearance;
@@ -21,6 +22,7 @@ mod permissions;
 mod prepare;
 mod preview;
 pub mod refusal;
+mod scan;
 mod security_store;
 mod seed_values;
 mod signature_dictionary;

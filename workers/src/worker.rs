@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use cryptotoken_api::{Credential, DigestAlgorithm, DtbsRepresentation, SignatureAlgorithm, Signer};
+use secrecy::SecretString;
 use serde_json::{Map, Value};
 
 use crate::clock::Clock;
@@ -97,26 +98,47 @@ impl SignerDocument {
     }
 }
 
-/// What a caller asked for beside the document: names as in `caller_may_set`.
+/// What a caller asked for beside the document: names as in `caller_may_set`, and the password that opens the document.
 #[derive(Clone, Debug, Default)]
-pub struct SigningParameters(Map<String, Value>);
+pub struct SigningParameters {
+    chosen: Map<String, Value>,
+    password: Option<SecretString>,
+}
 
 impl SigningParameters {
-    /// The parameters of a request.
+    /// The parameters of a request. A `password` is kept apart from the others from here on.
     #[must_use]
-    pub const fn new(parameters: Map<String, Value>) -> Self {
-        Self(parameters)
+    pub fn new(mut parameters: Map<String, Value>) -> Self {
+        let password = match parameters.remove(Self::PASSWORD) {
+            Some(Value::String(password)) => Some(SecretString::from(password)),
+            // What is no text is refused by its name, like any other.
+            Some(other) => {
+                parameters.insert(Self::PASSWORD.to_owned(), other);
+                None
+            }
+            None => None,
+        };
+        Self { chosen: parameters, password }
     }
+
+    /// The user or owner password that opens the document. No choice about the signature, so every caller may send it.
+    #[must_use]
+    pub const fn password(&self) -> Option<&SecretString> {
+        self.password.as_ref()
+    }
+
+    /// The name of that parameter.
+    pub const PASSWORD: &'static str = "password";
 
     /// The names present.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.0.keys().map(String::as_str)
+        self.chosen.keys().map(String::as_str)
     }
 
     /// A parameter as it came, where present.
     #[must_use]
     pub fn value(&self, name: &str) -> Option<&Value> {
-        self.0.get(name)
+        self.chosen.get(name)
     }
 
     /// A parameter that must be text, where present.
@@ -124,7 +146,7 @@ impl SigningParameters {
     /// # Errors
     /// [`WorkerError::Parameter`] when it is something else.
     pub fn text(&self, name: &str) -> Result<Option<&str>, WorkerError> {
-        match self.0.get(name) {
+        match self.chosen.get(name) {
             None => Ok(None),
             Some(Value::String(text)) => Ok(Some(text)),
             Some(_) => {

@@ -23,6 +23,7 @@ def judge(question, taken_apart=None) -> Answer:
     options += [("--crl", crl) for crl in question.crls]
     options += [("--says", says) for says in question.says]
     options += [("--signers", question.signers)]
+    options += [("--before", question.before), ("--password", question.password)]
     options += [("--detached", question.detached), ("--content", question.content), ("--expect", question.expect)]
     options += [("--taken-apart", taken_apart)]
     words = [word for name, value in options if value is not None for word in (name, value)]
@@ -41,8 +42,9 @@ def _checker(compilers):
     for program, found in (("java", shutil.which("java")), ("the EU DSS checker", os.path.exists(f"{home}/dss-checker.jar"))):
         if not found:
             raise Missing(program)
-    # One short run on few cores: a simple collector starts soonest. What DSS reads as a stream is larger than this memory.
-    words = ["java", "-Xmx1g", "-XX:+UseSerialGC", *compilers, "-Djava.awt.headless=true", "-Duser.timezone=UTC"]
+    # One short run on few cores: a simple collector starts soonest. What DSS reads as a stream is larger than this memory; deep structures
+    # of PDFs take much stack.
+    words = ["java", "-Xmx1g", "-Xss256m", "-XX:+UseSerialGC", *compilers, "-Djava.awt.headless=true", "-Duser.timezone=UTC"]
     checker = subprocess.Popen(
         [*words, "-cp", f"{home}/dss-checker.jar:{home}/lib/*", "sigillo.dss.Main"],
         stdin=subprocess.PIPE,

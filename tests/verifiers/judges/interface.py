@@ -71,10 +71,12 @@ class Question:
     digest: str | None
     leaf: str | None
     ecdsa_encoding: str
+    before: str | None
+    password: str | None
     file: str
 
     def paths(self):
-        single = (self.detached, self.content, self.leaf, self.file)
+        single = (self.detached, self.content, self.leaf, self.before, self.file)
         return [*self.roots, *self.certificates, *self.crls, *(path for path in single if path)]
 
 
@@ -118,6 +120,9 @@ def _questions(tool, arguments):
         _fail(tool, "--format timestamp needs --detached")
     if options.content is not None and options.format != "cades":
         _fail(tool, "--content is only for --format cades")
+    for name in ("before", "password"):
+        if getattr(options, name) is not None and options.format != "pades":
+            _fail(tool, f"--{name} is only for --format pades")
     return [
         Question(
             format=options.format,
@@ -134,6 +139,8 @@ def _questions(tool, arguments):
             digest=options.digest,
             leaf=options.leaf,
             ecdsa_encoding=options.ecdsa_encoding,
+            before=options.before,
+            password=options.password,
             file=file,
         )
         for file in options.file
@@ -156,6 +163,8 @@ def _parser(tool):
     parser.add_argument("--digest", choices=DIGESTS, help="plain only")
     parser.add_argument("--leaf", metavar="PEM", help="plain only: the certificate whose key made the signature")
     parser.add_argument("--ecdsa-encoding", choices=("der", "fixed"), default="der", help="plain only")
+    parser.add_argument("--before", metavar="PDF", help="pades only: the document before its last signature")
+    parser.add_argument("--password", metavar="TEXT", help="pades only: opens an encrypted document")
     parser.add_argument("file", nargs="+", metavar="FILE")
     return parser
 

@@ -24,11 +24,11 @@ _DISTRUSTED = {
 
 
 def judge(question) -> Answer:
+    if question.before is not None:
+        return _last_signature(question)
     if _uses_eddsa(question.file):
         return Answer.not_applicable("pdfsig has no EdDSA")
-    report = run("pdfsig", "-nssdir", _store(question.roots).name, "-no-ocsp", question.file).stdout
-    # An empty field of the form is one of them too.
-    signatures = [each for each in re.split(r"^Signature #\d+:$", report, flags=re.MULTILINE)[1:] if _UNSIGNED not in each]
+    report, signatures = _report(question, question.file, "-nssdir", _store(question.roots).name, "-no-ocsp")
     if not signatures:
         return Answer.invalid(last_line(report))
     for number, signature in enumerate(signatures, start=1):
@@ -47,6 +47,27 @@ def judge(question) -> Answer:
             return Answer.invalid("the last signature does not cover the whole file")
     trust = "trusted" if "Certificate is Trusted." in last else "trust not judged"
     return Answer.valid(f"{len(signatures)} signature(s), total document signed, {trust}")
+
+
+def _report(question, file, *options):
+    """All that pdfsig says, and of that the part on each signature."""
+    passwords = [] if question.password is None else ["-upw", question.password, "-opw", question.password]
+    report = run("pdfsig", *options, *passwords, file).stdout
+    signatures = re.split(r"^Signature #\d+:$", report, flags=re.MULTILINE)[1:]
+    return report, [signature for signature in signatures if _UNSIGNED not in signature]
+
+
+def _last_signature(question):
+    """Judges the integrity of one signature; those that were there before must fare as they did then."""
+    report, signatures = _report(question, question.file, "-nocert")
+    _, earlier = _report(question, question.before, "-nocert")
+    intact = [signature for signature in signatures if "Signature Validation: Signature is Valid." in signature]
+    were_intact = [signature for signature in earlier if "Signature Validation: Signature is Valid." in signature]
+    if not any("Total document signed" in signature for signature in intact):
+        return Answer.invalid(f"no valid signature covers the whole file: {last_line(report)}")
+    if len(intact) != len(were_intact) + 1 or len(signatures) != len(earlier) + 1:
+        return Answer.invalid(f"of {len(earlier)} signatures {len(were_intact)} were intact, of {len(signatures)} {len(intact)} are now")
+    return Answer.valid(f"{len(signatures)} signature(s), total document signed")
 
 
 def _covers_its_revision(path):

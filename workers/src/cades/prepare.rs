@@ -99,7 +99,12 @@ impl SignatureFormat for CadesConfig {
         Ok(())
     }
 
-    fn growing(&self, signature: Bytes, document: &SignerDocument) -> Result<Box<dyn Augmentable>, AugmentationFault> {
+    fn growing(
+        &self,
+        signature: Bytes,
+        document: &SignerDocument,
+        _parameters: &SigningParameters,
+    ) -> Result<Box<dyn Augmentable>, AugmentationFault> {
         match (self.mode, joining::parts_of(document)) {
             (CadesMode::CoSign | CadesMode::CounterSign, Some((before, beside))) => {
                 Ok(Box::new(AugmentableCms::read_since(signature, beside, before)?))

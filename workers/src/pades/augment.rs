@@ -7,12 +7,14 @@ use std::cell::RefCell;
 
 use bytes::Bytes;
 use cryptotoken_api::{Certificate, DigestAlgorithm, DtbsRepresentation};
+use secrecy::SecretString;
 use time::OffsetDateTime;
 
 use super::assemble::MEDIA_TYPE;
 use super::file::PdfFile;
 use super::layout::{Layout, TooSmall, byte_range, fill};
 use super::prepare::TIMESTAMP_ROOM;
+use super::refusal::PdfRefusal;
 use super::signatures::{FoundKind, FoundSignature};
 use super::{fields, pages, security_store, signature_dictionary, signatures};
 use crate::augmentation::{Augmentable, AugmentationFault, Participants};
@@ -27,6 +29,8 @@ pub(super) struct AugmentablePdf {
     document: Bytes,
     /// The length of what was there before the signatures that are looked at.
     before: usize,
+    /// What opens it, where it is encrypted and does not open without.
+    password: Option<SecretString>,
     /// Octets to reserve for a token.
     room: usize,
     /// A document timestamp that waits for its token.
@@ -47,13 +51,17 @@ struct Found {
 impl AugmentablePdf {
     /// Reads and verifies every signature and timestamp. `before` is the document that they were added to, where only those
     /// added since are to be looked at.
-    pub(super) fn read(document: Bytes, before: Option<&DocumentContent>) -> Result<Self, AugmentationFault> {
+    pub(super) fn read(
+        document: Bytes,
+        before: Option<&DocumentContent>,
+        password: Option<SecretString>,
+    ) -> Result<Self, AugmentationFault> {
         let before = match before {
             None => 0,
             Some(DocumentContent::Memory(original)) if document.starts_with(original) => original.len(),
             Some(_) => return Err(AugmentationFault::OtherDocument),
         };
-        let this = Self { document, before, room: TIMESTAMP_ROOM, pending: RefCell::default() };
+        let this = Self { document, before, password, room: TIMESTAMP_ROOM, pending: RefCell::default() };
         this.found()?;
         Ok(this)
     }
@@ -75,15 +83,19 @@ impl AugmentablePdf {
     }
 
     fn found(&self) -> Result<Found, AugmentationFault> {
-        let file = PdfFile::open(&self.document)?;
+        let file = PdfFile::open(&self.document, self.password.as_ref())?;
         let signatures = signatures::behind(&file, self.before)?;
+        if file.last_section().is_none() && !signatures.is_empty() {
+            return Err(PdfRefusal::SignedAndDamaged.into());
+        }
         let (stored, evidence) = (security_store::certificates(&file), security_store::evidence(&file));
         file.refuse_exhausted()?;
         let mut archives = Vec::new();
         for each in signatures.iter().filter(|each| matches!(each.kind, FoundKind::Timestamp(_))) {
             let end = each.range.end();
             // What cannot be read as it was then has archived nothing.
-            let revision = self.document.get(..end).and_then(|revision| PdfFile::open(revision).ok());
+            let revision =
+                self.document.get(..end).and_then(|revision| PdfFile::open(revision, self.password.as_ref()).ok());
             archives.extend(revision.map(|revision| (end, security_store::certificates(&revision))));
         }
         Ok(Found { signatures, archives, stored, evidence })
@@ -91,7 +103,7 @@ impl AugmentablePdf {
 
     /// Lays out a document timestamp and gives the layout's parts that it must cover to `cover`.
     fn lay_out<T>(&self, cover: impl FnOnce(&[u8], &Layout) -> Option<T>) -> Result<T, AugmentationFault> {
-        let file = PdfFile::open(&self.document)?;
+        let file = PdfFile::open(&self.document, self.password.as_ref())?;
         let target = fields::choose(&file, &fields::all(&file)?, None, None)?;
         let page = pages::first(&file)?;
         let dictionary = |_| Ok(signature_dictionary::document_timestamp(self.room));
@@ -195,7 +207,7 @@ impl Augmentable for AugmentablePdf {
     }
 
     fn add_validation_data(&mut self, data: &ValidationData) -> Result<(), AugmentationFault> {
-        let file = PdfFile::open(&self.document)?;
+        let file = PdfFile::open(&self.document, self.password.as_ref())?;
         let update = security_store::update(&file, data);
         file.refuse_exhausted()?;
         if let Some(update) = update? {

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use der::asn1::AnyRef;
 use der::{Decode, Reader, SliceReader};
 use lopdf::Object;
+use secrecy::SecretString;
 
 use super::augment::AugmentablePdf;
 use super::byte_range::ByteRange;
@@ -48,7 +49,7 @@ pub(super) fn check(
     }
     // The revision that the signature covers must be a PDF that leads to it, and so must the last one.
     for revision in [octets.get(..end), Some(octets.as_ref())].into_iter().flatten() {
-        let leads_there = leads_to(revision, &found.dictionary);
+        let leads_there = leads_to(revision, &found.dictionary, context.parameters.password());
         if !leads_there.map_err(|refusal| Discrepancy::Unreadable(refusal.to_string()))? {
             return Err(odd("no signature field leads to the signature"));
         }
@@ -57,7 +58,7 @@ pub(super) fn check(
         }
     }
     if level > SignatureLevel::BaselineB {
-        AugmentablePdf::read(octets, Some(&document.content))
+        AugmentablePdf::read(octets, Some(&document.content), context.parameters.password().cloned())
             .and_then(|pdf| pdf.has_parts_of(level))
             .map_err(Discrepancy::Augmentation)?;
     }
@@ -65,8 +66,8 @@ pub(super) fn check(
 }
 
 /// Whether a reader of the whole file finds this signature dictionary in a field of the form.
-fn leads_to(document: &[u8], dictionary: &[u8]) -> Result<bool, PdfRefusal> {
-    let file = PdfFile::open(document)?;
+fn leads_to(document: &[u8], dictionary: &[u8], password: Option<&SecretString>) -> Result<bool, PdfRefusal> {
+    let file = PdfFile::open_as_written(document, password)?;
     let fields = fields::all(&file)?;
     let mut signatures = fields.iter().filter(|field| field.signature().is_some());
     let found = signatures.any(|field| {

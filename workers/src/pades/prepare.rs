@@ -7,6 +7,7 @@ use cms::signed_data::SignedAttributes;
 use cryptotoken_api::{CertificateChain, DataToBeSigned, SignatureAlgorithm};
 use der::Encode;
 use lopdf::ObjectId;
+use secrecy::SecretString;
 
 use super::appearance::{SealFacts, VisibleSeal};
 use super::augment::AugmentablePdf;
@@ -36,6 +37,8 @@ pub struct PreparedPades {
     pub(super) algorithm: SignatureAlgorithm,
     pub(super) signed_attributes: SignedAttributes,
     pub(super) data_to_be_signed: DataToBeSigned,
+    /// What opens the document, for whoever shows it.
+    pub(super) password: Option<SecretString>,
 }
 
 impl SignatureFormat for PadesConfig {
@@ -62,7 +65,7 @@ impl SignatureFormat for PadesConfig {
             reason: chosen("reason", &self.reason)?,
             location: chosen("location", &self.location)?,
             field: chosen("field", &self.field)?,
-            appearance: appearance.as_ref(),
+            appearance: appearance.as_deref(),
             config: self,
             context,
         };
@@ -83,6 +86,7 @@ impl SignatureFormat for PadesConfig {
             algorithm: context.algorithm,
             signed_attributes,
             data_to_be_signed,
+            password: parameters.password().cloned(),
         })
     }
 
@@ -100,7 +104,17 @@ impl SignatureFormat for PadesConfig {
         signature: Bytes,
         document: Option<&DocumentContent>,
     ) -> Result<Box<dyn Augmentable>, AugmentationFault> {
-        Ok(Box::new(AugmentablePdf::read(signature, document)?))
+        Ok(Box::new(AugmentablePdf::read(signature, document, None)?))
+    }
+
+    fn growing(
+        &self,
+        signature: Bytes,
+        document: &SignerDocument,
+        parameters: &SigningParameters,
+    ) -> Result<Box<dyn Augmentable>, AugmentationFault> {
+        let password = parameters.password().cloned();
+        Ok(Box::new(AugmentablePdf::read(signature, Some(&document.content), password)?))
     }
 }
 
@@ -116,7 +130,7 @@ struct Seal<'s> {
 
 impl Seal<'_> {
     fn update(&self, document: &Bytes) -> Result<Layout, WorkerError> {
-        let file = PdfFile::open(document)?;
+        let file = PdfFile::open(document, self.context.parameters.password())?;
         let layout = self.update_of(&file, document);
         // First, because objects that could not be read any more look like missing ones.
         file.refuse_exhausted()?;
@@ -128,7 +142,10 @@ impl Seal<'_> {
         let target = fields::choose(file, &fields, self.field, self.config.lock.as_ref())?;
         // Also when no field is added: what has no pages is shown by no reader.
         let page = pages::first(file)?;
-        permissions::check(file, &fields, &target)?;
+        permissions::check(file, &fields, &target, self.appearance.is_some())?;
+        if file.last_section().is_none() && permissions::is_signed(&fields) {
+            return Err(PdfRefusal::SignedAndDamaged.into());
+        }
         let certifies = self.config.certification.is_some();
         if certifies && permissions::is_signed(&fields) {
             return Err(PdfRefusal::AlreadySigned.into());

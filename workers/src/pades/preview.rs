@@ -9,7 +9,7 @@ use crate::worker::Preview;
 impl PreparedPades {
     /// The document with its update, `/Contents` empty: what a reader shows of it is what it shows of the sealed one.
     pub(super) fn unsigned(self) -> Result<Preview, WorkerError> {
-        let page = pages::position(&PdfFile::open(&self.document)?, self.page)?;
+        let page = pages::position(&PdfFile::open(&self.document, self.password.as_ref())?, self.page)?;
         Ok(Preview { segments: vec![self.document, self.update.into()], page })
     }
 }

@@ -39,32 +39,32 @@ pub(crate) fn judge(
 }
 
 /// Signed documents in a folder, with the roots of their signers.
-struct Samples {
+pub(crate) struct Samples {
     folder: tempfile::TempDir,
-    names: Vec<String>,
+    pub(crate) names: Vec<String>,
     files: Vec<PathBuf>,
     roots: Vec<PathBuf>,
 }
 
 impl Samples {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { folder: tempfile::tempdir().unwrap(), names: Vec::new(), files: Vec::new(), roots: Vec::new() }
     }
 
-    fn trust(&mut self, key: &SoftwareKey) {
+    pub(crate) fn trust(&mut self, key: &SoftwareKey) {
         let root = self.folder.path().join(format!("root{}.pem", self.roots.len()));
         std::fs::write(&root, key.root.to_pem().unwrap()).unwrap();
         self.roots.push(root);
     }
 
-    fn add(&mut self, name: String, document: &[u8]) {
+    pub(crate) fn add(&mut self, name: String, document: &[u8]) {
         let file = self.folder.path().join(format!("{}.pdf", self.files.len()));
         std::fs::write(&file, document).unwrap();
         self.names.push(name);
         self.files.push(file);
     }
 
-    fn judge(&self, tool: &str) -> Vec<(String, String)> {
+    pub(crate) fn judge(&self, tool: &str) -> Vec<(String, String)> {
         judge(tool, "pades", "PAdES-BASELINE-B", &self.roots, &self.files)
     }
 }

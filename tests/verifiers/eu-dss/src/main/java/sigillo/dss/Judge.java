@@ -7,8 +7,10 @@ import java.io.InputStream;
 import java.nio.file.Files;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 
 import eu.europa.esig.dss.diagnostic.SignatureWrapper;
 import eu.europa.esig.dss.enumerations.DigestAlgorithm;
@@ -17,6 +19,7 @@ import eu.europa.esig.dss.enumerations.SignatureLevel;
 import eu.europa.esig.dss.jaxb.object.Message;
 import eu.europa.esig.dss.model.DSSDocument;
 import eu.europa.esig.dss.model.FileDocument;
+import eu.europa.esig.dss.pades.validation.PDFDocumentValidator;
 import eu.europa.esig.dss.simplereport.SimpleReport;
 import eu.europa.esig.dss.spi.DSSUtils;
 import eu.europa.esig.dss.spi.signature.AdvancedSignature;
@@ -38,12 +41,31 @@ final class Judge {
 
     Verdict judge(Question question) throws Question.Unusable {
         log.take();
+        Map<String, Indication> earlier;
+        try {
+            earlier = earlier(question);
+        } catch (RuntimeException | StackOverflowError unreadable) {
+            return judgeUnreadable(question, unreadable);
+        }
+        return judge(question, earlier);
+    }
+
+    /** Even where it cannot read what was there before, it may accept what was made of it; its rejection then says nothing. */
+    private Verdict judgeUnreadable(Question question, Throwable unreadable) throws Question.Unusable {
+        try {
+            Verdict verdict = judge(question, Map.of());
+            if (verdict.word().equals("valid")) {
+                return verdict;
+            }
+        } catch (RuntimeException | StackOverflowError stillUnreadable) {
+            // As before.
+        }
+        return Verdict.notApplicable("DSS cannot read the document itself: " + unreadable);
+    }
+
+    private Verdict judge(Question question, Map<String, Indication> earlier) throws Question.Unusable {
         TakenApart apart = question.takenApart() ? TakenApart.of(question.document()) : null;
-        DSSDocument document = apart == null ? new FileDocument(question.document()) : apart.signature();
-        SignedDocumentValidator validator = SignedDocumentValidator.fromDocument(document);
-        validator.setCertificateVerifier(trust(question));
-        validator.setEnableEtsiValidationReport(false);
-        validator.setLocale(Locale.ENGLISH);
+        SignedDocumentValidator validator = validator(question, apart == null ? new FileDocument(question.document()) : apart.signature());
         if (apart != null) {
             validator.setDetachedContents(List.of(apart.content()));
         } else if (question.detached() != null) {
@@ -61,7 +83,16 @@ final class Judge {
         if (question.signers() != null && report.getSignatureIdList().size() != Integer.parseInt(question.signers())) {
             complaints.add("it has " + report.getSignatureIdList().size() + " signatures, not " + question.signers());
         }
+        if (question.before() != null && report.getSignatureIdList().stream().filter(id -> !earlier.containsKey(id)).count() != 1) {
+            complaints.add("of " + report.getSignatureIdList().size() + " signatures " + earlier.size() + " are earlier ones");
+        }
         for (String id : report.getSignatureIdList()) {
+            if (earlier.containsKey(id)) {
+                if (earlier.get(id) != report.getIndication(id)) {
+                    complaints.add("an earlier signature was " + earlier.get(id) + " and is " + report.getIndication(id));
+                }
+                continue;
+            }
             findings.add(report.getSignatureFormat(id) == null ? "unknown format" : spelling(report.getSignatureFormat(id)));
             complaints.addAll(complaints(question, reports, id));
         }
@@ -76,6 +107,28 @@ final class Judge {
         findings.addAll(complaints);
         String detail = String.join("; ", findings);
         return complaints.isEmpty() ? Verdict.valid(detail) : Verdict.invalid(detail);
+    }
+
+    private SignedDocumentValidator validator(Question question, DSSDocument document) throws Question.Unusable {
+        SignedDocumentValidator validator = SignedDocumentValidator.fromDocument(document);
+        validator.setCertificateVerifier(trust(question));
+        validator.setEnableEtsiValidationReport(false);
+        validator.setLocale(Locale.ENGLISH);
+        if (question.password() != null && validator instanceof PDFDocumentValidator pdf) {
+            pdf.setPasswordProtection(question.password().toCharArray());
+        }
+        return validator;
+    }
+
+    /** The signatures that were there before the last, and how they fared then. */
+    private Map<String, Indication> earlier(Question question) throws Question.Unusable {
+        Map<String, Indication> earlier = new HashMap<>();
+        if (question.before() == null) {
+            return earlier;
+        }
+        SimpleReport report = validate(validator(question, new FileDocument(question.before())), question).getSimpleReport();
+        report.getSignatureIdList().forEach(id -> earlier.put(id, report.getIndication(id)));
+        return earlier;
     }
 
     private static CommonCertificateVerifier trust(Question question) throws Question.Unusable {

@@ -6,7 +6,7 @@ import java.util.ArrayList;
 import java.util.List;
 
 record Question(String format, List<File> roots, List<File> certificates, List<File> crls, List<String> says, String signers, File detached, File content, String expect,
-                String policy, boolean takenApart, File document) {
+                String policy, boolean takenApart, File before, String password, File document) {
 
     static Question parse(String line) throws Unusable {
         String format = null;
@@ -16,6 +16,8 @@ record Question(String format, List<File> roots, List<File> certificates, List<F
         boolean takenApart = false;
         File detached = null;
         File content = null;
+        File before = null;
+        String password = null;
         List<File> roots = new ArrayList<>();
         List<File> certificates = new ArrayList<>();
         List<File> crls = new ArrayList<>();
@@ -35,13 +37,16 @@ record Question(String format, List<File> roots, List<File> certificates, List<F
                 case "--expect" -> expect = value;
                 case "--policy" -> policy = value;
                 case "--taken-apart" -> takenApart = value.equals("yes");
+                case "--before" -> before = readable(value);
+                case "--password" -> password = value;
                 default -> throw new Unusable("unknown option " + words[i]);
             }
         }
         if (format == null || words.length % 2 == 0) {
             throw new Unusable("not a question: " + line);
         }
-        return new Question(format, roots, certificates, crls, says, signers, detached, content, expect, policy, takenApart, readable(words[words.length - 1]));
+        return new Question(format, roots, certificates, crls, says, signers, detached, content, expect, policy, takenApart, before, password,
+                            readable(words[words.length - 1]));
     }
 
     private static File readable(String path) throws Unusable {
