@@ -207,12 +207,7 @@ pub fn create<F: SignatureFormat>(
         id: Uuid::new_v4(),
         content_timestamp: None,
     };
-    policy::check(config.kind(), environment.credential, context.signing_time)?;
-    config.check_parameters(&request.parameters)?;
-    if request.document.signature.is_some() && !config.joins() {
-        let reason = "this worker joins no signatures; send the document alone".into();
-        return Err(WorkerError::Parameter { name: "signature".into(), reason });
-    }
+    check_request(config, request, &context)?;
     let mut ladder = Ladder::new(environment.level, minimum_level);
     let services = Services::new(config, environment.augmentation())?;
     let digest = services.digest(context.algorithm.digest());
@@ -266,6 +261,21 @@ pub fn create<F: SignatureFormat>(
     Ok(signed)
 }
 
+/// What is refused before the document is looked at.
+fn check_request(
+    config: &WorkerConfig,
+    request: &SigningRequest,
+    context: &SignatureContext<'_>,
+) -> Result<(), WorkerError> {
+    policy::check(config.kind(), context.credential, context.signing_time)?;
+    config.check_parameters(&request.parameters)?;
+    if request.document.signature.is_some() && !config.joins() {
+        let reason = "this worker joins no signatures; send the document alone".into();
+        return Err(WorkerError::Parameter { name: "signature".into(), reason });
+    }
+    Ok(())
+}
+
 /// What a seal would look like: the first step of [`create`] alone, with all its refusals.
 ///
 /// # Errors
@@ -288,8 +298,7 @@ pub fn preview<F: SignatureFormat>(
         id: Uuid::new_v4(),
         content_timestamp: None,
     };
-    policy::check(config.kind(), environment.credential, context.signing_time)?;
-    config.check_parameters(&request.parameters)?;
+    check_request(config, request, &context)?;
     let prepared = format.prepare(&request.document, &request.parameters, &context)?;
     prepared.preview()?.ok_or(WorkerError::NoPreview { kind: config.kind() })
 }
