@@ -20,7 +20,7 @@ use tests::live_pki::LivePki;
 use tests::programs::run;
 use time::OffsetDateTime;
 use workers::revocation::crl;
-use workers::revocation::ocsp::OcspRequest;
+use workers::revocation::ocsp::{IdentifierDigest, OcspRequest};
 use workers::{
     AugmentationEnvironment, AugmentationRequest, DocumentContent, RevocationError, RevocationInfo, RevocationSource,
     SignatureLevel, SignedDocument, SignerDocument, SigningEnvironment, SigningParameters, SigningRequest, SystemClock,
@@ -47,8 +47,13 @@ pub(crate) const ALGORITHMS: [(&str, &[&str], &str); 5] = [
 
 impl Bench {
     pub(crate) fn start() -> Self {
+        Self::start_on("P-256")
+    }
+
+    /// The same with authorities whose keys are on this curve.
+    pub(crate) fn start_on(curve: &str) -> Self {
         let folder = tempfile::Builder::new().prefix("sigillo-test-").tempdir().expect("a temporary folder");
-        let pki = LivePki::start(folder.path());
+        let pki = LivePki::start_on(folder.path(), curve);
         std::fs::write(folder.path().join("document"), DOCUMENT).expect("the document");
         Self { pki, folder }
     }
@@ -158,7 +163,7 @@ impl Bench {
         parameters: Value,
     ) -> Result<SignedDocument, WorkerError> {
         let config = self.config(kind, level, &seal.scheme(more));
-        let algorithm = config.algorithm(seal.credential.chain.leaf().public_key().spec()).expect("an algorithm");
+        let algorithm = config.algorithm(seal.credential.chain.leaf_key().spec()).expect("an algorithm");
         let parameters = SigningParameters::new(parameters.as_object().cloned().unwrap_or_default());
         let sources = self.sources();
         let environment = SigningEnvironment {
@@ -337,7 +342,7 @@ impl RevocationSource for Sources {
             let crl: Bytes = get(&format!("{}/root.crl", self.url)).map_err(unavailable)?.into();
             return crl::verify(&crl, certificate, issuer, now);
         }
-        let request = OcspRequest::new(certificate, issuer, None).unwrap();
+        let request = OcspRequest::new(certificate, issuer, IdentifierDigest::Sha1, None).unwrap();
         let answer = post(&format!("{}/ocsp", self.url), "application/ocsp-request", request.der());
         request.verify(answer.map_err(unavailable)?.into(), certificate, issuer, now)
     }

@@ -243,3 +243,36 @@ fn only_an_outage_lowers_the_level_and_answer_and_record_say_so() {
         expected.iter().map(|(what, result)| ((*what).to_owned(), (*result).to_owned())).collect();
     assert_eq!(table, expected);
 }
+
+#[test]
+fn the_command_line_augments_signatures_of_every_kind_in_a_folder() {
+    let fixture = Fixture::new(&[
+        ("inside", "level = \"B-T\""),
+        ("beside", "level = \"B-T\"\npackaging = \"detached\""),
+        ("lta", "level = \"B-LTA\""),
+    ]);
+    let (folder, out) = (fixture.folder.path().join("sealed"), fixture.folder.path().join("archived"));
+    std::fs::create_dir(&folder).unwrap();
+    let detached = fixture.client.sign("beside", DOCUMENT).success();
+    std::fs::write(folder.join("a.txt"), DOCUMENT).unwrap();
+    std::fs::write(folder.join("a.txt.p7s"), &detached).unwrap();
+    std::fs::write(folder.join("b.txt.p7m"), fixture.client.sign("inside", DOCUMENT).success()).unwrap();
+    let key = fixture.folder.path().join("key");
+    std::fs::write(&key, fixture.service.api_key("archivist", &["lta"])).unwrap();
+    let augment = |files: &std::path::Path, more: &[&std::ffi::OsStr]| {
+        let mut command = std::process::Command::new(tests::programs::our_program("sigillo"));
+        command.args(["sign", "--augment", "--worker", "lta", "--server", fixture.service.server().url()]);
+        command.arg("--api-key-file").arg(&key).args(more).arg(files);
+        tests::programs::output(&mut command)
+    };
+    let output = augment(&folder, &["--out-dir".as_ref(), out.as_os_str()]);
+    assert!(output.status.success(), "{output:?}");
+    assert!(String::from_utf8_lossy(&output.stdout).contains("2 of 2 augmented"), "{output:?}");
+    fixture.accepted(&std::fs::read(out.join("a.txt.p7s")).unwrap(), "LTA", true);
+    fixture.accepted(&std::fs::read(out.join("b.txt.p7m")).unwrap(), "LTA", false);
+    // Without its document, a detached one is refused; and nothing is written.
+    let alone = fixture.folder.path().join("alone.p7s");
+    std::fs::write(&alone, &detached).unwrap();
+    assert_eq!(augment(&alone, &[]).status.code(), Some(3));
+    assert!(!fixture.folder.path().join("alone-augmented.p7s").exists());
+}

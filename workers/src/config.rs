@@ -221,6 +221,14 @@ impl WorkerConfig {
                     self.kind
                 ),
             }),
+            // Nobody else reads validation data and archive timestamps of such a signature yet.
+            (_, SignatureScheme::MlDsa) if self.level() > SignatureLevel::BaselineT => Err(ConfigError::Value {
+                key: "level",
+                reason:
+                    "no verifier of others judges long-term signatures with ML-DSA yet; write B-B or B-T, or name a \
+                         credential with an RSA or EC key"
+                        .into(),
+            }),
             _ => Ok(()),
         }
     }

@@ -219,7 +219,7 @@ pub fn create<F: SignatureFormat>(
     let value = environment.signer.sign(prepared.to_be_signed(), environment.deadline)?;
 
     let leaf = environment.credential.chain.leaf();
-    verification::verify(leaf.public_key(), context.algorithm, prepared.to_be_signed(), &value)
+    verification::verify(environment.credential.chain.leaf_key(), context.algorithm, prepared.to_be_signed(), &value)
         .map_err(|error| WorkerError::Withheld(error.into()))?;
     let timestamp = ladder.climb(SignatureLevel::BaselineT, || {
         let input = prepared.timestamp_input(&value).map_err(WorkerError::Withheld)?;

@@ -259,7 +259,9 @@ impl WorkerError {
             Self::ValidationData(error) => match (error, error.role()) {
                 // The operator trusts other authorities than those that issued these certificates.
                 (ValidationDataError::Path { .. }, SubjectRole::Signer) => Fault::Credential,
-                (ValidationDataError::Revoked { .. }, SubjectRole::Signer) => Fault::Credential,
+                (ValidationDataError::Revoked { .. } | ValidationDataError::OnHold { .. }, SubjectRole::Signer) => {
+                    Fault::Credential
+                }
                 (
                     ValidationDataError::Revocation { source: RevocationError::Unknown { .. }, .. },
                     SubjectRole::Signer,

@@ -103,6 +103,16 @@ pub enum ValidationDataError {
         /// Since when.
         revoked_at: OffsetDateTime,
     },
+    /// A certificate of the path is on hold. Its issuer may release it, or revoke it.
+    #[error("{role}: the certificate of \"{subject}\" is on hold since {}", rfc3339(*since))]
+    OnHold {
+        /// What the path is needed for.
+        role: SubjectRole,
+        /// Whose certificate.
+        subject: String,
+        /// Since when.
+        since: OffsetDateTime,
+    },
 }
 
 impl ValidationDataError {
@@ -110,7 +120,10 @@ impl ValidationDataError {
     #[must_use]
     pub const fn role(&self) -> SubjectRole {
         match self {
-            Self::Path { role, .. } | Self::Revocation { role, .. } | Self::Revoked { role, .. } => *role,
+            Self::Path { role, .. }
+            | Self::Revocation { role, .. }
+            | Self::Revoked { role, .. }
+            | Self::OnHold { role, .. } => *role,
         }
     }
 
@@ -166,7 +179,7 @@ impl ValidationData {
                     if asked.is_some() { None } else { collection.there(&subject, freshness, certificate, issuer) };
                 let status = match (asked, there) {
                     (Some((_, _, status)), _) => *status,
-                    (None, Some(info)) if role == SubjectRole::Signer || info.is_usable(collection.now, None) => {
+                    (None, Some(info)) if collection.settles(&info, &subject, freshness) => {
                         data.use_embedded(info, certificate, &mut used, &mut waiting)
                     }
                     (None, there) => {
@@ -188,10 +201,15 @@ impl ValidationData {
                     }
                 };
                 // Of each subject anew: they were not used at the same time.
-                if let RevocationStatus::Revoked(revoked_at) = status
-                    && revoked_at <= subject.used_at
-                {
-                    return Err(ValidationDataError::Revoked { role, subject: certificate.subject(), revoked_at });
+                let whose = || certificate.subject();
+                match status {
+                    RevocationStatus::Revoked(revoked_at) if revoked_at <= subject.used_at => {
+                        return Err(ValidationDataError::Revoked { role, subject: whose(), revoked_at });
+                    }
+                    RevocationStatus::OnHold(since) if since <= subject.used_at => {
+                        return Err(ValidationDataError::OnHold { role, subject: whose(), since });
+                    }
+                    _ => {}
                 }
             }
         }
@@ -253,6 +271,13 @@ impl Collection<'_> {
             None => info.is_usable(subject.signed_at, None) || info.is_made_after(subject.signed_at),
         };
         suffices.then_some(info)
+    }
+
+    /// Whether nothing that was learnt since could say otherwise. What was made before a signature leaves room for a thief, and what
+    /// is not current any more for an authority that was revoked since.
+    fn settles(&self, info: &RevocationInfo, subject: &Subject, freshness: Freshness) -> bool {
+        let made_after = subject.role == SubjectRole::Signer && info.is_made_after(subject.signed_at);
+        made_after || (freshness.embedded.is_none() && info.is_usable(self.now, None))
     }
 
     fn path(&self, subject: &Subject, pool: &mut Vec<Certificate>) -> Result<CertificationPath, ValidationDataError> {

@@ -14,7 +14,7 @@ use cryptotoken::{KakLocation, PinSource, TokenConfig};
 use serde::Deserialize;
 use serde::de::IntoDeserializer;
 
-pub use fetch::{AccountConfig, FetchConfig};
+pub use fetch::{AccountConfig, FetchConfig, OcspCertificateId, OcspMethod};
 pub use quantity::{ByteSize, Timeout};
 
 /// Why the configuration is not accepted. The operator must correct the file or the environment.

@@ -8,11 +8,15 @@ import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.GeneralSecurityException;
+import java.security.MessageDigest;
 import java.security.Security;
 import java.security.Signature;
 import java.security.cert.CertificateFactory;
 import java.security.cert.X509Certificate;
 import java.util.Arrays;
+import org.bouncycastle.asn1.cms.Attribute;
+import org.bouncycastle.asn1.cms.ContentInfo;
+import org.bouncycastle.asn1.pkcs.PKCSObjectIdentifiers;
 import org.bouncycastle.cert.X509CertificateHolder;
 import org.bouncycastle.cms.CMSException;
 import org.bouncycastle.cms.CMSSignedDataParser;
@@ -22,12 +26,15 @@ import org.bouncycastle.cms.jcajce.JcaSimpleSignerInfoVerifierBuilder;
 import org.bouncycastle.jce.provider.BouncyCastleProvider;
 import org.bouncycastle.operator.OperatorCreationException;
 import org.bouncycastle.operator.jcajce.JcaDigestCalculatorProviderBuilder;
+import org.bouncycastle.tsp.TSPException;
+import org.bouncycastle.tsp.TimeStampToken;
 
 /**
  * Bouncy Castle, asked by {@code bouncycastle.py}: a question per line, an answer per line.
  *
- * <p>Questions, separated by tabs: {@code plain LEAF DATA SIGNATURE} and {@code cades ROOT DATA CONTENT SIGNED}. DATA is empty
- * where the CMS carries it, CONTENT where it may carry any.
+ * <p>Questions, separated by tabs: {@code plain LEAF DATA SIGNATURE} and {@code cades ROOT DATA CONTENT SIGNED STAMPED}. DATA is
+ * empty where the CMS carries it, CONTENT where it may carry any; STAMPED is {@code stamped} where every signature must have a
+ * timestamp. Those that are there must fit in any case.
  */
 final class BouncyCastle {
     public static void main(String[] arguments) throws IOException {
@@ -64,14 +71,15 @@ final class BouncyCastle {
         try (var cms = stream(question[4]); var data = question[2].isEmpty() ? null : stream(question[2])) {
             var digests = new JcaDigestCalculatorProviderBuilder().setProvider("BC").build();
             return data == null
-                    ? cades(root, question[3], new CMSSignedDataParser(digests, cms))
-                    : cades(root, question[3], new CMSSignedDataParser(digests, new CMSTypedStream(data), cms));
+                    ? cades(root, question, new CMSSignedDataParser(digests, cms))
+                    : cades(root, question, new CMSSignedDataParser(digests, new CMSTypedStream(data), cms));
         }
     }
 
     /** Reads from the beginning to the end once, so that the document may be larger than memory. */
-    private static String cades(X509Certificate root, String expected, CMSSignedDataParser signed)
+    private static String cades(X509Certificate root, String[] question, CMSSignedDataParser signed)
             throws GeneralSecurityException, IOException, CMSException, OperatorCreationException {
+        var expected = question[3];
         var content = signed.getSignedContent();
         if (content == null) {
             return "there is no content";
@@ -104,6 +112,40 @@ final class BouncyCastle {
             }
             if (!signer.verify(new JcaSimpleSignerInfoVerifierBuilder().setProvider("BC").build(leaf))) {
                 return "the signature does not fit";
+            }
+            var refusal = timestamps(signer, question[5].equals("stamped"));
+            if (refusal != null) {
+                return refusal;
+            }
+        }
+        return null;
+    }
+
+    private static String timestamps(SignerInformation signer, boolean expected)
+            throws GeneralSecurityException, IOException, CMSException, OperatorCreationException {
+        var unsigned = signer.getUnsignedAttributes();
+        var stamps = unsigned == null ? null : unsigned.getAll(PKCSObjectIdentifiers.id_aa_signatureTimeStampToken);
+        if (stamps == null || stamps.size() == 0) {
+            return expected ? "no signature timestamp" : null;
+        }
+        for (var index = 0; index < stamps.size(); index++) {
+            var value = Attribute.getInstance(stamps.get(index)).getAttrValues().getObjectAt(0);
+            try {
+                var token = new TimeStampToken(ContentInfo.getInstance(value));
+                @SuppressWarnings("unchecked")
+                var authorities = token.getCertificates().getMatches(token.getSID());
+                if (authorities.size() != 1) {
+                    return authorities.size() + " certificates of the time-stamping authority";
+                }
+                var authority = (X509CertificateHolder) authorities.iterator().next();
+                token.validate(new JcaSimpleSignerInfoVerifierBuilder().setProvider("BC").build(authority));
+                var info = token.getTimeStampInfo();
+                var digest = MessageDigest.getInstance(info.getMessageImprintAlgOID().getId(), "BC").digest(signer.getSignature());
+                if (!MessageDigest.isEqual(digest, info.getMessageImprintDigest())) {
+                    return "the timestamp is over something else";
+                }
+            } catch (TSPException refusal) {
+                return "the timestamp: " + refusal.getMessage();
             }
         }
         return null;

@@ -23,7 +23,8 @@ def judge(question) -> Answer:
     else:
         if len(question.roots) != 1:
             return Answer.error("it takes one root")
-        words = ["cades", question.roots[0], question.detached or "", question.content or "", question.file]
+        stamped = "stamped" if question.expect and not question.expect.endswith("-B") else "not stamped"
+        words = ["cades", question.roots[0], question.detached or "", question.content or "", question.file, stamped]
     checker = _checker(interface.compilers(question))
     checker.stdin.write("\t".join(words) + "\n")
     checker.stdin.flush()

@@ -60,20 +60,21 @@ impl Layout {
             TargetField::Existing { id, .. } => *id,
             TargetField::New { .. } => new_id(),
         };
+        let widget = seal.and_then(|seal| seal.widget).unwrap_or(field);
         let mut objects = NewObjects { file, update: &mut update, next: &mut new_id };
         let shown = match (seal, target) {
-            (Some(seal), _) => Some(seal.write(field, &mut edits, &mut objects)?),
-            (None, TargetField::New { .. }) => Some(Shown::nothing(&mut objects)?),
+            (Some(seal), _) => Some(seal.write(widget, &mut edits, &mut objects)?),
+            (None, TargetField::New { .. }) => Shown::nothing(&mut objects)?,
             (None, TargetField::Existing { .. }) => None,
         };
         match target {
             TargetField::Existing { .. } => {
                 edits.set(field, &[], "V", &reference(signature))?;
                 for (key, value) in shown.iter().flat_map(Shown::entries) {
-                    edits.set(field, &[], key, value.as_bytes())?;
+                    edits.set(widget, &[], key, value.as_bytes())?;
                 }
                 if shown.is_some() {
-                    edits.set(field, &[], "F", WIDGET_FLAGS.as_bytes())?;
+                    edits.set(widget, &[], "F", WIDGET_FLAGS.as_bytes())?;
                 }
             }
             TargetField::New { name, lock } => {

@@ -11,11 +11,17 @@ use super::fields::{Field, TargetField};
 use super::file::PdfFile;
 use super::refusal::PdfRefusal;
 
-/// Refuses a document whose author or earlier signers forbid the seal.
+/// Refuses a document whose author or earlier signers forbid the seal, which is `visible` or not.
 ///
 /// # Errors
-/// [`PdfRefusal::AccessPermissions`], [`PdfRefusal::ChangesForbidden`], [`PdfRefusal::FieldLocked`].
-pub(super) fn check(file: &PdfFile<'_>, fields: &[Field<'_>], target: &TargetField) -> Result<(), PdfRefusal> {
+/// [`PdfRefusal::AccessPermissions`], [`PdfRefusal::ChangesForbidden`], [`PdfRefusal::FieldLocked`],
+/// [`PdfRefusal::NewVisibleField`].
+pub(super) fn check(
+    file: &PdfFile<'_>,
+    fields: &[Field<'_>],
+    target: &TargetField,
+    visible: bool,
+) -> Result<(), PdfRefusal> {
     if let Some(permissions) = file.access_permissions() {
         check_access(permissions, target)?;
     }
@@ -38,7 +44,12 @@ pub(super) fn check(file: &PdfFile<'_>, fields: &[Field<'_>], target: &TargetFie
             restrictions.locks.push(FieldLock::read(file, lock));
         }
     }
-    restrictions.check(target)
+    restrictions.check(target)?;
+    // Filling in a form and signing (ISO 32000-2, table 257) put nothing new on a page.
+    if visible && restrictions.has_level() && matches!(target, TargetField::New { .. }) {
+        return Err(PdfRefusal::NewVisibleField);
+    }
+    Ok(())
 }
 
 /// What the signatures in a document forbid, together.
@@ -66,12 +77,20 @@ impl Restrictions {
         }
     }
 
+    fn levels(&self) -> impl Iterator<Item = Option<Certification>> {
+        let of_locks = self.locks.iter().flatten().filter_map(|lock| lock.level).map(Some);
+        self.levels.iter().copied().chain(of_locks)
+    }
+
+    /// Whether one says what the document still allows.
+    fn has_level(&self) -> bool {
+        self.levels().next().is_some()
+    }
+
     /// Refuses a field that one of them locks, and every field when one allows no changes. A later signature can allow less
     /// than an earlier one, not more (ISO 32000-2, table 236). What cannot be read allows nothing.
     fn check(&self, target: &TargetField) -> Result<(), PdfRefusal> {
-        let levels = self.levels.iter().copied();
-        let of_locks = self.locks.iter().flatten().filter_map(|lock| lock.level).map(Some);
-        if levels.chain(of_locks).any(|level| matches!(level, None | Some(Certification::NoChanges))) {
+        if self.levels().any(|level| matches!(level, None | Some(Certification::NoChanges))) {
             return Err(PdfRefusal::ChangesForbidden);
         }
         let name = target.name();

@@ -65,7 +65,7 @@ impl SignatureFormat for PadesConfig {
             reason: chosen("reason", &self.reason)?,
             location: chosen("location", &self.location)?,
             field: chosen("field", &self.field)?,
-            appearance: appearance.as_ref(),
+            appearance: appearance.as_deref(),
             config: self,
             context,
         };
@@ -142,7 +142,7 @@ impl Seal<'_> {
         let target = fields::choose(file, &fields, self.field, self.config.lock.as_ref())?;
         // Also when no field is added: what has no pages is shown by no reader.
         let page = pages::first(file)?;
-        permissions::check(file, &fields, &target)?;
+        permissions::check(file, &fields, &target, self.appearance.is_some())?;
         if file.last_section().is_none() && permissions::is_signed(&fields) {
             return Err(PdfRefusal::SignedAndDamaged.into());
         }

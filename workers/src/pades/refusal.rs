@@ -67,6 +67,11 @@ pub enum PdfRefusal {
     /// An earlier signature forbids every change, by certification or by the lock of its field.
     #[error("the PDF is certified or locked and forbids any change, further signatures too (DocMDP level 1)")]
     ChangesForbidden,
+    /// The document is certified, or locked to some degree, and has no field for a seal to be seen.
+    #[error(
+        "the PDF is certified or locked and takes a visible seal only in a signature field of its own; name one, or seal invisibly"
+    )]
+    NewVisibleField,
     /// An earlier signature locks the field that the seal would fill.
     #[error("an earlier signature locks the form field \"{field}\" (FieldMDP)")]
     FieldLocked {

@@ -4,7 +4,8 @@
 use std::collections::HashSet;
 
 use bytes::Bytes;
-use cryptotoken_api::{DataToBeSigned, DigestAlgorithm, DtbsRepresentation, SignatureValue, ToBeSigned, verification};
+use cryptotoken_api::verification::verify_identified;
+use cryptotoken_api::{DigestAlgorithm, DtbsRepresentation, SignatureScheme, SignatureValue};
 use time::OffsetDateTime;
 
 use super::algorithm::signature_named;
@@ -171,18 +172,22 @@ pub(super) fn verify(
         return Err(AugmentationFault::Malformed("the signed properties of a signature are not signed"));
     }
     let certificate = signature.signer().ok_or_else(|| fault(SignerInfoFault::NoCertificate))?;
-    let key = certificate.public_key();
     let signed_info = signature.signed_info()?;
     let algorithm = |local: &str| signed_info.only(SIGNATURE_NAMESPACE, local);
     let algorithm_of = algorithm("SignatureMethod").and_then(|each| each.attribute("Algorithm"));
-    let known = algorithm_of.and_then(|uri| signature_named(uri, key.spec()));
+    let known = algorithm_of.and_then(signature_named);
     let known = known.ok_or(AugmentationFault::Malformed("the signature algorithm is not known here"))?;
     let canonicalization = algorithm("CanonicalizationMethod")
         .ok_or(AugmentationFault::Malformed("a signature names no canonicalization"))?;
-    let data = DataToBeSigned::new(surroundings.canonical(signature, signed_info, &method(canonicalization)?)?);
-    let value = binary(&signature.value()?.text).ok_or_else(|| fault(SignerInfoFault::Value))?;
-    verification::verify(key, known, ToBeSigned::Data(&data), &SignatureValue::new(value))
-        .map_err(|_| fault(SignerInfoFault::Value))
+    let data = surroundings.canonical(signature, signed_info, &method(canonicalization)?)?;
+    let wrong = || fault(SignerInfoFault::Value);
+    let mut value = binary(&signature.value()?.text).ok_or_else(wrong)?;
+    if known.scheme() == SignatureScheme::Ecdsa {
+        // XML has the two numbers beside each other (RFC 4050, section 3.3), everybody else has DER.
+        value = SignatureValue::new(value).to_ecdsa_der().map_err(|_| wrong())?;
+    }
+    let identifier = known.identifier().map_err(|_| wrong())?;
+    verify_identified(certificate.key(), &identifier, None, &data, &value).map_err(|_| wrong())
 }
 
 /// Verifies that every timestamp covers what it should.

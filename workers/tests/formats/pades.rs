@@ -250,6 +250,8 @@ fn a_certified_pdf_takes_further_seals_as_its_level_allows() {
         } else {
             std::fs::write(&file, key.sign(PADES, &certified).unwrap().contiguous()).unwrap();
             assert_eq!(pdfsig(&file), [EARLIER, LAST]);
+            let visible = format!("{PADES}\nappearance = {{ text = \"Sealed\" }}");
+            assert_eq!(refusal(key.sign(&visible, &certified)), PdfRefusal::NewVisibleField);
             assert_eq!(refusal(key.sign(&certification, &certified)), PdfRefusal::AlreadySigned);
         }
     }
