@@ -1,5 +1,7 @@
 //! `sigillo worker`.
 
+mod definition;
+
 use std::path::PathBuf;
 
 use administration::Items;
@@ -7,9 +9,9 @@ use administration::worker::{self, WorkerView};
 use clap::Subcommand;
 use serde_json::json;
 
-use crate::certificate::read;
 use crate::context::Context;
 use crate::failure::Failure;
+use definition::definition;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
@@ -80,11 +82,6 @@ pub(crate) fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
             output.done(&format!("worker \"{worker}\" is removed"), &json!({ "name": worker }))
         }
     }
-}
-
-fn definition(path: &std::path::Path) -> Result<String, Failure> {
-    let invalid = |error| std::io::Error::new(std::io::ErrorKind::InvalidData, error);
-    String::from_utf8(read(path)?).map_err(|error| Failure::file(path)(invalid(error)))
 }
 
 const COLUMNS: [&str; 6] = ["worker", "version", "kind", "credential", "algorithm", "warnings"];

@@ -431,6 +431,7 @@ impl Shared {
                 policy: timestamp.policy(),
                 trust_anchors: config.trust_anchors(),
                 issuers: self.trust.revocation(),
+                lengths: self.trust.token_lengths(),
             }),
         })
     }
@@ -512,7 +513,7 @@ pub(crate) fn active_credential(record: &CredentialRecord) -> Result<Credential,
 
 fn document_sha256(content: &DocumentContent) -> Option<String> {
     match content {
-        DocumentContent::Memory(octets) => Some(hex::encode(openssl::sha::sha256(octets))),
+        DocumentContent::Memory(document) => document.digest(DigestAlgorithm::Sha256).ok().map(hex::encode),
         // Computed while it came.
         DocumentContent::Spooled(document) => document.digest(DigestAlgorithm::Sha256).ok().map(hex::encode),
         DocumentContent::Digest(digest) if digest.algorithm() == DigestAlgorithm::Sha256 => {

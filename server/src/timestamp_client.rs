@@ -1,5 +1,7 @@
 //! Timestamps over HTTP (RFC 3161, section 3.4), from the first of several authorities that gives one.
 
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use const_oid::ObjectIdentifier;
@@ -24,6 +26,25 @@ pub struct TimestampClient<'a> {
     pub trust_anchors: &'a [Certificate],
     /// Where missing certificates on the way to them come from.
     pub issuers: &'a dyn RevocationSource,
+    /// How long their tokens are.
+    pub lengths: &'a TokenLengths,
+}
+
+/// How long the tokens of each authority have been since the start, at most, by its URL.
+#[derive(Debug, Default)]
+pub struct TokenLengths(Mutex<HashMap<String, usize>>);
+
+impl TokenLengths {
+    fn learn(&self, url: &str, length: usize) {
+        let mut lengths = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = lengths.entry(url.to_owned()).or_default();
+        *known = length.max(*known);
+    }
+
+    fn longest(&self, urls: &[String]) -> usize {
+        let lengths = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        urls.iter().filter_map(|url| lengths.get(url)).max().copied().unwrap_or(0)
+    }
 }
 
 /// Octets of an answer at most; those with a chain of certificates have 10,000.
@@ -48,6 +69,10 @@ impl TimestampSource for TimestampClient<'_> {
             return Err(TimestampError::Unavailable { authority: String::new(), reason });
         }
         Err(failures.swap_remove(wrong.unwrap_or(0)))
+    }
+
+    fn longest_token(&self) -> usize {
+        self.lengths.longest(self.urls)
     }
 }
 
@@ -74,6 +99,7 @@ impl TimestampClient<'_> {
         })?;
         let token = request.accept(&response, url)?;
         self.check_trust(&token, url, deadline)?;
+        self.lengths.learn(url, token.der.len());
         Ok(token)
     }
 

@@ -16,11 +16,13 @@ use workers::{
 use crate::error::ApiError;
 use crate::fetch::Fetcher;
 use crate::revocation_client::RevocationClient;
+use crate::timestamp_client::TokenLengths;
 
 /// The clients of a process.
 pub(crate) struct Trust {
     fetcher: Arc<Fetcher>,
     revocation: RevocationClient,
+    token_lengths: TokenLengths,
 }
 
 impl Trust {
@@ -36,12 +38,17 @@ impl Trust {
             );
         }
         let revocation = RevocationClient::new(Arc::clone(&fetcher), config);
-        Ok(Self { fetcher, revocation })
+        Ok(Self { fetcher, revocation, token_lengths: TokenLengths::default() })
     }
 
     /// Where revocation information comes from.
     pub(crate) const fn revocation(&self) -> &RevocationClient {
         &self.revocation
+    }
+
+    /// How long timestamps have been.
+    pub(crate) const fn token_lengths(&self) -> &TokenLengths {
+        &self.token_lengths
     }
 
     /// What asks over HTTP.

@@ -179,7 +179,7 @@ fn what_signing_refuses_a_preview_refuses() {
 fn a_page_that_is_too_large_for_a_picture_is_refused_by_its_size() {
     let poster = |side: &str| pdf(&format!("/MediaBox[0 0 {side} {side}]"), b"", &[]);
     assert_eq!(api().shown(&api().show("pdf", "?dpi=18", &poster("14400"))).size(), (3600, 3600));
-    for (side, query) in [("14400", ""), ("14400", "?dpi=300"), ("1000000", "?dpi=18"), ("0.0001", "?dpi=18")] {
+    for (side, query) in [("14400", ""), ("14400", "?dpi=300"), ("1000000", "?dpi=18")] {
         let detail = api().refused(&api().show("pdf", query, &poster(side)), 422, "parameters-unacceptable");
         assert!(detail.contains("dpi"), "{detail}");
     }

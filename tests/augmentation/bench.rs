@@ -134,7 +134,7 @@ impl Bench {
         more: &str,
         pdf: &[u8],
     ) -> Result<SignedDocument, WorkerError> {
-        let content = DocumentContent::Memory(Bytes::copy_from_slice(pdf));
+        let content = DocumentContent::Memory(Bytes::copy_from_slice(pdf).into());
         self.sign_kind("pades", seal, level, more, content, Value::Null)
     }
 
@@ -222,7 +222,7 @@ impl Bench {
             deadline: Instant::now() + Duration::from_secs(30),
             level: config.level(),
         };
-        let document = document.map(|octets| DocumentContent::Memory(Bytes::copy_from_slice(octets)));
+        let document = document.map(|octets| DocumentContent::Memory(Bytes::copy_from_slice(octets).into()));
         let request = AugmentationRequest { signature: Bytes::copy_from_slice(signature), document };
         workers::kind::build(config).augment(&request, &environment)
     }

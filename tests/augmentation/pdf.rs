@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use tests::live_pki::Timestamp;
 use tests::programs::{repository, run};
 use tests::verifiers::ask;
 use tests::{Question, Verdict};
@@ -80,6 +81,30 @@ fn every_level_on_every_kind_of_file_is_accepted_and_named_offline() {
         made.push((algorithm.to_owned(), bench.keep(&format!("{algorithm}.pdf"), &signed), "B-LTA"));
     }
     let wrong = rejections(&bench, &TOOLS, &made);
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn a_timestamp_that_does_not_fit_stands_beside_the_signature_which_is_not_made_again() {
+    let bench = Bench::start();
+    bench.pki.timestamp(Timestamp::Large);
+    let seal = bench.seal("p256");
+    let file = std::fs::read(repository().join("tests/fixtures/pdf/report.pdf")).expect("a fixture");
+    let mut made = Vec::new();
+    for level in &LEVELS[1..] {
+        let signed = bench.sign_pdf(&seal, level, "", &file).unwrap_or_else(|error| panic!("{level}: {error}"));
+        assert_eq!(signed.level.expect("a level").name(), *level);
+        let signed = octets(&signed);
+        assert!(signed.starts_with(&file), "{level}: the document was changed");
+        // One in place of the one that did not fit, and at B-LTA the one over all.
+        let tokens = signed.windows(12).filter(|window| window == b"ETSI.RFC3161").count();
+        assert_eq!(tokens, if *level == "B-LTA" { 2 } else { 1 }, "{level}");
+        made.push(((*level).to_owned(), bench.keep(&format!("large-{level}.pdf"), &signed), *level));
+        let renewed = octets(&bench.augment_pdf("B-LTA", &signed).expect("a renewed seal"));
+        made.push((format!("{level} renewed"), bench.keep(&format!("renewed-{level}.pdf"), &renewed), "B-LTA"));
+    }
+    // pyHanko takes the time of a signature from its CMS alone.
+    let wrong = rejections(&bench, &["dss", "pdfsig", "qpdf"], &made);
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 

@@ -37,6 +37,18 @@ fn the_documented_workers_are_accepted() {
 }
 
 #[test]
+fn the_documented_appearance_is_accepted() {
+    let page = page("docs/visible-seals.md");
+    workers::WorkerConfig::parse(blocks(&page, "toml")[0]).unwrap();
+    let keys = page.split("\n| `").skip(1).map(|row| row.split_once('`').unwrap().0);
+    let unknown = |key: &&str| {
+        let text = format!("name = \"a\"\nkind = \"pades\"\ncredential = \"c\"\n[appearance]\n{key} = {{ a = [] }}");
+        workers::WorkerConfig::parse(&text).unwrap_err().to_string().contains("unknown key")
+    };
+    assert_eq!(keys.filter(|key| !key.starts_with('{')).find(unknown), None);
+}
+
+#[test]
 fn the_documented_levels_and_hosts_are_accepted() {
     let page = page("docs/levels.md");
     let folder = tempfile::tempdir().unwrap();

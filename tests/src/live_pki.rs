@@ -135,6 +135,8 @@ pub enum Timestamp {
     WrongNonce,
     /// Grants without the nonce.
     NoNonce,
+    /// Grants, with 40 kB of certificates in the token.
+    Large,
     /// Grants over something else.
     WrongImprint,
     /// Refuses with `badAlg` (PKIFailureInfo 0).

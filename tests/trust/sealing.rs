@@ -293,3 +293,25 @@ fn eu_dss_finds_everything_inside_also_where_a_worker_of_this_service_makes_the_
     let detail = told(&answer, 503, "timestamp-unavailable");
     assert!(detail.contains("worker \"tsa\" refused"), "{detail}");
 }
+
+#[test]
+fn room_is_kept_for_long_timestamps_once_one_has_come_and_the_key_is_used_once_each_time() {
+    let fixture = Fixture::new("");
+    let (live, service) = (&fixture.live, &fixture.service);
+    let timestamp = format!("timestamp = {{ url = \"{}\" }}\n", live.timestamp_url());
+    service.worker("pdf", "pades", "seal", &format!("level = \"B-T\"\n{timestamp}"));
+    let client = service.client().key(&service.api_key("sealer", &["pdf"]));
+    let document = std::fs::read(tests::programs::fixture("pdf/report.pdf")).unwrap();
+    live.timestamp(Timestamp::Large);
+    for (beside, file) in [(1, "first.pdf"), (0, "second.pdf"), (0, "third.pdf")] {
+        let answer = client.sign("pdf", &document);
+        assert_eq!(answer.level.as_deref(), Some("B-T"));
+        let keys_used = fixture.recorded(&answer).iter().filter(|event| *event == "signing-intended").count();
+        assert_eq!(keys_used, 1, "{file}");
+        let signed = answer.success();
+        assert_eq!(signed.windows(12).filter(|window| window == b"ETSI.RFC3161").count(), beside, "{file}");
+        let path = service.folder().join(file);
+        std::fs::write(&path, signed).unwrap();
+        assert_eq!(ask("pdfsig", &[Question::new("pades", &path).with("--root", live.root())])[0], Verdict::Valid);
+    }
+}

@@ -8,7 +8,7 @@ use cryptotoken::PinSource;
 use cryptotoken_api::{Certificate, DigestAlgorithm, DtbsRepresentation};
 use sigillo_server::fetch::Fetcher;
 use sigillo_server::revocation_client::RevocationClient;
-use sigillo_server::timestamp_client::TimestampClient;
+use sigillo_server::timestamp_client::{TimestampClient, TokenLengths};
 use tests::live_pki::{Issuer, Timestamp};
 use tests::{LivePki, report};
 use time::OffsetDateTime;
@@ -39,6 +39,7 @@ impl Asker {
             policy: policy.map(|policy| policy.parse().unwrap()),
             trust_anchors: &self.anchors,
             issuers: &self.issuers,
+            lengths: &TokenLengths::default(),
         };
         let imprint =
             DtbsRepresentation::new(DigestAlgorithm::Sha256, DigestAlgorithm::Sha256.digest(b"data")).unwrap();

@@ -25,7 +25,7 @@ pub trait Augmentable {
     ///
     /// # Errors
     /// [`AugmentationFault`].
-    fn untimestamped(&self) -> Result<Vec<Vec<u8>>, AugmentationFault>;
+    fn untimestamped(&self, digest: DigestAlgorithm) -> Result<Vec<DtbsRepresentation>, AugmentationFault>;
 
     /// Adds timestamps over what [`Self::untimestamped`] gave, in that order.
     ///
@@ -152,6 +152,12 @@ pub enum AugmentationFault {
     /// The number of timestamps is not that of the signatures: a bug.
     #[error("there are not as many timestamps as signatures")]
     Count,
+}
+
+/// The digest of what a timestamp covers.
+pub(crate) fn imprint(digest: DigestAlgorithm, covered: &[u8]) -> Result<DtbsRepresentation, AugmentationFault> {
+    DtbsRepresentation::new(digest, digest.digest(covered))
+        .map_err(|_| AugmentationFault::Malformed("a digest has the wrong length"))
 }
 
 impl From<crate::tlv::Malformed> for AugmentationFault {

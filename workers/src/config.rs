@@ -301,6 +301,16 @@ impl WorkerConfig {
     /// # Errors
     /// [`WorkerError::Parameter`] for the first one.
     pub fn check_parameters(&self, parameters: &SigningParameters) -> Result<(), WorkerError> {
+        let refused = |reason: &str| {
+            let name = SigningParameters::PASSWORD.to_owned();
+            Err(WorkerError::Parameter { name, reason: reason.to_owned() })
+        };
+        if parameters.value(SigningParameters::PASSWORD).is_some() {
+            return refused("it must be a text; send a string");
+        }
+        if parameters.password().is_some() && self.kind() != WorkerKind::Pades {
+            return refused("only PDFs are opened with one; leave it out");
+        }
         match parameters.names().find(|name| !self.caller_may_set.iter().any(|allowed| allowed == name)) {
             None => Ok(()),
             Some(name) => Err(WorkerError::Parameter {

@@ -21,7 +21,7 @@ use crate::config::WorkerConfig;
 use crate::error::{Discrepancy, WorkerError};
 use crate::level::SignatureLevel;
 use crate::policy;
-use crate::timestamp::TimestampToken;
+use crate::timestamp::{TimestampSource, TimestampToken};
 use crate::worker::{
     AugmentationEnvironment, AugmentationRequest, DocumentContent, Preview, PreviewEnvironment, SignedDocument,
     SignerDocument, SigningEnvironment, SigningParameters, SigningRequest,
@@ -46,6 +46,8 @@ pub struct SignatureContext<'a> {
     pub clock: &'a dyn Clock,
     /// What the caller chose.
     pub parameters: &'a SigningParameters,
+    /// Octets of the longest timestamp that is known to come from where timestamps will come from; 0 when nothing is known.
+    pub longest_timestamp: usize,
     /// A number that no other signature has, for formats that name their signatures.
     pub id: Uuid,
     /// A timestamp over the content, where the format wants one.
@@ -96,7 +98,7 @@ pub trait SignatureFormat {
         digest: DigestAlgorithm,
     ) -> Result<DtbsRepresentation, WorkerError> {
         match &document.content {
-            DocumentContent::Memory(octets) => imprint(digest, octets),
+            DocumentContent::Memory(document) => representation(digest, document.digest(digest)?),
             DocumentContent::Spooled(document) => representation(digest, document.digest(digest)?),
             DocumentContent::Digest(digest) => Ok(digest.clone()),
         }
@@ -110,23 +112,28 @@ pub trait SignatureFormat {
         Ok(())
     }
 
-    /// Reads the signature that was just made, so that it can be brought to a higher level. What was in the document before it is
+    /// Reads the signature in segments that was just made, so that it can be brought to a higher level. What was in the document before it is
     /// left as it is.
     ///
     /// # Errors
     /// [`AugmentationFault`]: a bug.
-    fn growing(&self, signature: Bytes, document: &SignerDocument) -> Result<Box<dyn Augmentable>, AugmentationFault> {
+    fn growing(
+        &self,
+        signature: &[Bytes],
+        document: &SignerDocument,
+        _parameters: &SigningParameters,
+    ) -> Result<Box<dyn Augmentable>, AugmentationFault> {
         self.augmentable(signature, Some(&document.content))
     }
 
-    /// Reads a signature, which others may have made, and verifies it, so that it can be brought to a higher level. `document` is
-    /// that of a detached signature.
+    /// Reads a signature in segments, which others may have made, and verifies it, so that it can be brought to a higher level.
+    /// `document` is that of a detached signature.
     ///
     /// # Errors
     /// [`AugmentationFault`]: what it is that cannot be built on. A format that is made at B-B only has nothing to add.
     fn augmentable(
         &self,
-        _signature: Bytes,
+        _signature: &[Bytes],
         _document: Option<&DocumentContent>,
     ) -> Result<Box<dyn Augmentable>, AugmentationFault> {
         Err(AugmentationFault::Format)
@@ -144,6 +151,15 @@ pub trait Prepared {
     /// When the value is in no known encoding, or the format has no signature timestamps.
     fn timestamp_input<'a>(&self, _value: &'a SignatureValue) -> Result<Cow<'a, [u8]>, Discrepancy> {
         Err(Discrepancy::Unreadable("this format has no signature timestamps".into()))
+    }
+
+    /// Whether the timestamp fits where [`Self::assemble`] puts it. One that does not is worth nothing there: another one is asked for,
+    /// which the format puts elsewhere.
+    ///
+    /// # Errors
+    /// As [`Self::assemble`].
+    fn has_room(&self, _value: &SignatureValue, _timestamp: &TimestampToken) -> Result<bool, Discrepancy> {
+        Ok(true)
     }
 
     /// Puts the value in its place, and the timestamp over it beside it.
@@ -187,15 +203,11 @@ pub fn create<F: SignatureFormat>(
         minimum_level,
         clock: environment.clock,
         parameters: &request.parameters,
+        longest_timestamp: environment.timestamps.map_or(0, TimestampSource::longest_token),
         id: Uuid::new_v4(),
         content_timestamp: None,
     };
-    policy::check(config.kind(), environment.credential, context.signing_time)?;
-    config.check_parameters(&request.parameters)?;
-    if request.document.signature.is_some() && !config.joins() {
-        let reason = "this worker joins no signatures; send the document alone".into();
-        return Err(WorkerError::Parameter { name: "signature".into(), reason });
-    }
+    check_request(config, request, &context)?;
     let mut ladder = Ladder::new(environment.level, minimum_level);
     let services = Services::new(config, environment.augmentation())?;
     let digest = services.digest(context.algorithm.digest());
@@ -222,11 +234,20 @@ pub fn create<F: SignatureFormat>(
         environment.signer.settle()?;
         services.stamp(&imprint(digest, &input)?, Some(leaf))
     })?;
-    let mut signed = prepared.assemble(&value, timestamp.as_ref()).map_err(WorkerError::Withheld)?;
-    if ladder.goes_to(SignatureLevel::BaselineLt) {
+    let beside = match timestamp {
+        Some(token) if prepared.has_room(&value, &token).map_err(WorkerError::Withheld)? => Some(token),
+        _ => None,
+    };
+    // The key has been used by then, and is not used again for more room.
+    let elsewhere = ladder.reached() >= SignatureLevel::BaselineT && beside.is_none();
+    let mut signed = prepared.assemble(&value, beside.as_ref()).map_err(WorkerError::Withheld)?;
+    if elsewhere || ladder.goes_to(SignatureLevel::BaselineLt) {
         let withheld = |fault: AugmentationFault| WorkerError::Withheld(Discrepancy::Augmentation(fault));
-        let octets = signed.bytes();
-        let mut signature = format.growing(octets, &request.document).map_err(withheld)?;
+        let signature = format.growing(&signed.segments, &request.document, &request.parameters);
+        let mut signature = signature.map_err(withheld)?;
+        if elsewhere {
+            stamp_signatures(signature.as_mut(), &services, digest, &withheld)?;
+        }
         let chain = environment.credential.chain.certificates();
         long_term(signature.as_mut(), &services, &mut ladder, digest, chain, &withheld)?;
         signed.segments = signature.finish();
@@ -238,6 +259,21 @@ pub fn create<F: SignatureFormat>(
     format.encapsulate(&mut signed, &request.document).map_err(WorkerError::Withheld)?;
     format.check(&signed, &request.document, &context).map_err(WorkerError::Withheld)?;
     Ok(signed)
+}
+
+/// What is refused before the document is looked at.
+fn check_request(
+    config: &WorkerConfig,
+    request: &SigningRequest,
+    context: &SignatureContext<'_>,
+) -> Result<(), WorkerError> {
+    policy::check(config.kind(), context.credential, context.signing_time)?;
+    config.check_parameters(&request.parameters)?;
+    if request.document.signature.is_some() && !config.joins() {
+        let reason = "this worker joins no signatures; send the document alone".into();
+        return Err(WorkerError::Parameter { name: "signature".into(), reason });
+    }
+    Ok(())
 }
 
 /// What a seal would look like: the first step of [`create`] alone, with all its refusals.
@@ -258,11 +294,11 @@ pub fn preview<F: SignatureFormat>(
         minimum_level: config.minimum_level().min(environment.level),
         clock: environment.clock,
         parameters: &request.parameters,
+        longest_timestamp: 0,
         id: Uuid::new_v4(),
         content_timestamp: None,
     };
-    policy::check(config.kind(), environment.credential, context.signing_time)?;
-    config.check_parameters(&request.parameters)?;
+    check_request(config, request, &context)?;
     let prepared = format.prepare(&request.document, &request.parameters, &context)?;
     prepared.preview()?.ok_or(WorkerError::NoPreview { kind: config.kind() })
 }
@@ -284,26 +320,36 @@ pub fn augment<F: SignatureFormat>(
     }
     let services = Services::new(config, *environment)?;
     let digest = services.digest(DigestAlgorithm::Sha256);
-    let mut signature = format.augmentable(request.signature.clone(), request.document.as_ref())?;
+    let mut signature = format.augmentable(std::slice::from_ref(&request.signature), request.document.as_ref())?;
     signature.refuse(level)?;
     let mut ladder = Ladder::new(level, level);
 
     ladder.climb(SignatureLevel::BaselineT, || {
-        let mut add = || {
-            let imprints = signature.untimestamped()?.into_iter().map(|input| imprint(digest, &input));
-            let tokens: Vec<_> =
-                imprints.map(|imprint| services.stamp(&imprint?, None)).collect::<Result<_, WorkerError>>()?;
-            Ok::<_, WorkerError>(signature.add_timestamps(&tokens))
-        };
-        again_in_larger_room(&mut add)?.map_err(WorkerError::from)
+        stamp_signatures(signature.as_mut(), &services, digest, &WorkerError::from)
     })?;
     long_term(signature.as_mut(), &services, &mut ladder, digest, &[], &WorkerError::from)?;
     let media_type = signature.media_type().to_owned();
     let signed =
         SignedDocument { segments: signature.finish(), spooled: None, media_type, level: Some(level), degraded: None };
-    let again = format.augmentable(signed.bytes(), request.document.as_ref());
+    let again = format.augmentable(&signed.segments, request.document.as_ref());
     again.map_err(|fault| WorkerError::Withheld(Discrepancy::Augmentation(fault)))?;
     Ok(signed)
+}
+
+/// Timestamps for the signatures that have none.
+fn stamp_signatures(
+    signature: &mut dyn Augmentable,
+    services: &Services<'_>,
+    digest: DigestAlgorithm,
+    fault: &dyn Fn(AugmentationFault) -> WorkerError,
+) -> Result<(), WorkerError> {
+    let mut add = || {
+        let imprints = signature.untimestamped(digest).map_err(fault)?;
+        let tokens: Vec<_> =
+            imprints.iter().map(|imprint| services.stamp(imprint, None)).collect::<Result<_, WorkerError>>()?;
+        Ok::<_, WorkerError>(signature.add_timestamps(&tokens))
+    };
+    again_in_larger_room(&mut add)?.map_err(fault)
 }
 
 /// The steps above B-T, the same for a new signature and for one that was there.

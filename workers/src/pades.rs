@@ -17,6 +17,7 @@ mod fields;
 mod file;
 mod incremental_update;
 mod layout;
+mod octets;
 mod pages;
 mod permissions;
 mod prepare;

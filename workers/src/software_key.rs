@@ -45,6 +45,7 @@ impl SoftwareKey {
             clock: &crate::clock::SystemClock,
             parameters: &self.parameters,
             id: uuid::Uuid::new_v4(),
+            longest_timestamp: 0,
             content_timestamp: None,
         }
     }

@@ -20,6 +20,11 @@ pub trait TimestampSource: Send + Sync {
     /// # Errors
     /// [`TimestampError`]; only [`TimestampError::Unavailable`] may pass by waiting, and only it lets a level degrade.
     fn timestamp(&self, imprint: &DtbsRepresentation, deadline: Instant) -> Result<TimestampToken, TimestampError>;
+
+    /// Octets of the longest token that is known to come from there, so that room is kept for the next; 0 when nothing is known.
+    fn longest_token(&self) -> usize {
+        0
+    }
 }
 
 /// Why there is no timestamp.

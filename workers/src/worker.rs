@@ -5,12 +5,14 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use cryptotoken_api::{Credential, DigestAlgorithm, DtbsRepresentation, SignatureAlgorithm, Signer};
+use secrecy::SecretString;
 use serde_json::{Map, Value};
 
 use crate::clock::Clock;
 use crate::config::WorkerConfig;
 use crate::error::WorkerError;
 use crate::level::SignatureLevel;
+use crate::memory::MemoryDocument;
 use crate::revocation::RevocationSource;
 use crate::spooled::SpooledDocument;
 use crate::timestamp::TimestampSource;
@@ -62,7 +64,7 @@ pub struct SignerDocument {
 #[derive(Clone, Debug)]
 pub enum DocumentContent {
     /// The document itself.
-    Memory(Bytes),
+    Memory(MemoryDocument),
     /// The document itself, too big for memory. Formats take it where [`crate::WorkerConfig::takes_spooled`] says so.
     Spooled(SpooledDocument),
     /// Only its digest is known here; the caller keeps the document.
@@ -73,10 +75,10 @@ impl DocumentContent {
     /// The digest in this algorithm; `None` where only one in another algorithm is known.
     ///
     /// # Errors
-    /// When a spooled document cannot be read; the disk is at fault.
+    /// When a spooled document cannot be read, and the disk is at fault; or the cryptographic library fails.
     pub fn digest(&self, algorithm: DigestAlgorithm) -> std::io::Result<Option<Vec<u8>>> {
         Ok(match self {
-            Self::Memory(octets) => Some(algorithm.digest(octets)),
+            Self::Memory(document) => Some(document.digest(algorithm)?),
             Self::Spooled(document) => Some(document.digest(algorithm)?),
             Self::Digest(digest) => (digest.algorithm() == algorithm).then(|| digest.digest().to_vec()),
         })
@@ -88,35 +90,56 @@ impl SignerDocument {
     ///
     /// # Errors
     /// [`WorkerError::DigestOnly`] when only a digest was sent, [`WorkerError::NotInMemory`] when it is too big.
-    pub fn octets(&self) -> Result<&Bytes, WorkerError> {
+    pub fn octets(&self) -> Result<&MemoryDocument, WorkerError> {
         match &self.content {
-            DocumentContent::Memory(octets) => Ok(octets),
+            DocumentContent::Memory(document) => Ok(document),
             DocumentContent::Spooled(_) => Err(WorkerError::NotInMemory),
             DocumentContent::Digest(_) => Err(WorkerError::DigestOnly),
         }
     }
 }
 
-/// What a caller asked for beside the document: names as in `caller_may_set`.
+/// What a caller asked for beside the document: names as in `caller_may_set`, and the password that opens the document.
 #[derive(Clone, Debug, Default)]
-pub struct SigningParameters(Map<String, Value>);
+pub struct SigningParameters {
+    chosen: Map<String, Value>,
+    password: Option<SecretString>,
+}
 
 impl SigningParameters {
-    /// The parameters of a request.
+    /// The parameters of a request. A `password` is kept apart from the others from here on.
     #[must_use]
-    pub const fn new(parameters: Map<String, Value>) -> Self {
-        Self(parameters)
+    pub fn new(mut parameters: Map<String, Value>) -> Self {
+        let password = match parameters.remove(Self::PASSWORD) {
+            Some(Value::String(password)) => Some(SecretString::from(password)),
+            // What is no text is refused by its name, like any other.
+            Some(other) => {
+                parameters.insert(Self::PASSWORD.to_owned(), other);
+                None
+            }
+            None => None,
+        };
+        Self { chosen: parameters, password }
     }
+
+    /// The user or owner password that opens the document. No choice about the signature, so every caller may send it.
+    #[must_use]
+    pub const fn password(&self) -> Option<&SecretString> {
+        self.password.as_ref()
+    }
+
+    /// The name of that parameter.
+    pub const PASSWORD: &'static str = "password";
 
     /// The names present.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.0.keys().map(String::as_str)
+        self.chosen.keys().map(String::as_str)
     }
 
     /// A parameter as it came, where present.
     #[must_use]
     pub fn value(&self, name: &str) -> Option<&Value> {
-        self.0.get(name)
+        self.chosen.get(name)
     }
 
     /// A parameter that must be text, where present.
@@ -124,7 +147,7 @@ impl SigningParameters {
     /// # Errors
     /// [`WorkerError::Parameter`] when it is something else.
     pub fn text(&self, name: &str) -> Result<Option<&str>, WorkerError> {
-        match self.0.get(name) {
+        match self.chosen.get(name) {
             None => Ok(None),
             Some(Value::String(text)) => Ok(Some(text)),
             Some(_) => {
@@ -242,10 +265,7 @@ impl SignedDocument {
     /// The same as [`Self::contiguous`], shared where there is one segment only.
     #[must_use]
     pub fn bytes(&self) -> Bytes {
-        match self.segments.as_slice() {
-            [one] => one.clone(),
-            several => several.concat().into(),
-        }
+        in_one_piece(&self.segments)
     }
 
     /// All octets in memory in one piece, a spooled document not among them; copies only when there is more than one segment.
@@ -255,5 +275,13 @@ impl SignedDocument {
             [one] => Cow::Borrowed(one),
             several => Cow::Owned(several.concat()),
         }
+    }
+}
+
+/// Segments in one piece; copies only when there is more than one.
+pub(crate) fn in_one_piece(segments: &[Bytes]) -> Bytes {
+    match segments {
+        [one] => one.clone(),
+        several => several.concat().into(),
     }
 }

@@ -265,3 +265,35 @@ impl XadesConfig {
         self.document_uri.as_deref().unwrap_or("document")
     }
 }
+
+/// The canonical form of a document, or of its element of this number, counted from 0 in document order; `None` when there is none of
+/// that number or the algorithm is not known. For the fuzz target that compares it with another library's.
+///
+/// # Errors
+/// When the document is not XML that can be signed.
+#[cfg(fuzzing)]
+pub fn canonical_form(
+    document: &[u8],
+    element: Option<usize>,
+    algorithm: &str,
+    prefixes: Option<&str>,
+) -> Result<Option<Vec<u8>>, XmlError> {
+    use canonicalization::{Method, Omission, Part, canonicalize};
+    use reader::{Event, XmlReader};
+
+    let Some(method) = Method::named(algorithm, prefixes) else { return Ok(None) };
+    let document = document::XmlDocument::decode(document)?;
+    let mut starts = Vec::new();
+    let mut reader = XmlReader::new(&document);
+    while let Some(event) = reader.next()? {
+        if let Event::Start(element) = event {
+            starts.push(element.offset);
+        }
+    }
+    let part = match element.map(|number| starts.get(number)) {
+        None => Part::Document,
+        Some(Some(offset)) => Part::ElementAt(*offset),
+        Some(None) => return Ok(None),
+    };
+    canonicalize(&document, part, Omission::Nothing, &method, Vec::new())
+}

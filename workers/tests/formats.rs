@@ -14,12 +14,16 @@ mod mutations;
 mod pades;
 #[path = "formats/pades_appearance.rs"]
 mod pades_appearance;
+#[path = "formats/pades_bombs.rs"]
+mod pades_bombs;
 #[path = "formats/pades_corpus.rs"]
 mod pades_corpus;
 #[path = "formats/pades_damaged.rs"]
 mod pades_damaged;
 #[path = "formats/pades_hostile.rs"]
 mod pades_hostile;
+#[path = "formats/pades_passwords.rs"]
+mod pades_passwords;
 #[path = "formats/pades_verifiers.rs"]
 mod pades_verifiers;
 #[path = "formats/pdf.rs"]

@@ -1,5 +1,10 @@
 //! From an empty folder to a client that may sign.
 
+use std::path::Path;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
 use super::installation::Installation;
 
 #[test]
@@ -142,4 +147,28 @@ fn a_level_of_the_log_does_not_bring_what_a_library_says_of_unknown_mechanisms()
     let listed = installation.sigillo_with(&["token", "check", "hsm"], &[("SIGILLO_LOG", "warn")]);
     assert!(!listed.stderr.contains("Mechanism type"), "{}", listed.stderr);
     listed.ok();
+}
+
+#[test]
+fn a_picture_and_a_font_of_an_appearance_are_read_beside_the_definition() {
+    let installation = Installation::certified();
+    let fixture = |name: &str| std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).unwrap();
+    let picture = fixture("../tests/fixtures/pictures/palette.png");
+    let font = fixture("../workers/src/pades/appearance/fonts/DejaVuSansCondensed.ttf");
+    std::fs::write(installation.path("seal.png"), &picture).unwrap();
+    std::fs::write(installation.path("seal.ttf"), font).unwrap();
+    let head = "name = \"seals\"\nkind = \"pades\"\ncredential = \"seal\"\n[appearance]\n";
+    installation.write("seals.toml", &format!("{head}image_file = \"seal.png\"\nfont_file = \"seal.ttf\"\n"));
+    installation.sigillo("worker apply -f seals.toml").ok();
+    let shown = installation.sigillo("worker show seals --output json").json();
+    let stored = &shown["definition"]["appearance"];
+    assert_eq!(stored["image"], STANDARD.encode(&picture));
+    assert!(stored["font"].as_str().unwrap().len() > 500_000 && stored.get("font_file").is_none());
+
+    installation.write("none.toml", &format!("{head}image_file = \"none.png\"\n"));
+    assert!(installation.sigillo("worker apply -f none.toml").complaint(1).contains("none.png"));
+    installation.write("both.toml", &format!("{head}image_file = \"seal.png\"\nimage = \"AAAA\"\n"));
+    assert!(installation.sigillo("worker apply -f both.toml").complaint(3).contains("leave one out"));
+    installation.write("text.toml", &format!("{head}image_file = \"text.toml\"\n"));
+    assert!(installation.sigillo("worker apply -f text.toml").complaint(3).contains("neither a PNG nor a JPEG"));
 }

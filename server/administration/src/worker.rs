@@ -136,7 +136,7 @@ pub fn test(node: &Node, actor: &Actor, name: &str) -> Result<WorkerView, Admini
         location: Some(location.clone()),
     };
     let signer = crate::key::signer(node, location, algorithm, stored.spec, context)?;
-    let content = DocumentContent::Memory(document);
+    let content = DocumentContent::Memory(document.into());
     let request = SigningRequest {
         document: SignerDocument { content, media_type: None, signature: None },
         parameters: SigningParameters::default(),

@@ -208,7 +208,7 @@ async fn read_signing_request(
                 pending.grow(octets.len())?;
                 Ok(Bytes::from(octets))
             };
-            let document = DocumentContent::Memory(decode("document", &document)?);
+            let document = DocumentContent::Memory(decode("document", &document)?.into());
             let signature = signature.map(|text| decode("signature", &text)).transpose()?;
             (document, signature, media_type, parameters, false)
         }

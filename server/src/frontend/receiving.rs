@@ -66,7 +66,7 @@ impl<'a> Receiving<'a> {
     pub(crate) async fn finish(self) -> Result<DocumentContent, ApiError> {
         match self.incoming {
             Some(incoming) => Ok(DocumentContent::Spooled(incoming.finish().await?)),
-            None => Ok(DocumentContent::Memory(self.memory.freeze())),
+            None => Ok(DocumentContent::Memory(self.memory.freeze().into())),
         }
     }
 

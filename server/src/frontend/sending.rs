@@ -29,13 +29,23 @@ impl SendLimits {
     }
 }
 
+/// What is sent at a time, in octets.
+const PIECE: usize = 64 * 1024;
+
 /// The octets of a signed document in order.
 pub(crate) fn octets(
     document: SignedDocument,
     limits: SendLimits,
 ) -> impl Stream<Item = Result<Bytes, std::io::Error>> + use<> {
+    // What is sent is copied once more, a piece at a time.
+    let pieces = |mut segment: Bytes| {
+        std::iter::from_fn(move || {
+            let piece = segment.split_to(segment.len().min(PIECE));
+            (!piece.is_empty()).then_some(piece)
+        })
+    };
     let mut segments = document.segments.into_iter();
-    let first = segments.next();
+    let first = segments.next().into_iter().flat_map(pieces);
     // Before anything is sent: who takes nothing at all is given up too.
     let leaving = document.spooled.map(|document| Leaving::new(document, limits));
     let spooled = stream::iter(leaving).flat_map(|leaving| {
@@ -45,7 +55,7 @@ pub(crate) fn octets(
             Ok(strings.map(|(octets, next)| (octets, (leaving, next))))
         })
     });
-    stream::iter(first).map(Ok).chain(spooled).chain(stream::iter(segments).map(Ok))
+    stream::iter(first).map(Ok).chain(spooled).chain(stream::iter(segments.flat_map(pieces)).map(Ok))
 }
 
 /// A document that is let go at its deadline, whether or not somebody still wants octets of it: with a caller who takes none,

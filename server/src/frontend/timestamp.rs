@@ -62,7 +62,7 @@ async fn answer(
     let mut pending = service.limits().pending();
     let query = read(request, &grant, payload, id, service, &mut pending).await;
     let query = service.recorded(&grant, id, query).await?;
-    let document = SignerDocument { content: DocumentContent::Memory(query), media_type: None, signature: None };
+    let document = SignerDocument { content: DocumentContent::Memory(query.into()), media_type: None, signature: None };
     let signing = SigningRequest { document, parameters: SigningParameters::default() };
     let (document, _, _) = only(service.dispatcher().sign(grant, id, vec![signing], pending).await?)?;
     Ok(document.segments.concat().into())

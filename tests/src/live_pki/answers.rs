@@ -168,15 +168,16 @@ fn issuer(authority: &Authority, issuer: Issuer, name: &str) -> Response {
 }
 
 fn timestamp(authority: &Authority, timestamp: &Timestamp, request: &Request) -> Response {
-    let granted = |query: &[u8]| {
+    let granted_with = |query: &[u8], more: &[&str]| {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let (file, response) = (folder.path().join("query"), folder.path().join("response"));
         std::fs::write(&file, query).expect("the query");
         let mut reply = openssl(&["ts", "-reply", "-config", "tsa.cnf", "-queryfile"]);
         let _turn = authority.turn();
-        run(reply.arg(&file).arg("-out").arg(&response).current_dir(authority.folder()));
+        run(reply.arg(&file).arg("-out").arg(&response).args(more).current_dir(authority.folder()));
         std::fs::read(response).expect("the response")
     };
+    let granted = |query: &[u8]| granted_with(query, &[]);
     // Another query of openssl's own over this digest.
     let query = |digest: &str, more: &[&str]| {
         run(openssl(&["ts", "-query", "-sha256", "-cert", "-digest", digest]).args(more)).stdout
@@ -192,6 +193,20 @@ fn timestamp(authority: &Authority, timestamp: &Timestamp, request: &Request) ->
         Timestamp::Slow(time) => {
             std::thread::sleep(Duration::max(*time, Duration::from_millis(1)));
             granted(&request.body)
+        }
+        Timestamp::Large => {
+            // Certificates that lead nowhere; nobody may mind them.
+            let many = authority.folder().join("many.pem");
+            if !many.exists() {
+                let comment = format!("nsComment={}", "much ".repeat(2000));
+                let mut make =
+                    openssl(&["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]);
+                make.args(["-subj", "/CN=Stranger", "-addext", &comment, "-keyout", "/dev/null"]);
+                let certificates: Vec<Vec<u8>> = (0..4).map(|_| run(&mut make).stdout).collect();
+                let issuing = std::fs::read(authority.folder().join("issuing.pem")).expect("the issuer");
+                std::fs::write(&many, [issuing, certificates.concat()].concat()).expect("the certificates");
+            }
+            granted_with(&request.body, &["-chain", "many.pem"])
         }
         Timestamp::WrongNonce => granted(&query(&imprint(&request.body), &[])),
         Timestamp::NoNonce => granted(&query(&imprint(&request.body), &["-no_nonce"])),

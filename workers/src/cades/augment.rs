@@ -15,7 +15,7 @@ use super::joining::COUNTER_SIGNATURE;
 use super::rebuild::{Additions, with};
 use super::received::{ReceivedSignedData, is, oid};
 use super::signer_info::SignerInfo;
-use crate::augmentation::{Augmentable, AugmentationFault, Participants};
+use crate::augmentation::{Augmentable, AugmentationFault, Participants, imprint};
 use crate::level::SignatureLevel;
 use crate::revocation::RevocationEvidence;
 use crate::timestamp::TimestampToken;
@@ -165,14 +165,14 @@ impl Augmentable for AugmentableCms {
         Ok(())
     }
 
-    fn untimestamped(&self) -> Result<Vec<Vec<u8>>, AugmentationFault> {
-        let mut inputs = Vec::new();
+    fn untimestamped(&self, digest: DigestAlgorithm) -> Result<Vec<DtbsRepresentation>, AugmentationFault> {
+        let mut imprints = Vec::new();
         for signer in self.parts()?.signers.iter().filter(|signer| self.grows(signer)) {
             if signer.unsigned(SIGNATURE_TIMESTAMP)?.is_empty() {
-                inputs.push(signer.signature.contents.to_vec());
+                imprints.push(imprint(digest, signer.signature.contents)?);
             }
         }
-        Ok(inputs)
+        Ok(imprints)
     }
 
     fn add_timestamps(&mut self, tokens: &[TimestampToken]) -> Result<(), AugmentationFault> {

@@ -46,7 +46,7 @@ pub(super) struct Joined {
 pub(super) fn parts_of(document: &SignerDocument) -> Option<(&Bytes, Option<&DocumentContent>)> {
     match (&document.signature, &document.content) {
         (Some(signature), content) => Some((signature, Some(content))),
-        (None, DocumentContent::Memory(signature)) => Some((signature, None)),
+        (None, DocumentContent::Memory(signature)) => Some((&**signature, None)),
         (None, _) => None,
     }
 }

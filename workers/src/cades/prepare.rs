@@ -15,7 +15,7 @@ use crate::augmentation::{Augmentable, AugmentationFault};
 use crate::create::{SignatureContext, SignatureFormat};
 use crate::error::{Discrepancy, WorkerError};
 use crate::level::SignaturePackaging;
-use crate::worker::{DocumentContent, SignedDocument, SignerDocument, SigningParameters};
+use crate::worker::{DocumentContent, SignedDocument, SignerDocument, SigningParameters, in_one_piece};
 
 /// A CMS signature waiting for its value.
 pub struct PreparedCades {
@@ -54,10 +54,10 @@ impl SignatureFormat for CadesConfig {
                 (None, digest.unwrap_or_default())
             }
             (DocumentContent::Spooled(_), _) if self.mode != CadesMode::Sign => return Err(WorkerError::NotInMemory),
-            (DocumentContent::Memory(octets), SignaturePackaging::Encapsulated) => {
-                (Some(octets.clone()), digest_algorithm.digest(octets))
+            (DocumentContent::Memory(document), SignaturePackaging::Encapsulated) => {
+                (Some(Bytes::clone(document)), document.digest(digest_algorithm)?)
             }
-            (DocumentContent::Memory(octets), _) => (None, digest_algorithm.digest(octets)),
+            (DocumentContent::Memory(document), _) => (None, document.digest(digest_algorithm)?),
             (DocumentContent::Spooled(document), _) => (None, document.digest(digest_algorithm)?),
             (DocumentContent::Digest(_), SignaturePackaging::Encapsulated) => {
                 return Err(WorkerError::DigestNotAllowed {
@@ -99,10 +99,15 @@ impl SignatureFormat for CadesConfig {
         Ok(())
     }
 
-    fn growing(&self, signature: Bytes, document: &SignerDocument) -> Result<Box<dyn Augmentable>, AugmentationFault> {
+    fn growing(
+        &self,
+        signature: &[Bytes],
+        document: &SignerDocument,
+        _parameters: &SigningParameters,
+    ) -> Result<Box<dyn Augmentable>, AugmentationFault> {
         match (self.mode, joining::parts_of(document)) {
             (CadesMode::CoSign | CadesMode::CounterSign, Some((before, beside))) => {
-                Ok(Box::new(AugmentableCms::read_since(signature, beside, before)?))
+                Ok(Box::new(AugmentableCms::read_since(in_one_piece(signature), beside, before)?))
             }
             _ => self.augmentable(signature, Some(&document.content)),
         }
@@ -114,9 +119,9 @@ impl SignatureFormat for CadesConfig {
 
     fn augmentable(
         &self,
-        signature: Bytes,
+        signature: &[Bytes],
         document: Option<&DocumentContent>,
     ) -> Result<Box<dyn Augmentable>, AugmentationFault> {
-        Ok(Box::new(AugmentableCms::read(signature, document)?))
+        Ok(Box::new(AugmentableCms::read(in_one_piece(signature), document)?))
     }
 }

@@ -23,6 +23,9 @@ mod template;
 mod text_block;
 mod time_text;
 
+use std::borrow::Cow;
+use std::collections::HashSet;
+
 use cryptotoken_api::Certificate;
 use lopdf::ObjectId;
 use serde::{Serialize, Serializer};
@@ -81,8 +84,11 @@ impl AppearanceConfig {
     ///
     /// # Errors
     /// [`WorkerError::Parameter`].
-    pub(super) fn chosen(fixed: Option<&Self>, chosen: Option<&Value>) -> Result<Option<Self>, WorkerError> {
-        let Some(chosen) = chosen else { return Ok(fixed.cloned()) };
+    pub(super) fn chosen<'f>(
+        fixed: Option<&'f Self>,
+        chosen: Option<&Value>,
+    ) -> Result<Option<Cow<'f, Self>>, WorkerError> {
+        let Some(chosen) = chosen else { return Ok(fixed.map(Cow::Borrowed)) };
         let Value::Object(chosen) = chosen else { return Err(unacceptable("it must be an object of keys".into())) };
         let mut table = fixed.map(|fixed| fixed.table.clone()).unwrap_or_default();
         table.extend(chosen.clone());
@@ -93,7 +99,7 @@ impl AppearanceConfig {
                 None => format!("unknown key \"{key}\""),
             }),
         })?;
-        Ok(Some(Self { table, design }))
+        Ok(Some(Cow::Owned(Self { table, design })))
     }
 }
 
@@ -115,6 +121,8 @@ pub(super) struct SealFacts<'c> {
 pub(super) struct VisibleSeal<'a> {
     /// Its page.
     pub(super) page: ObjectId,
+    /// The widget that shows it, where there is one already.
+    pub(super) widget: Option<ObjectId>,
     design: &'a Design,
     drawing: Drawing,
     placement: Placement,
@@ -138,18 +146,18 @@ impl<'a> VisibleSeal<'a> {
         facts: &SealFacts<'_>,
     ) -> Result<Self, WorkerError> {
         let design = &config.design;
-        let (page, placement) = match target {
+        let (page, widget, placement) = match target {
             TargetField::New { .. } => {
                 let page = pages::numbered(file, design.page)?;
-                let taken = seals_on(file, fields, page.id);
-                let placement = design.place.on(&page, &taken)?;
-                (page.id, placement)
+                let placement = design.place.on(&page, &seals_on(file, fields, page.id))?;
+                (page.id, None, placement)
             }
             TargetField::Existing { id, .. } => {
-                let page = pages::with_annotation(file, *id)?;
-                let widget = file.dictionary(*id).ok_or(PdfRefusal::MissingObject(*id))?;
-                let rectangle = pages::rectangle(file, file.value(widget, b"Rect")).unwrap_or_default();
-                (page.id, Placement::in_rectangle(&page, rectangle)?)
+                let widget = widget(file, *id)?;
+                let page = pages::with_annotation(file, widget)?;
+                let dictionary = file.dictionary(widget).ok_or(PdfRefusal::MissingObject(widget))?;
+                let rectangle = pages::rectangle(file, file.value(dictionary, b"Rect")).unwrap_or_default();
+                (page.id, Some(widget), Placement::in_rectangle(&page, rectangle)?)
             }
         };
         let values = Values {
@@ -167,7 +175,7 @@ impl<'a> VisibleSeal<'a> {
         let drawing = Drawing::new(design, &values, placement.size).map_err(unacceptable)?;
         let description = values.in_one_line(design.text.as_ref());
         let takes_tags = !permissions::is_signed(fields);
-        Ok(Self { page, design, drawing, placement, part, takes_tags, description })
+        Ok(Self { page, widget, design, drawing, placement, part, takes_tags, description })
     }
 
     /// Writes the drawing, and puts the field into the structure of a tagged document.
@@ -226,12 +234,17 @@ pub(super) struct Shown {
 }
 
 impl Shown {
-    /// A form in which nothing is drawn: PDF/A-1 wants an appearance of every field, also of one without an area (ISO 19005-1, 6.9).
+    /// A form in which nothing is drawn, where one must be: PDF/A-1 wants an appearance of every field, also of one without an area
+    /// (ISO 19005-1, 6.9). Elsewhere it would make more of a document timestamp than the maintenance that a certification allows.
     ///
     /// # Errors
     /// [`PdfRefusal::UnsupportedEncryption`].
-    pub(super) fn nothing(objects: &mut NewObjects<'_, '_>) -> Result<Self, PdfRefusal> {
-        Ok(Self { form: objects.stream("/Type/XObject/Subtype/Form/BBox[0 0 1 1]", Vec::new())?, tag: None })
+    pub(super) fn nothing(objects: &mut NewObjects<'_, '_>) -> Result<Option<Self>, PdfRefusal> {
+        if ArchivalPart::of(objects.file) != ArchivalPart::First {
+            return Ok(None);
+        }
+        let form = objects.stream("/Type/XObject/Subtype/Form/BBox[0 0 1 1]", Vec::new())?;
+        Ok(Some(Self { form, tag: None }))
     }
 
     /// Entries of the field's widget: keys and values.
@@ -241,12 +254,21 @@ impl Shown {
     }
 }
 
+/// The widget of a field: the field itself, or the first of those below it (ISO 32000-2, 12.7.4.1).
+fn widget(file: &PdfFile<'_>, field: ObjectId) -> Result<ObjectId, PdfRefusal> {
+    let dictionary = file.dictionary(field).ok_or(PdfRefusal::MissingObject(field))?;
+    let below = file.value(dictionary, b"Kids").as_array().ok().and_then(|kids| kids.first());
+    Ok(below.and_then(|kid| kid.as_reference().ok()).unwrap_or(field))
+}
+
 /// Where seals are on this page that can be seen.
 fn seals_on(file: &PdfFile<'_>, fields: &[Field<'_>], page: ObjectId) -> Vec<Rectangle> {
+    let annotations = file.dictionary(page).map(|page| file.value(page, b"Annots"));
+    let annotations = annotations.and_then(|all| all.as_array().ok()).map(Vec::as_slice).unwrap_or_default();
+    let on_page: HashSet<ObjectId> = annotations.iter().filter_map(|one| one.as_reference().ok()).collect();
     let seals = fields.iter().filter(|field| field.kind == Some(b"Sig"));
-    let on_page =
-        seals.filter(|field| field.dictionary.get(b"P").and_then(lopdf::Object::as_reference).ok() == Some(page));
-    on_page.filter_map(|field| pages::rectangle(file, file.value(field.dictionary, b"Rect"))).collect()
+    let seals = seals.filter(|field| field.id.is_some_and(|id| on_page.contains(&id)));
+    seals.filter_map(|field| pages::rectangle(file, file.value(field.dictionary, b"Rect"))).collect()
 }
 
 fn numbers(numbers: &[f64]) -> String {

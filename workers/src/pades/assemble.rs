@@ -2,9 +2,10 @@
 
 use std::borrow::Cow;
 
+use bytes::Bytes;
 use cryptotoken_api::{SignatureValue, ToBeSigned};
 
-use super::layout::{TooSmall, fill};
+use super::layout::{TooSmall, fill, room};
 use super::prepare::PreparedPades;
 use crate::cades::augment::{SIGNATURE_TIMESTAMP, attribute};
 use crate::cades::signed_data::{signature_octets, signed_data};
@@ -26,19 +27,22 @@ impl Prepared for PreparedPades {
         Ok(signature_octets(self.algorithm, value)?)
     }
 
+    fn has_room(&self, value: &SignatureValue, timestamp: &TimestampToken) -> Result<bool, Discrepancy> {
+        Ok(self.cms(value, Some(timestamp))?.len() <= room(&self.contents))
+    }
+
     fn assemble(
         mut self,
         value: &SignatureValue,
         timestamp: Option<&TimestampToken>,
     ) -> Result<SignedDocument, Discrepancy> {
-        let unsigned: Vec<_> = timestamp.map(|token| attribute(SIGNATURE_TIMESTAMP, &token.der)).into_iter().collect();
-        let cms = signed_data(None, &self.chain, self.algorithm, &self.signed_attributes, value, &unsigned)?.concat();
+        let cms = self.cms(value, timestamp)?;
         // The byte range is signed, so the room cannot grow any more without another signature.
         let fitted = fill(&mut self.update, &self.contents, &cms);
         fitted.map_err(|TooSmall { needed, reserved }| Discrepancy::Room { needed, reserved })?;
         let level = if timestamp.is_some() { SignatureLevel::BaselineT } else { SignatureLevel::BaselineB };
         Ok(SignedDocument {
-            segments: vec![self.document, self.update.into()],
+            segments: vec![Bytes::clone(&self.document), self.update.into()],
             spooled: None,
             media_type: MEDIA_TYPE.into(),
             level: Some(level),
@@ -48,5 +52,12 @@ impl Prepared for PreparedPades {
 
     fn preview(self) -> Result<Option<Preview>, WorkerError> {
         self.unsigned().map(Some)
+    }
+}
+
+impl PreparedPades {
+    fn cms(&self, value: &SignatureValue, timestamp: Option<&TimestampToken>) -> Result<Vec<u8>, Discrepancy> {
+        let unsigned: Vec<_> = timestamp.map(|token| attribute(SIGNATURE_TIMESTAMP, &token.der)).into_iter().collect();
+        Ok(signed_data(None, &self.chain, self.algorithm, &self.signed_attributes, value, &unsigned)?.concat())
     }
 }

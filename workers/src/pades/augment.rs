@@ -7,12 +7,14 @@ use std::cell::RefCell;
 
 use bytes::Bytes;
 use cryptotoken_api::{Certificate, DigestAlgorithm, DtbsRepresentation};
+use secrecy::SecretString;
 use time::OffsetDateTime;
 
 use super::assemble::MEDIA_TYPE;
 use super::file::PdfFile;
 use super::layout::{Layout, TooSmall, byte_range, fill};
-use super::prepare::TIMESTAMP_ROOM;
+use super::octets::GrowingPdf;
+use super::prepare::timestamp_room;
 use super::refusal::PdfRefusal;
 use super::signatures::{FoundKind, FoundSignature};
 use super::{fields, pages, security_store, signature_dictionary, signatures};
@@ -25,9 +27,11 @@ use crate::worker::DocumentContent;
 
 /// A PDF whose signatures grow.
 pub(super) struct AugmentablePdf {
-    document: Bytes,
+    document: GrowingPdf,
     /// The length of what was there before the signatures that are looked at.
     before: usize,
+    /// What opens it, where it is encrypted and does not open without.
+    password: Option<SecretString>,
     /// Octets to reserve for a token.
     room: usize,
     /// A document timestamp that waits for its token.
@@ -48,35 +52,52 @@ struct Found {
 impl AugmentablePdf {
     /// Reads and verifies every signature and timestamp. `before` is the document that they were added to, where only those
     /// added since are to be looked at.
-    pub(super) fn read(document: Bytes, before: Option<&DocumentContent>) -> Result<Self, AugmentationFault> {
-        let before = match before {
-            None => 0,
-            Some(DocumentContent::Memory(original)) if document.starts_with(original) => original.len(),
+    pub(super) fn read(
+        segments: &[Bytes],
+        before: Option<&DocumentContent>,
+        password: Option<SecretString>,
+    ) -> Result<Self, AugmentationFault> {
+        let (document, before) = match before {
+            None => (GrowingPdf::new(segments, None), 0),
+            Some(DocumentContent::Memory(original)) => {
+                let document = GrowingPdf::new(segments, Some(original));
+                if !document.octets().begin_with(original) {
+                    return Err(AugmentationFault::OtherDocument);
+                }
+                (document, original.len())
+            }
             Some(_) => return Err(AugmentationFault::OtherDocument),
         };
-        let this = Self { document, before, room: TIMESTAMP_ROOM, pending: RefCell::default() };
-        this.found()?;
+        let mut this = Self { document, before, password, room: 0, pending: RefCell::default() };
+        let longest = this.found()?.signatures.iter().map(FoundSignature::longest_timestamp).max();
+        this.room = timestamp_room(longest.unwrap_or_default());
         Ok(this)
     }
 
-    /// Refuses our own output when it lacks what the level has: validation data, a document timestamp over everything.
-    pub(super) fn has_parts_of(&self, level: SignatureLevel) -> Result<(), AugmentationFault> {
+    /// Refuses our own output when it lacks what the level has: timestamps, validation data, a document timestamp over everything.
+    /// `stamped_inside`: whether the signature itself holds its timestamp.
+    pub(super) fn has_parts_of(&self, level: SignatureLevel, stamped_inside: bool) -> Result<(), AugmentationFault> {
         let found = self.found()?;
+        if found.signatures.iter().any(|each| found.is_untimestamped(each)) {
+            return Err(AugmentationFault::Malformed("a signature has no timestamp"));
+        }
         if level >= SignatureLevel::BaselineLt && found.stored.is_empty() {
             return Err(AugmentationFault::Malformed("there is no document security store"));
         }
         let last = found.signatures.last();
         let stamped = last.is_some_and(|last| {
-            matches!(last.kind, FoundKind::Timestamp(_)) && last.range.end() == self.document.len()
+            matches!(last.kind, FoundKind::Timestamp(_)) && last.range.end() == self.document.octets().len()
         });
-        if stamped != (level == SignatureLevel::BaselineLta) {
+        let elsewhere = level == SignatureLevel::BaselineT && !stamped_inside;
+        if stamped != (level == SignatureLevel::BaselineLta || elsewhere) {
             return Err(AugmentationFault::Malformed("the document timestamps are not those of the level"));
         }
         Ok(())
     }
 
     fn found(&self) -> Result<Found, AugmentationFault> {
-        let file = PdfFile::open(&self.document)?;
+        let octets = self.document.octets();
+        let file = PdfFile::open(octets, self.password.as_ref())?;
         let signatures = signatures::behind(&file, self.before)?;
         if file.last_section().is_none() && !signatures.is_empty() {
             return Err(PdfRefusal::SignedAndDamaged.into());
@@ -87,29 +108,28 @@ impl AugmentablePdf {
         for each in signatures.iter().filter(|each| matches!(each.kind, FoundKind::Timestamp(_))) {
             let end = each.range.end();
             // What cannot be read as it was then has archived nothing.
-            let revision = self.document.get(..end).and_then(|revision| PdfFile::open(revision).ok());
+            let revision = octets.until(end).and_then(|revision| PdfFile::open(revision, self.password.as_ref()).ok());
             archives.extend(revision.map(|revision| (end, security_store::certificates(&revision))));
         }
         Ok(Found { signatures, archives, stored, evidence })
     }
 
-    /// Lays out a document timestamp and gives the layout's parts that it must cover to `cover`.
-    fn lay_out<T>(&self, cover: impl FnOnce(&[u8], &Layout) -> Option<T>) -> Result<T, AugmentationFault> {
-        let file = PdfFile::open(&self.document)?;
+    /// Lays out a document timestamp: what it must cover.
+    fn lay_out(&self, digest: DigestAlgorithm) -> Result<DtbsRepresentation, AugmentationFault> {
+        let octets = self.document.octets();
+        let file = PdfFile::open(octets, self.password.as_ref())?;
         let target = fields::choose(&file, &fields::all(&file)?, None, None)?;
         let page = pages::first(&file)?;
         let dictionary = |_| Ok(signature_dictionary::document_timestamp(self.room));
         let layout = Layout::in_field(&file, &target, page, None, false, dictionary);
         file.refuse_exhausted()?;
         let layout = layout?;
-        let covered =
-            cover(&self.document, &layout).ok_or(AugmentationFault::Malformed("its digest cannot be made"))?;
+        let range = byte_range(octets.len(), &layout.contents, layout.update.len());
+        let covered = self.document.digest_with(&layout.update, &range, digest).ok();
+        let imprint = covered.and_then(|covered| DtbsRepresentation::new(digest, covered).ok());
+        let imprint = imprint.ok_or(AugmentationFault::Malformed("its digest cannot be made"))?;
         self.pending.replace(Some(layout));
-        Ok(covered)
-    }
-
-    fn append(&mut self, update: &[u8]) {
-        self.document = [self.document.as_ref(), update].concat().into();
+        Ok(imprint)
     }
 
     fn add_document_timestamp(&mut self, tokens: &[TimestampToken]) -> Result<(), AugmentationFault> {
@@ -117,11 +137,10 @@ impl AugmentablePdf {
             return Err(AugmentationFault::Count);
         };
         fill(&mut update, &contents, &token.der).map_err(|TooSmall { needed, reserved }| {
-            // Tokens differ in length from one to the next, by their serial numbers and times.
-            self.room = needed + SPARE;
+            self.room = timestamp_room(needed);
             AugmentationFault::Room { needed, reserved }
         })?;
-        self.append(&update);
+        self.document.append(&update);
         Ok(())
     }
 }
@@ -152,17 +171,13 @@ impl Augmentable for AugmentablePdf {
         Ok(())
     }
 
-    fn untimestamped(&self) -> Result<Vec<Vec<u8>>, AugmentationFault> {
+    fn untimestamped(&self, digest: DigestAlgorithm) -> Result<Vec<DtbsRepresentation>, AugmentationFault> {
         let found = self.found()?;
         // A document without any signature gets a document timestamp alone.
         if !found.signatures.is_empty() && !found.signatures.iter().any(|each| found.is_untimestamped(each)) {
             return Ok(Vec::new());
         }
-        let covered = self.lay_out(|document, layout| {
-            let (head, tail) = (layout.update.get(..layout.contents.start)?, layout.update.get(layout.contents.end..)?);
-            Some([document, head, tail].concat())
-        });
-        covered.map(|covered| vec![covered])
+        Ok(vec![self.lay_out(digest)?])
     }
 
     fn add_timestamps(&mut self, tokens: &[TimestampToken]) -> Result<(), AugmentationFault> {
@@ -199,22 +214,17 @@ impl Augmentable for AugmentablePdf {
     }
 
     fn add_validation_data(&mut self, data: &ValidationData) -> Result<(), AugmentationFault> {
-        let file = PdfFile::open(&self.document)?;
+        let file = PdfFile::open(self.document.octets(), self.password.as_ref())?;
         let update = security_store::update(&file, data);
         file.refuse_exhausted()?;
         if let Some(update) = update? {
-            self.append(&update);
+            self.document.append(&update);
         }
         Ok(())
     }
 
     fn archive_imprints(&self, digest: DigestAlgorithm) -> Result<Vec<DtbsRepresentation>, AugmentationFault> {
-        let imprint = self.lay_out(|document, layout| {
-            let range = byte_range(document.len(), &layout.contents, layout.update.len());
-            let octets = range.digest(&[document, &layout.update], digest).ok()?;
-            DtbsRepresentation::new(digest, octets).ok()
-        });
-        imprint.map(|imprint| vec![imprint])
+        Ok(vec![self.lay_out(digest)?])
     }
 
     fn add_archive_timestamps(&mut self, tokens: &[TimestampToken]) -> Result<(), AugmentationFault> {
@@ -226,9 +236,6 @@ impl Augmentable for AugmentablePdf {
     }
 
     fn finish(self: Box<Self>) -> Vec<Bytes> {
-        vec![self.document]
+        self.document.into_segments()
     }
 }
-
-/// What is reserved beyond the length of a token like the one that will come.
-const SPARE: usize = 256;

@@ -2,12 +2,8 @@
 
 use std::ops::Range;
 
-use cryptotoken_api::DigestAlgorithm;
-use openssl::error::ErrorStack;
-use openssl::hash::Hasher;
-
 /// What a signature covers: everything before a gap and everything after it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct ByteRange {
     gap: Range<usize>,
     end: usize,
@@ -33,38 +29,11 @@ impl ByteRange {
     pub(super) fn numbers(&self) -> String {
         format!("{} {} {}", self.gap.start, self.gap.end, self.end - self.gap.end)
     }
-
-    /// The digest over both parts of the file that `segments` are.
-    ///
-    /// # Errors
-    /// Only when the cryptographic library fails.
-    pub(super) fn digest(&self, segments: &[&[u8]], algorithm: DigestAlgorithm) -> Result<Vec<u8>, ErrorStack> {
-        let mut hasher = Hasher::new(algorithm.message_digest())?;
-        let mut offset = 0;
-        for segment in segments {
-            let within = |position: usize| position.clamp(offset, offset + segment.len()) - offset;
-            hasher.update(segment.get(..within(self.gap.start)).unwrap_or_default())?;
-            hasher.update(segment.get(within(self.gap.end)..within(self.end)).unwrap_or_default())?;
-            offset += segment.len();
-        }
-        Ok(hasher.finish()?.to_vec())
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_digest_is_the_same_however_the_file_is_cut() {
-        let file = b"0123456789<abcdef>XYZ";
-        let range = ByteRange::new(10..18, file.len());
-        let expected = DigestAlgorithm::Sha256.digest(b"0123456789XYZ");
-        for cut in 0..=file.len() {
-            let (first, second) = file.split_at(cut);
-            assert_eq!(range.digest(&[first, second], DigestAlgorithm::Sha256).unwrap(), expected, "cut at {cut}");
-        }
-    }
 
     #[test]
     fn numbers_beyond_four_gibibytes_are_written_in_full() {

@@ -1,13 +1,14 @@
 //! Verifies a sealed PDF as it will be sent (promises 3 and 4).
 
-use bytes::Bytes;
 use der::asn1::AnyRef;
 use der::{Decode, Reader, SliceReader};
 use lopdf::Object;
+use secrecy::SecretString;
 
 use super::augment::AugmentablePdf;
 use super::byte_range::ByteRange;
 use super::file::PdfFile;
+use super::octets::{GrowingPdf, PdfOctets};
 use super::refusal::PdfRefusal;
 use super::syntax::{self, SyntaxError};
 use super::{fields, pages};
@@ -24,31 +25,35 @@ pub(super) fn check(
 ) -> Result<(), Discrepancy> {
     let odd = |what: &str| Discrepancy::Unreadable(what.to_owned());
     let original = document.octets().map_err(|_| odd("there is no original document"))?;
-    let octets = Bytes::from(signed.contiguous().into_owned());
-    let offset = original.len();
-    if !octets.starts_with(original) {
+    // The document's own memory, which cannot change, is not hashed again; everything behind it is.
+    let pdf = GrowingPdf::new(&signed.segments, Some(original));
+    let (octets, offset) = (pdf.octets(), original.len());
+    if !octets.begin_with(original) {
         return Err(odd("the bytes before the update are not those of the document"));
     }
-    let update = octets.get(offset..).unwrap_or_default();
-    let found = Found::in_update(update).map_err(|_| odd("the update does not begin with a signature dictionary"))?;
+    let found = Found::in_update(octets.after(offset))
+        .map_err(|_| odd("the update does not begin with a signature dictionary"))?;
     let level = signed.level.unwrap_or_default();
-    // Further updates follow the signature above level B-T, and none below.
-    let end = if level > SignatureLevel::BaselineT { found.end().unwrap_or_default() } else { octets.len() };
+    // Further updates follow the signature above level B-T, and where its timestamp did not fit into it.
+    let end = if level > SignatureLevel::BaselineB { found.end().unwrap_or_default() } else { octets.len() };
     let range = ByteRange::new(offset + found.gap.start..offset + found.gap.end, end);
     if end > octets.len() || found.byte_range != format!("0 {}", range.numbers()) {
         return Err(odd("/ByteRange is not the whole file but /Contents"));
     }
-    let digest = range.digest(&[&octets], context.algorithm.digest());
+    let digest = octets.digest(&range, context.algorithm.digest());
     let digest = digest.map_err(|error| Discrepancy::Unreadable(error.to_string()))?;
     let cms = without_padding(&found.contents).ok_or_else(|| odd("/Contents is not a CMS and zeros"))?;
     let cms = verify_signed_data(cms, context, None, &[], |encapsulated| encapsulated.is_none().then_some(digest))?;
-    let timestamps = usize::from(level > SignatureLevel::BaselineB);
-    if !cms.crls.is_empty() || cms.signers.iter().any(|signer| signer.unsigned_attributes.len() != timestamps) {
+    let timestamps: usize = cms.signers.iter().map(|signer| signer.unsigned_attributes.len()).sum();
+    let stamped_inside = timestamps == 1;
+    let most = usize::from(level > SignatureLevel::BaselineB);
+    let alone = level < SignatureLevel::BaselineT || (level == SignatureLevel::BaselineT && stamped_inside);
+    if !cms.crls.is_empty() || timestamps > most || alone != (end == octets.len()) {
         return Err(odd("the CMS has more or less than a signature of its level"));
     }
     // The revision that the signature covers must be a PDF that leads to it, and so must the last one.
-    for revision in [octets.get(..end), Some(octets.as_ref())].into_iter().flatten() {
-        let leads_there = leads_to(revision, &found.dictionary);
+    for revision in [octets.until(end), Some(octets)].into_iter().flatten() {
+        let leads_there = leads_to(revision, &found.dictionary, context.parameters.password());
         if !leads_there.map_err(|refusal| Discrepancy::Unreadable(refusal.to_string()))? {
             return Err(odd("no signature field leads to the signature"));
         }
@@ -57,16 +62,16 @@ pub(super) fn check(
         }
     }
     if level > SignatureLevel::BaselineB {
-        AugmentablePdf::read(octets, Some(&document.content))
-            .and_then(|pdf| pdf.has_parts_of(level))
+        AugmentablePdf::read(&signed.segments, Some(&document.content), context.parameters.password().cloned())
+            .and_then(|pdf| pdf.has_parts_of(level, stamped_inside))
             .map_err(Discrepancy::Augmentation)?;
     }
     Ok(())
 }
 
 /// Whether a reader of the whole file finds this signature dictionary in a field of the form.
-fn leads_to(document: &[u8], dictionary: &[u8]) -> Result<bool, PdfRefusal> {
-    let file = PdfFile::open_as_written(document)?;
+fn leads_to(document: PdfOctets<'_>, dictionary: &[u8], password: Option<&SecretString>) -> Result<bool, PdfRefusal> {
+    let file = PdfFile::open_as_written(document, password)?;
     let fields = fields::all(&file)?;
     let mut signatures = fields.iter().filter(|field| field.signature().is_some());
     let found = signatures.any(|field| {

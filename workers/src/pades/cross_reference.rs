@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use lopdf::{Dictionary, Object, Stream};
 
+use super::octets::PdfOctets;
 use super::refusal::PdfRefusal;
 use super::stream;
 use super::syntax::{self, value};
@@ -67,7 +68,7 @@ impl CrossReference {
     ///
     /// # Errors
     /// [`PdfRefusal::CrossReference`] at the first defect.
-    pub(super) fn read(file: &[u8]) -> Result<Self, PdfRefusal> {
+    pub(super) fn read(file: PdfOctets<'_>) -> Result<Self, PdfRefusal> {
         let start = start(file)?;
         let mut reader = SectionReader { file, budget: 2 * file.len() + stream::MAX_DECOMPRESSED, highest_stream: 0 };
         let last = reader.section(start)?;
@@ -95,7 +96,8 @@ impl CrossReference {
 }
 
 /// What `startxref` names.
-fn start(file: &[u8]) -> Result<usize, PdfRefusal> {
+fn start(file: PdfOctets<'_>) -> Result<usize, PdfRefusal> {
+    let file = file.last_piece();
     let padding = file.iter().rev().take_while(|byte| syntax::is_white_space(**byte)).count();
     let tail = (file.len() - padding).saturating_sub(TAIL);
     let keyword = b"startxref";
@@ -111,21 +113,27 @@ fn start(file: &[u8]) -> Result<usize, PdfRefusal> {
 
 /// Reads sections, with a bound on what they may unpack to.
 struct SectionReader<'f> {
-    file: &'f [u8],
+    file: PdfOctets<'f>,
     budget: usize,
     highest_stream: u32,
 }
 
 impl SectionReader<'_> {
+    /// Sections inside sections would otherwise be read over and over.
+    fn spend(&mut self, cost: usize) -> Result<(), PdfRefusal> {
+        self.budget = self.budget.checked_sub(cost).ok_or_else(|| defect("its sections overlap"))?;
+        Ok(())
+    }
+
     fn section(&mut self, offset: usize) -> Result<Section, PdfRefusal> {
         let file = self.file;
         // Poppler, pyHanko and EU DSS live with white space before a section.
-        let white_space =
-            file.get(offset..).unwrap_or_default().iter().take_while(|byte| syntax::is_white_space(**byte));
+        let white_space = file.after(offset).iter().take_while(|byte| syntax::is_white_space(**byte));
         let offset = offset + white_space.take(MAX_WHITE_SPACE).count();
-        let text = file.get(offset..).unwrap_or_default();
+        let text = file.after(offset);
         if text.starts_with(b"xref") {
-            let mut section = table(text.get(4..).unwrap_or_default(), file.len(), offset)?;
+            let (mut section, rest) = table(text.get(4..).unwrap_or_default(), file.len(), offset)?;
+            self.spend(text.len() - rest.len())?;
             if let Some(hybrid) = number(&section.trailer, b"XRefStm") {
                 // 7.5.8.4: its entries count where the table hides objects as free.
                 for (number, location) in self.stream_section(hybrid)?.locations {
@@ -146,7 +154,7 @@ impl SectionReader<'_> {
     fn stream_section(&mut self, offset: usize) -> Result<Section, PdfRefusal> {
         let file = self.file;
         let malformed = || defect(&format!("the stream at offset {offset} is malformed"));
-        let (number_of_stream, rest) = integer(file.get(offset..).unwrap_or_default()).ok_or_else(malformed)?;
+        let (number_of_stream, rest) = integer(file.after(offset)).ok_or_else(malformed)?;
         let number_of_stream = u32::try_from(number_of_stream).map_err(|_| malformed())?;
         self.highest_stream = self.highest_stream.max(number_of_stream);
         let (_, rest) = integer(rest).ok_or_else(malformed)?;
@@ -157,13 +165,12 @@ impl SectionReader<'_> {
             return Err(malformed());
         };
         // 7.5.8.2: all its entries are direct, /Length too.
-        let content = stream::content(body, end, number(&trailer, b"Length")).ok_or_else(malformed)?;
+        let content =
+            stream::content(body.get(end..).unwrap_or_default(), number(&trailer, b"Length")).ok_or_else(malformed)?;
         let stream = Stream::new(trailer.clone(), content.to_vec());
         let content = stream.get_plain_content_with_limit(stream::MAX_DECOMPRESSED).map_err(|_| malformed())?;
 
-        // Sections inside sections would otherwise be read over and over.
-        let cost = stream.content.len() + content.len();
-        self.budget = self.budget.checked_sub(cost).ok_or_else(|| defect("its sections overlap"))?;
+        self.spend(stream.content.len() + content.len())?;
 
         let numbers = |key: &[u8]| -> Option<Vec<usize>> {
             trailer.get(key).ok()?.as_array().ok()?.iter().map(|n| usize::try_from(n.as_i64().ok()?).ok()).collect()
@@ -196,14 +203,17 @@ impl SectionReader<'_> {
     }
 }
 
-fn table(mut text: &[u8], file_length: usize, offset: usize) -> Result<Section, PdfRefusal> {
+/// The section that `text` begins with, and what follows it.
+fn table(mut text: &[u8], file_length: usize, offset: usize) -> Result<(Section, &[u8]), PdfRefusal> {
     let malformed = || defect(&format!("the table at offset {offset} is malformed"));
     let mut locations = BTreeMap::new();
     loop {
         if let Some(trailer) = text.trim_ascii_start().strip_prefix(b"trailer") {
+            let end = syntax::object_end(trailer, 0).map_err(|_| malformed())?;
+            let (trailer, rest) = trailer.split_at_checked(end).ok_or_else(malformed)?;
             let trailer = value::parse(trailer).map_err(|_| malformed())?;
             let Object::Dictionary(trailer) = trailer else { return Err(malformed()) };
-            return Ok(Section { kind: SectionKind::Table, locations, trailer });
+            return Ok((Section { kind: SectionKind::Table, locations, trailer }, rest));
         }
         let (first, rest) = integer(text).ok_or_else(malformed)?;
         let (count, rest) = integer(rest).ok_or_else(malformed)?;

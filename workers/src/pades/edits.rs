@@ -72,13 +72,23 @@ impl<'f> Edits<'f> {
             PdfRefusal::Malformed(format!("object {} cannot be extended {}", id.0, keys.join("/")).trim_end().into())
         };
         let Some(((key, default), rest)) = path.split_first() else { return change(text).map(Some).map_err(malformed) };
+        let kind: &[u8] = if default.starts_with(b"[") { b"[" } else { b"<<" };
         let value = match syntax::entry(text, key.as_bytes()).map_err(malformed)? {
             None => default,
             Some(value) => match syntax::reference(value) {
-                None if value == b"null" => default,
+                // Readers take what is of the wrong kind for nothing: an `/Annots` that is no array has no annotations.
+                None if !value.starts_with(kind) => default,
                 None => value,
-                Some(target) if self.file.resolve(&Object::Reference(target)).is_null() => default,
-                Some(target) => return self.edit(target, rest, change).map(|()| None),
+                Some(target) => match (self.file.resolve(&Object::Reference(target)), kind) {
+                    (Object::Array(_), b"[") | (Object::Dictionary(_), b"<<") => {
+                        return self.edit(target, rest, change).map(|()| None);
+                    }
+                    // Others might read what could not be read here.
+                    (Object::Null, _) if self.file.text(target).is_ok_and(|text| text != b"null") => {
+                        return Err(PdfRefusal::Malformed(format!("object {} cannot be read", target.0)));
+                    }
+                    _ => default,
+                },
             },
         };
         let Some(value) = self.edited(id, value, rest, change)? else { return Ok(None) };

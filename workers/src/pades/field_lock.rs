@@ -30,6 +30,9 @@ pub(super) struct FieldLock {
     pub(super) level: Option<Certification>,
 }
 
+/// What keeping a name takes, in octets that could be read for it.
+const COST_OF_NAME: usize = 64;
+
 /// The dictionary says neither which fields it locks nor that it locks all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Unreadable;
@@ -64,6 +67,8 @@ impl FieldLock {
     pub(super) fn read(file: &PdfFile<'_>, dictionary: &Dictionary) -> Result<Self, Unreadable> {
         let names = || {
             let names = file.value(dictionary, b"Fields").as_array().map_err(|_| Unreadable)?;
+            // Many locks may share one list.
+            file.charge(COST_OF_NAME * names.len()).map_err(|_| Unreadable)?;
             let name = |name| lopdf::decode_text_string(file.resolve(name)).map_err(|_| Unreadable);
             names.iter().map(name).collect::<Result<Vec<_>, _>>()
         };

@@ -98,8 +98,11 @@ pub(super) fn all<'f>(file: &'f PdfFile<'_>) -> Result<Vec<Field<'f>>, PdfRefusa
             (Object::Null, Some(parent)) => parent.value,
             (value, _) => value,
         };
+        let name = full_name(parent, partial);
+        // A long name of a parent is repeated in those of all its kids.
+        file.charge(name.len())?;
         let field = Field {
-            name: full_name(parent, partial),
+            name,
             id,
             dictionary,
             kind: file.value(dictionary, b"FT").as_name().ok().or(parent.and_then(|parent| parent.kind)),

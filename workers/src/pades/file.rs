@@ -10,17 +10,20 @@ use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 
-use lopdf::encryption::{decrypt_object, encrypt_object};
+use lopdf::encryption::{DecryptionError, PasswordAlgorithm, decrypt_object, encrypt_object};
 use lopdf::{Dictionary, Document, EncryptionState, Object, ObjectId, Permissions, Stream, StringFormat};
 
+use secrecy::{ExposeSecret, SecretBox, SecretString};
+
 use super::cross_reference::{CrossReference, HIGHEST_OBJECT_NUMBER, Location, SectionKind, integer};
+use super::octets::PdfOctets;
 use super::refusal::PdfRefusal;
 use super::stream::{self, MAX_DECOMPRESSED};
 use super::syntax::{self, value};
 
 /// A PDF whose objects can be found.
 pub(super) struct PdfFile<'a> {
-    bytes: &'a [u8],
+    octets: PdfOctets<'a>,
     kind: SectionKind,
     /// None where no section can be relied on.
     last_section: Option<usize>,
@@ -28,8 +31,14 @@ pub(super) struct PdfFile<'a> {
     objects: BTreeMap<u32, Slot>,
     streams: RefCell<HashMap<u32, Rc<ObjectStream>>>,
     encryption: Option<EncryptionState>,
+    /// Whether the password that was given is the owner's, which the access permissions do not bind.
+    is_owner: bool,
     catalog: ObjectId,
     budget: Cell<usize>,
+    /// Values that may still be read.
+    values: Cell<usize>,
+    /// Object streams that are being read, each for the next.
+    opening: Cell<usize>,
     /// Of those that are known to be referred to, or to be taken.
     highest_reference: u32,
 }
@@ -52,46 +61,55 @@ impl<'a> PdfFile<'a> {
     ///
     /// # Errors
     /// A [`PdfRefusal`] when it is no PDF, damaged beyond repair, or opens only with a password.
-    pub(super) fn open(bytes: &'a [u8]) -> Result<Self, PdfRefusal> {
-        refuse_other_format(bytes)?;
-        let (defect, written) = match CrossReference::read(bytes) {
-            Ok(read) => match Self::as_written(bytes, read.clone()) {
+    pub(super) fn open(octets: PdfOctets<'a>, password: Option<&SecretString>) -> Result<Self, PdfRefusal> {
+        refuse_other_format(octets)?;
+        let (defect, written) = match CrossReference::read(octets) {
+            Ok(read) => match Self::as_written(octets, read.clone(), password) {
                 Err(PdfRefusal::CrossReference(defect)) => (defect, Some(read)),
                 opened => return opened,
             },
             Err(PdfRefusal::CrossReference(defect)) => (defect, None),
             Err(refusal) => return Err(refusal),
         };
-        Self::reconstruct(bytes, defect, written)
+        // Updates of ours say where everything is.
+        let bytes = octets.in_one_piece().ok_or_else(|| PdfRefusal::CrossReference(defect.clone()))?;
+        Self::reconstruct(bytes, octets, defect, written, password)
     }
 
     /// As [`Self::open`], and nothing is repaired.
     ///
     /// # Errors
     /// As [`Self::open`], and [`PdfRefusal::CrossReference`].
-    pub(super) fn open_as_written(bytes: &'a [u8]) -> Result<Self, PdfRefusal> {
-        refuse_other_format(bytes)?;
-        Self::as_written(bytes, CrossReference::read(bytes)?)
+    pub(super) fn open_as_written(octets: PdfOctets<'a>, password: Option<&SecretString>) -> Result<Self, PdfRefusal> {
+        refuse_other_format(octets)?;
+        Self::as_written(octets, CrossReference::read(octets)?, password)
     }
 
-    fn as_written(bytes: &'a [u8], read: CrossReference) -> Result<Self, PdfRefusal> {
+    fn as_written(
+        octets: PdfOctets<'a>,
+        read: CrossReference,
+        password: Option<&SecretString>,
+    ) -> Result<Self, PdfRefusal> {
         let CrossReference { kind, start, trailer, locations, highest_stream } = read;
         let catalog = trailer.get(b"Root").and_then(Object::as_reference);
         let catalog = catalog.map_err(|_| PdfRefusal::CrossReference("the trailer names no catalog (/Root)".into()))?;
         let mut file = Self {
-            bytes,
+            octets,
             kind,
             last_section: Some(start),
             trailer,
             objects: locations.into_iter().map(|(number, location)| (number, slot(location))).collect(),
             streams: RefCell::default(),
             encryption: None,
+            is_owner: false,
             catalog,
-            budget: Cell::new(2 * bytes.len() + 2 * MAX_DECOMPRESSED),
+            budget: Cell::new(2 * octets.len() + 2 * MAX_DECOMPRESSED),
+            values: Cell::new(value::MAX_VALUES),
+            opening: Cell::new(0),
             highest_reference: highest_stream.min(HIGHEST_OBJECT_NUMBER),
         };
         file.refuse_misplaced_objects()?;
-        file.encryption = file.open_encryption()?;
+        file.open_encryption(password)?;
         if file.catalog().is_err() {
             return Err(PdfRefusal::CrossReference(format!("the catalog, object {}, is not there", catalog.0)));
         }
@@ -99,8 +117,8 @@ impl<'a> PdfFile<'a> {
     }
 
     /// The whole file.
-    pub(super) const fn bytes(&self) -> &'a [u8] {
-        self.bytes
+    pub(super) const fn octets(&self) -> PdfOctets<'a> {
+        self.octets
     }
 
     /// The kind of the last cross-reference section.
@@ -129,9 +147,9 @@ impl<'a> PdfFile<'a> {
         self.dictionary(self.catalog).ok_or(PdfRefusal::MissingObject(self.catalog))
     }
 
-    /// The access permissions of an encrypted file, which was opened with the empty user password.
+    /// The access permissions of an encrypted file; none where it was opened as its owner.
     pub(super) fn access_permissions(&self) -> Option<Permissions> {
-        self.encryption.as_ref().map(EncryptionState::permissions)
+        self.encryption.as_ref().filter(|_| !self.is_owner).map(EncryptionState::permissions)
     }
 
     /// The trailer entries that every later section repeats: all but those about the section itself.
@@ -187,8 +205,8 @@ impl<'a> PdfFile<'a> {
     /// [`PdfRefusal::MissingObject`] when it is not where the cross-reference data says.
     pub(super) fn text(&self, id: ObjectId) -> Result<Vec<u8>, PdfRefusal> {
         let text = self.source(id).ok_or(PdfRefusal::MissingObject(id))?;
-        if let Some((_, end)) = self.extent(id)
-            && stream::begins(self.bytes, end)
+        if let Some((_, rest)) = self.extent(id)
+            && stream::begins(rest)
         {
             return Err(PdfRefusal::Malformed(format!("object {} is a stream", id.0)));
         }
@@ -240,20 +258,41 @@ impl<'a> PdfFile<'a> {
     /// # Errors
     /// [`PdfRefusal::TooLarge`].
     pub(super) fn refuse_exhausted(&self) -> Result<(), PdfRefusal> {
-        match self.budget.get() {
-            0 => Err(PdfRefusal::TooLarge("its objects overlap, or unpack to more than 128 MiB")),
+        match (self.budget.get(), self.values.get()) {
+            (0, _) => Err(PdfRefusal::TooLarge("its objects overlap, or unpack to more than 128 MiB")),
+            (_, 0) => Err(PdfRefusal::TooLarge("its form and its pages hold more than two million values")),
             _ => Ok(()),
         }
+    }
+
+    /// Takes the cost of work on what was read from what is left.
+    ///
+    /// # Errors
+    /// As [`Self::refuse_exhausted`].
+    pub(super) fn charge(&self, cost: usize) -> Result<(), PdfRefusal> {
+        if self.spend(cost).is_some() { Ok(()) } else { self.refuse_exhausted() }
     }
 
     /// The object `id`; null when it is not in the file.
     fn object(&self, id: ObjectId) -> &Object {
         let Some(slot) = self.objects.get(&id.0) else { return &Object::Null };
-        slot.object.get_or_init(|| Box::new(self.read(id).unwrap_or(Object::Null)))
+        if let Some(object) = slot.object.get() {
+            return object;
+        }
+        // A hostile object may be needed to read itself, and is null there.
+        let object = Box::new(self.read(id).unwrap_or(Object::Null));
+        slot.object.get_or_init(|| object)
+    }
+
+    fn parse(&self, text: &[u8]) -> Option<Object> {
+        let mut left = self.values.get();
+        let object = value::parse_within(text, &mut left);
+        self.values.set(left);
+        object.ok()
     }
 
     fn read(&self, id: ObjectId) -> Option<Object> {
-        let mut object = value::parse(&self.source(id)?).ok()?;
+        let mut object = self.parse(&self.source(id)?)?;
         if let Some(state) = self.encryption.as_ref().filter(|_| !self.is_compressed(id)) {
             // A string that cannot be decrypted stays as it is; the rest of the object counts all the same.
             decrypt_object(state, id, &mut object).unwrap_or_default();
@@ -268,10 +307,7 @@ impl<'a> PdfFile<'a> {
     /// The text of an object, without the content of a stream.
     fn source(&self, id: ObjectId) -> Option<Vec<u8>> {
         match self.objects.get(&id.0)?.location {
-            Location::Offset { .. } => {
-                let (start, end) = self.extent(id)?;
-                self.bytes.get(start..end).map(<[u8]>::to_vec)
-            }
+            Location::Offset { .. } => self.extent(id).map(|(text, _)| text.to_vec()),
             Location::Compressed { container, .. } if id.1 == 0 => {
                 let stream = self.object_stream(container)?;
                 self.spend(0)?;
@@ -284,14 +320,15 @@ impl<'a> PdfFile<'a> {
         }
     }
 
-    /// Where in the file the text of an object is that is not compressed.
-    fn extent(&self, id: ObjectId) -> Option<(usize, usize)> {
+    /// The text of an object that is not compressed, and what follows it.
+    fn extent(&self, id: ObjectId) -> Option<(&'a [u8], &'a [u8])> {
         let Location::Offset { offset, .. } = self.objects.get(&id.0)?.location else { return None };
         self.spend(0)?;
-        let start = syntax::skip_white_space(self.bytes, header_end(self.bytes, offset, id)?);
-        let end = syntax::object_end(self.bytes, start).ok();
-        self.spend(end.unwrap_or(self.bytes.len()).saturating_sub(start))?;
-        Some((start, end?))
+        let piece = self.octets.after(offset);
+        let piece = piece.get(syntax::skip_white_space(piece, header_end(piece, id)?)..)?;
+        let end = syntax::object_end(piece, 0).ok();
+        self.spend(end.unwrap_or(piece.len()))?;
+        piece.split_at_checked(end?)
     }
 
     /// Takes the cost of a reading from what is left; `None` when nothing is.
@@ -303,10 +340,10 @@ impl<'a> PdfFile<'a> {
 
     /// The dictionary and the decoded content of a stream.
     pub(super) fn stream(&self, id: ObjectId) -> Option<(Dictionary, Vec<u8>)> {
-        let (start, end) = self.extent(id)?;
-        let Ok(Object::Dictionary(dictionary)) = value::parse(self.bytes.get(start..end)?) else { return None };
+        let (text, rest) = self.extent(id)?;
+        let Object::Dictionary(dictionary) = self.parse(text)? else { return None };
         let length = usize::try_from(self.value(&dictionary, b"Length").as_i64().ok()?).ok();
-        let content = stream::content(self.bytes, end, length)?.to_vec();
+        let content = stream::content(rest, length)?.to_vec();
         let mut object = Object::Stream(Stream::new(dictionary.clone(), content));
         if let Some(state) = &self.encryption {
             decrypt_object(state, id, &mut object).ok()?;
@@ -320,6 +357,20 @@ impl<'a> PdfFile<'a> {
         if let Some(stream) = self.streams.borrow().get(&number) {
             return Some(Rc::clone(stream));
         }
+        // 7.5.7: what an object stream needs is in none; some writers' /N or /First may be.
+        let opening = self.opening.get();
+        if opening >= MAX_OPENING {
+            return None;
+        }
+        self.opening.set(opening + 1);
+        let stream = self.new_object_stream(number).map(Rc::new);
+        self.opening.set(opening);
+        let stream = stream?;
+        self.streams.borrow_mut().insert(number, Rc::clone(&stream));
+        Some(stream)
+    }
+
+    fn new_object_stream(&self, number: u32) -> Option<ObjectStream> {
         let (dictionary, content) = self.stream((number, 0))?;
         let integer_at = |key| usize::try_from(self.value(&dictionary, key).as_i64().ok()?).ok();
         let (first, count) = (integer_at(b"First")?, integer_at(b"N")?);
@@ -333,9 +384,7 @@ impl<'a> PdfFile<'a> {
             numbers.push(number);
             index = rest;
         }
-        let stream = Rc::new(ObjectStream { content, offsets, numbers });
-        self.streams.borrow_mut().insert(number, Rc::clone(&stream));
-        Some(stream)
+        Some(ObjectStream { content, offsets, numbers })
     }
 
     /// Readers rebuild the whole table when one object is not where it should be, or take the object for null.
@@ -345,7 +394,7 @@ impl<'a> PdfFile<'a> {
             match slot.location {
                 Location::Free => {}
                 Location::Offset { offset, generation } => {
-                    if header_end(self.bytes, offset, (*number, generation)).is_none() {
+                    if header_end(self.octets.after(offset), (*number, generation)).is_none() {
                         return Err(PdfRefusal::CrossReference(format!("object {number} is not at offset {offset}")));
                     }
                 }
@@ -364,9 +413,9 @@ impl<'a> PdfFile<'a> {
         Ok(())
     }
 
-    /// Opens an encrypted file with the empty user password, as every reader does.
-    fn open_encryption(&self) -> Result<Option<EncryptionState>, PdfRefusal> {
-        let Ok(entry) = self.trailer.get(b"Encrypt") else { return Ok(None) };
+    /// Opens an encrypted file with the password, else with the empty one, as every reader does.
+    fn open_encryption(&mut self, password: Option<&SecretString>) -> Result<(), PdfRefusal> {
+        let Ok(entry) = self.trailer.get(b"Encrypt") else { return Ok(()) };
         let unreadable = || PdfRefusal::UnsupportedEncryption("its encryption dictionary cannot be read".into());
         let dictionary = self.resolve(entry).as_dict().map_err(|_| unreadable())?;
         match self.value(dictionary, b"Filter").as_name() {
@@ -389,21 +438,32 @@ impl<'a> PdfFile<'a> {
         let id = document.add_object(dictionary.clone());
         document.trailer.set("Encrypt", Object::Reference(id));
         document.trailer.set("ID", self.value(&self.trailer, b"ID").clone());
-        document.authenticate_password("").map_err(|error| match error {
-            lopdf::Error::InvalidPassword
-            | lopdf::Error::Decryption(lopdf::encryption::DecryptionError::IncorrectPassword) => {
-                PdfRefusal::PasswordNeeded
+        let algorithm = PasswordAlgorithm::try_from(&document).map_err(unsupported)?;
+        let given = password.map(ExposeSecret::expose_secret).filter(|password| !password.is_empty());
+        for (text, is_given) in [(given, true), (Some(""), false)] {
+            let Some(octets) = text.and_then(|text| algorithm.sanitize_password(text).ok()) else { continue };
+            let octets = SecretBox::new(Box::new(octets));
+            match document.authenticate_raw_password(octets.expose_secret()) {
+                Ok(()) => {
+                    let state = EncryptionState::decode(&document, octets.expose_secret()).map_err(unsupported)?;
+                    let is_owner = document.authenticate_raw_owner_password(octets.expose_secret()).is_ok();
+                    self.encryption = Some(state);
+                    self.is_owner = is_given && is_owner;
+                    return Ok(());
+                }
+                Err(lopdf::Error::InvalidPassword | lopdf::Error::Decryption(DecryptionError::IncorrectPassword)) => {}
+                Err(error) => return Err(unsupported(error)),
             }
-            error => PdfRefusal::UnsupportedEncryption(error.to_string()),
-        })?;
-        EncryptionState::decode(&document, b"").map(Some).map_err(unsupported)
+        }
+        Err(if given.is_some() { PdfRefusal::PasswordWrong } else { PdfRefusal::PasswordNeeded })
     }
 }
 
 /// A PDF has its header near its start.
-fn refuse_other_format(bytes: &[u8]) -> Result<(), PdfRefusal> {
-    match bytes.windows(HEADER.len()).take(HEADER_WINDOW).position(|window| window == HEADER) {
+fn refuse_other_format(octets: PdfOctets<'_>) -> Result<(), PdfRefusal> {
+    match octets.after(0).windows(HEADER.len()).take(HEADER_WINDOW).position(|window| window == HEADER) {
         Some(0) => Ok(()),
+        // pyHanko and EU DSS read no such file, and the others count offsets from different places.
         Some(bytes) => Err(PdfRefusal::BytesBeforeHeader { bytes }),
         None => Err(PdfRefusal::NotPdf),
     }
@@ -413,15 +473,15 @@ const fn slot(location: Location) -> Slot {
     Slot { location, object: OnceCell::new() }
 }
 
-/// The end of `N G obj` at `offset`, if that is there.
-fn header_end(bytes: &[u8], offset: usize, (number, generation): ObjectId) -> Option<usize> {
+/// The end of `N G obj`, if `bytes` begin with that.
+fn header_end(bytes: &[u8], (number, generation): ObjectId) -> Option<usize> {
     // Bounded, so that a table full of bad offsets costs no more than a good one.
-    let window = bytes.get(offset..bytes.len().min(offset.checked_add(HEADER_ROOM)?))?;
+    let window = bytes.get(..bytes.len().min(HEADER_ROOM))?;
     let (found_number, rest) = integer(window)?;
     let (found_generation, rest) = integer(rest)?;
     let rest = rest.trim_ascii_start().strip_prefix(b"obj")?;
     let found = (u32::try_from(found_number).ok()?, u16::try_from(found_generation).ok()?) == (number, generation);
-    found.then_some(offset + window.len() - rest.len())
+    found.then_some(window.len() - rest.len())
 }
 
 /// Has the strings of `object` written in hexadecimal: lopdf takes quadratic time to escape a literal string.
@@ -471,6 +531,8 @@ const HEADER_WINDOW: usize = 1024;
 const HEADER_ROOM: usize = 64;
 /// References to references in a row that are followed.
 const MAX_REFERENCES: usize = 32;
+/// Object streams that may be read each for the next.
+const MAX_OPENING: usize = 4;
 /// Trailer entries that describe one section, or the stream that it is (ISO 32000-2, tables 5, 15, 17 and 19).
 const SECTION_KEYS: [&[u8]; 13] = [
     b"Size",

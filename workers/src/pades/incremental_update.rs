@@ -22,7 +22,7 @@ impl<'f> IncrementalUpdate<'f> {
     /// An empty update of `file`.
     pub(super) fn new(file: &'f PdfFile<'f>) -> Self {
         // `%%EOF` ends its line; many files stop short of that.
-        let ends_a_line = file.bytes().last().is_some_and(|last| b"\r\n".contains(last));
+        let ends_a_line = file.octets().last_piece().last().is_some_and(|last| b"\r\n".contains(last));
         let bytes = if ends_a_line { Vec::new() } else { b"\n".to_vec() };
         let objects = if file.last_section().is_none() { all_locations(file) } else { BTreeMap::new() };
         Self { file, bytes, objects }
@@ -42,7 +42,7 @@ impl<'f> IncrementalUpdate<'f> {
     /// # Errors
     /// [`PdfRefusal::TooLarge`] when an offset does not fit the section.
     pub(super) fn finish(mut self, next: u32) -> Result<Vec<u8>, PdfRefusal> {
-        let section = self.file.bytes().len() + self.bytes.len();
+        let section = self.file.octets().len() + self.bytes.len();
         match self.file.section_kind() {
             SectionKind::Table => self.write_table(next)?,
             SectionKind::Stream => self.write_stream(next)?,
@@ -52,7 +52,7 @@ impl<'f> IncrementalUpdate<'f> {
     }
 
     fn begin(&mut self, (number, generation): ObjectId) {
-        let offset = self.file.bytes().len() + self.bytes.len();
+        let offset = self.file.octets().len() + self.bytes.len();
         self.objects.insert(number, Location::Offset { offset, generation });
         self.bytes.extend(format!("{number} {generation} obj\n").as_bytes());
     }

@@ -60,20 +60,21 @@ impl Layout {
             TargetField::Existing { id, .. } => *id,
             TargetField::New { .. } => new_id(),
         };
+        let widget = seal.and_then(|seal| seal.widget).unwrap_or(field);
         let mut objects = NewObjects { file, update: &mut update, next: &mut new_id };
         let shown = match (seal, target) {
-            (Some(seal), _) => Some(seal.write(field, &mut edits, &mut objects)?),
-            (None, TargetField::New { .. }) => Some(Shown::nothing(&mut objects)?),
+            (Some(seal), _) => Some(seal.write(widget, &mut edits, &mut objects)?),
+            (None, TargetField::New { .. }) => Shown::nothing(&mut objects)?,
             (None, TargetField::Existing { .. }) => None,
         };
         match target {
             TargetField::Existing { .. } => {
                 edits.set(field, &[], "V", &reference(signature))?;
                 for (key, value) in shown.iter().flat_map(Shown::entries) {
-                    edits.set(field, &[], key, value.as_bytes())?;
+                    edits.set(widget, &[], key, value.as_bytes())?;
                 }
                 if shown.is_some() {
-                    edits.set(field, &[], "F", WIDGET_FLAGS.as_bytes())?;
+                    edits.set(widget, &[], "F", WIDGET_FLAGS.as_bytes())?;
                 }
             }
             TargetField::New { name, lock } => {
@@ -118,7 +119,7 @@ impl Layout {
         let mut update = update.finish(next)?;
         let shifted = |range: Range<usize>| range.start + start..range.end + start;
         let contents = shifted(dictionary.contents);
-        let range = byte_range(file.bytes().len(), &contents, update.len());
+        let range = byte_range(file.octets().len(), &contents, update.len());
         let room = update.get_mut(shifted(dictionary.byte_range)).unwrap_or_default();
         let numbers = range.numbers();
         room.get_mut(..numbers.len())
@@ -133,17 +134,21 @@ pub(super) const fn byte_range(file: usize, contents: &Range<usize>, update: usi
     ByteRange::new(file + contents.start..file + contents.end, file + update)
 }
 
+/// How many octets the hexadecimal string there holds.
+pub(super) fn room(contents: &Range<usize>) -> usize {
+    // Between the angle brackets.
+    contents.len().saturating_sub(2) / 2
+}
+
 /// Puts octets into the room; what is left of it stays zero.
 ///
 /// # Errors
 /// [`TooSmall`].
 pub(super) fn fill(update: &mut [u8], contents: &Range<usize>, octets: &[u8]) -> Result<(), TooSmall> {
     let digits = hex::encode(octets);
-    // Between the angle brackets.
-    let room = update.get_mut(contents.start + 1..contents.end - 1).unwrap_or_default();
-    let reserved = room.len() / 2;
-    let too_small = TooSmall { needed: octets.len(), reserved };
-    room.get_mut(..digits.len()).ok_or(too_small)?.copy_from_slice(digits.as_bytes());
+    let too_small = TooSmall { needed: octets.len(), reserved: room(contents) };
+    let place = update.get_mut(contents.start + 1..contents.end - 1).unwrap_or_default();
+    place.get_mut(..digits.len()).ok_or(too_small)?.copy_from_slice(digits.as_bytes());
     Ok(())
 }
 

@@ -116,10 +116,11 @@ impl<'f> Leaves<'f> {
             if !self.seen.insert(leaf.id) {
                 return Err(PdfRefusal::Malformed("the page tree has a cycle".into()));
             }
-            let Some(node) = file.dictionary(leaf.id) else { return Err(PdfRefusal::MissingObject(leaf.id)) };
+            // Null is a page nowhere.
+            let Some(node) = file.dictionary(leaf.id) else { continue };
             leaf.inherit(file, node);
-            match (file.value(node, b"Kids").as_array(), file.value(node, b"Type").as_name()) {
-                (Ok(kids), _) => {
+            match file.value(node, b"Kids").as_array() {
+                Ok(kids) => {
                     let kids = kids.iter().filter_map(|kid| kid.as_reference().ok());
                     let kids = kids.map(|id| Leaf { id, ..leaf.clone() });
                     let first = self.open.len();
@@ -129,10 +130,13 @@ impl<'f> Leaves<'f> {
                         added.reverse();
                     }
                 }
-                (Err(_), Ok(b"Page")) => return Ok(Some(leaf)),
-                (Err(_), _) => {
+                // Readers go by the kids rather than by `/Type`, which some programs forget.
+                Err(_)
+                    if node.has(b"Kids") || file.value(node, b"Type").as_name().is_ok_and(|kind| kind == b"Pages") =>
+                {
                     return Err(PdfRefusal::Malformed(format!("object {} in the page tree is no page", leaf.id.0)));
                 }
+                Err(_) => return Ok(Some(leaf)),
             }
         }
         Ok(None)

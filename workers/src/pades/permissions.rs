@@ -3,6 +3,8 @@
 //!
 //! Validation data and document timestamps are not asked about: they are no changes (12.8.2.2.2), whatever is forbidden.
 
+use std::collections::HashSet;
+
 use lopdf::{Dictionary, Object, Permissions};
 
 use super::Certification;
@@ -11,11 +13,17 @@ use super::fields::{Field, TargetField};
 use super::file::PdfFile;
 use super::refusal::PdfRefusal;
 
-/// Refuses a document whose author or earlier signers forbid the seal.
+/// Refuses a document whose author or earlier signers forbid the seal, which is `visible` or not.
 ///
 /// # Errors
-/// [`PdfRefusal::AccessPermissions`], [`PdfRefusal::ChangesForbidden`], [`PdfRefusal::FieldLocked`].
-pub(super) fn check(file: &PdfFile<'_>, fields: &[Field<'_>], target: &TargetField) -> Result<(), PdfRefusal> {
+/// [`PdfRefusal::AccessPermissions`], [`PdfRefusal::ChangesForbidden`], [`PdfRefusal::FieldLocked`],
+/// [`PdfRefusal::NewVisibleField`].
+pub(super) fn check(
+    file: &PdfFile<'_>,
+    fields: &[Field<'_>],
+    target: &TargetField,
+    visible: bool,
+) -> Result<(), PdfRefusal> {
     if let Some(permissions) = file.access_permissions() {
         check_access(permissions, target)?;
     }
@@ -25,6 +33,7 @@ pub(super) fn check(file: &PdfFile<'_>, fields: &[Field<'_>], target: &TargetFie
     {
         restrictions.read_transforms(file, certification);
     }
+    let mut seen = HashSet::new();
     for field in fields {
         let Some(signature) = field.signature() else { continue };
         // Readers that look for four numbers there read no signature of the file.
@@ -32,13 +41,21 @@ pub(super) fn check(file: &PdfFile<'_>, fields: &[Field<'_>], target: &TargetFie
             let name = &field.name;
             return Err(PdfRefusal::Malformed(format!("the signature in field \"{name}\" has an odd /ByteRange")));
         }
-        restrictions.read_transforms(file, signature);
+        // Kids inherit the signature of their parent.
+        if seen.insert(std::ptr::from_ref(signature)) {
+            restrictions.read_transforms(file, signature);
+        }
         // What the author wants locked by this signature is locked, whether or not its signer repeated it.
         if let Ok(lock) = file.value(field.dictionary, b"Lock").as_dict() {
             restrictions.locks.push(FieldLock::read(file, lock));
         }
     }
-    restrictions.check(target)
+    restrictions.check(target)?;
+    // Filling in a form and signing (ISO 32000-2, table 257) put nothing new on a page.
+    if visible && restrictions.has_level() && matches!(target, TargetField::New { .. }) {
+        return Err(PdfRefusal::NewVisibleField);
+    }
+    Ok(())
 }
 
 /// What the signatures in a document forbid, together.
@@ -66,12 +83,20 @@ impl Restrictions {
         }
     }
 
+    fn levels(&self) -> impl Iterator<Item = Option<Certification>> {
+        let of_locks = self.locks.iter().flatten().filter_map(|lock| lock.level).map(Some);
+        self.levels.iter().copied().chain(of_locks)
+    }
+
+    /// Whether one says what the document still allows.
+    fn has_level(&self) -> bool {
+        self.levels().next().is_some()
+    }
+
     /// Refuses a field that one of them locks, and every field when one allows no changes. A later signature can allow less
     /// than an earlier one, not more (ISO 32000-2, table 236). What cannot be read allows nothing.
     fn check(&self, target: &TargetField) -> Result<(), PdfRefusal> {
-        let levels = self.levels.iter().copied();
-        let of_locks = self.locks.iter().flatten().filter_map(|lock| lock.level).map(Some);
-        if levels.chain(of_locks).any(|level| matches!(level, None | Some(Certification::NoChanges))) {
+        if self.levels().any(|level| matches!(level, None | Some(Certification::NoChanges))) {
             return Err(PdfRefusal::ChangesForbidden);
         }
         let name = target.name();

@@ -7,11 +7,13 @@ use cms::signed_data::SignedAttributes;
 use cryptotoken_api::{CertificateChain, DataToBeSigned, SignatureAlgorithm};
 use der::Encode;
 use lopdf::ObjectId;
+use secrecy::SecretString;
 
 use super::appearance::{SealFacts, VisibleSeal};
 use super::augment::AugmentablePdf;
 use super::file::PdfFile;
 use super::layout::{Layout, byte_range};
+use super::octets::PdfOctets;
 use super::refusal::PdfRefusal;
 use super::seed_values::{self, Offer};
 use super::signature_dictionary::{self, SignatureClaims};
@@ -22,11 +24,12 @@ use crate::create::{SignatureContext, SignatureFormat};
 use crate::error::{Discrepancy, WorkerError};
 use crate::kind::WorkerKind;
 use crate::level::SignatureLevel;
+use crate::memory::MemoryDocument;
 use crate::worker::{DocumentContent, SignedDocument, SignerDocument, SigningParameters};
 
 /// A PDF with its update, waiting for the signature value.
 pub struct PreparedPades {
-    pub(super) document: Bytes,
+    pub(super) document: MemoryDocument,
     pub(super) update: Vec<u8>,
     /// Where in the update `/Contents` is, angle brackets included.
     pub(super) contents: Range<usize>,
@@ -36,6 +39,8 @@ pub struct PreparedPades {
     pub(super) algorithm: SignatureAlgorithm,
     pub(super) signed_attributes: SignedAttributes,
     pub(super) data_to_be_signed: DataToBeSigned,
+    /// What opens the document, for whoever shows it.
+    pub(super) password: Option<SecretString>,
 }
 
 impl SignatureFormat for PadesConfig {
@@ -54,7 +59,7 @@ impl SignatureFormat for PadesConfig {
         if let Some(declared) = &document.media_type {
             WorkerKind::Pades.check_media_type(declared)?;
         }
-        let octets = document.octets()?;
+        let document = document.octets()?;
         let chosen = |name, fixed| choose_text(parameters, name, fixed);
         let chain = context.credential.chain.clone();
         let appearance = AppearanceConfig::chosen(self.appearance.as_ref(), parameters.value("appearance"))?;
@@ -62,20 +67,22 @@ impl SignatureFormat for PadesConfig {
             reason: chosen("reason", &self.reason)?,
             location: chosen("location", &self.location)?,
             field: chosen("field", &self.field)?,
-            appearance: appearance.as_ref(),
+            appearance: appearance.as_deref(),
             config: self,
             context,
         };
-        let Layout { update, contents, page } = seal.update(octets)?;
+        let Layout { update, contents, page } = seal.update(document)?;
 
-        let digest = byte_range(octets.len(), &contents, update.len())
-            .digest(&[octets, &update], context.algorithm.digest())
+        let range = byte_range(document.len(), &contents, update.len());
+        let digest = PdfOctets::of(document)
+            .followed_by(&update)
+            .digest(&range, context.algorithm.digest())
             .map_err(|_| WorkerError::Encoding(der::ErrorKind::Failed.into()))?;
         // EN 319 142-1, clause 6.3: the claimed time is /M, so the signing-time attribute must be absent.
         let signed_attributes = signed_attributes(&digest, chain.leaf(), context.algorithm, None, &[])?;
         let data_to_be_signed = DataToBeSigned::new(signed_attributes.to_der()?);
         Ok(PreparedPades {
-            document: octets.clone(),
+            document: document.clone(),
             update,
             contents,
             page,
@@ -83,6 +90,7 @@ impl SignatureFormat for PadesConfig {
             algorithm: context.algorithm,
             signed_attributes,
             data_to_be_signed,
+            password: parameters.password().cloned(),
         })
     }
 
@@ -97,10 +105,20 @@ impl SignatureFormat for PadesConfig {
 
     fn augmentable(
         &self,
-        signature: Bytes,
+        signature: &[Bytes],
         document: Option<&DocumentContent>,
     ) -> Result<Box<dyn Augmentable>, AugmentationFault> {
-        Ok(Box::new(AugmentablePdf::read(signature, document)?))
+        Ok(Box::new(AugmentablePdf::read(signature, document, None)?))
+    }
+
+    fn growing(
+        &self,
+        signature: &[Bytes],
+        document: &SignerDocument,
+        parameters: &SigningParameters,
+    ) -> Result<Box<dyn Augmentable>, AugmentationFault> {
+        let password = parameters.password().cloned();
+        Ok(Box::new(AugmentablePdf::read(signature, Some(&document.content), password)?))
     }
 }
 
@@ -115,8 +133,8 @@ struct Seal<'s> {
 }
 
 impl Seal<'_> {
-    fn update(&self, document: &Bytes) -> Result<Layout, WorkerError> {
-        let file = PdfFile::open(document)?;
+    fn update(&self, document: &MemoryDocument) -> Result<Layout, WorkerError> {
+        let file = PdfFile::open(PdfOctets::of(document), self.context.parameters.password())?;
         let layout = self.update_of(&file, document);
         // First, because objects that could not be read any more look like missing ones.
         file.refuse_exhausted()?;
@@ -128,7 +146,7 @@ impl Seal<'_> {
         let target = fields::choose(file, &fields, self.field, self.config.lock.as_ref())?;
         // Also when no field is added: what has no pages is shown by no reader.
         let page = pages::first(file)?;
-        permissions::check(file, &fields, &target)?;
+        permissions::check(file, &fields, &target, self.appearance.is_some())?;
         if file.last_section().is_none() && permissions::is_signed(&fields) {
             return Err(PdfRefusal::SignedAndDamaged.into());
         }
@@ -160,17 +178,18 @@ impl Seal<'_> {
         };
         let visible = self.appearance.map(|appearance| VisibleSeal::new(file, &fields, &target, appearance, &facts));
         let visible = visible.transpose()?;
-        let reserved = room(chain, self.context.level);
+        let reserved = room(chain, self.context);
         let page = visible.as_ref().map_or(page, |visible| visible.page);
         let dictionary = |signature| signature_dictionary::lay_out(file, signature, &claims, reserved);
         Ok(Layout::in_field(file, &target, page, visible.as_ref(), certifies, dictionary)?)
     }
 }
 
-/// An estimate that is never too small: certificates, signature value, and attributes, which name the issuer twice.
-fn room(chain: &CertificateChain, level: SignatureLevel) -> usize {
+/// An estimate: certificates, signature value, and attributes, which name the issuer twice. Only a timestamp can be longer.
+fn room(chain: &CertificateChain, context: &SignatureContext<'_>) -> usize {
     let certificates: usize = chain.without_root().map(|certificate| certificate.der().len()).sum();
-    let timestamp = if level >= SignatureLevel::BaselineT { TIMESTAMP_ROOM } else { 0 };
+    let timestamped = context.level >= SignatureLevel::BaselineT;
+    let timestamp = if timestamped { timestamp_room(context.longest_timestamp) } else { 0 };
     certificates + 2 * chain.leaf().der().len() + SIGNATURE_ROOM + timestamp
 }
 
@@ -191,5 +210,11 @@ fn choose_text<'t>(
 /// The largest value (RSA with 8192 bits: 1 KiB) and the parts of fixed size around it.
 const SIGNATURE_ROOM: usize = 2048;
 
-/// A timestamp token with the chain of its authority. Those of the authorities on the EU trusted lists have 3 to 8 KiB.
-pub(super) const TIMESTAMP_ROOM: usize = 16 << 10;
+/// What is kept for a token with the chain of its authority where the `longest` that is known is so long. Those of the authorities on
+/// the EU trusted lists have 3 to 8 KiB. They differ in length from one to the next, by their serial numbers and times.
+pub(super) const fn timestamp_room(longest: usize) -> usize {
+    let needed = longest + 256;
+    if needed > TIMESTAMP_ROOM { needed } else { TIMESTAMP_ROOM }
+}
+
+const TIMESTAMP_ROOM: usize = 16 << 10;

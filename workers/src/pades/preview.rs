@@ -1,6 +1,9 @@
 //! What is to be sealed, for whoever shows it before it is.
 
+use bytes::Bytes;
+
 use super::file::PdfFile;
+use super::octets::PdfOctets;
 use super::pages;
 use super::prepare::PreparedPades;
 use crate::error::WorkerError;
@@ -9,7 +12,9 @@ use crate::worker::Preview;
 impl PreparedPades {
     /// The document with its update, `/Contents` empty: what a reader shows of it is what it shows of the sealed one.
     pub(super) fn unsigned(self) -> Result<Preview, WorkerError> {
-        let page = pages::position(&PdfFile::open(&self.document)?, self.page)?;
-        Ok(Preview { segments: vec![self.document, self.update.into()], page })
+        let file = PdfFile::open(PdfOctets::of(&self.document), self.password.as_ref())?;
+        let page = pages::position(&file, self.page)?;
+        drop(file);
+        Ok(Preview { segments: vec![Bytes::clone(&self.document), self.update.into()], page })
     }
 }

@@ -49,9 +49,12 @@ pub enum PdfRefusal {
     /// The seal must extend an object that cannot be found where the cross-reference data says.
     #[error("the PDF is damaged: object {} {} is not where the cross-reference data says", .0.0, .0.1)]
     MissingObject(ObjectId),
-    /// A user password is needed to open it.
-    #[error("the PDF is encrypted and opens only with a password; remove the password and send it again")]
+    /// A password is needed to open it.
+    #[error("the PDF is encrypted and opens only with a password; send it with its \"password\" among the parameters")]
     PasswordNeeded,
+    /// Neither the user password nor the owner password.
+    #[error("the PDF is encrypted, and the password that was sent does not open it; send its user or owner password")]
+    PasswordWrong,
     /// Encrypted for certificates, or with a handler that is not of ISO 32000.
     #[error("the PDF is encrypted in a way that is not supported ({0}); send it without encryption")]
     UnsupportedEncryption(String),
@@ -64,6 +67,11 @@ pub enum PdfRefusal {
     /// An earlier signature forbids every change, by certification or by the lock of its field.
     #[error("the PDF is certified or locked and forbids any change, further signatures too (DocMDP level 1)")]
     ChangesForbidden,
+    /// The document is certified, or locked to some degree, and has no field for a seal to be seen.
+    #[error(
+        "the PDF is certified or locked and takes a visible seal only in a signature field of its own; name one, or seal invisibly"
+    )]
+    NewVisibleField,
     /// An earlier signature locks the field that the seal would fill.
     #[error("an earlier signature locks the form field \"{field}\" (FieldMDP)")]
     FieldLocked {

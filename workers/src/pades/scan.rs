@@ -105,7 +105,7 @@ impl Scanner<'_> {
             self.define(number, definition);
             return Ok(length);
         };
-        if !stream::begins(self.file, end) {
+        if !stream::begins(self.file.get(end..).unwrap_or_default()) {
             self.define(number, definition);
             return Ok(end - position);
         }
@@ -118,7 +118,7 @@ impl Scanner<'_> {
             Ok(length) => length.as_i64().ok().and_then(|length| usize::try_from(length).ok()),
             Err(_) => None,
         };
-        let Some(content) = stream::extent(self.file, end, declared) else {
+        let Some(content) = stream::extent(self.file.get(end..).unwrap_or_default(), declared) else {
             return Err(PdfRefusal::CutOff { object: number });
         };
         match dictionary.get(b"Type").and_then(Object::as_name) {
@@ -130,7 +130,7 @@ impl Scanner<'_> {
             _ => {}
         }
         self.define(number, definition);
-        Ok(content.end - position)
+        Ok(end + content.end - position)
     }
 
     fn define(&mut self, number: u32, definition: Definition) {

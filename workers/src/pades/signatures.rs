@@ -1,5 +1,7 @@
 //! The signatures and document timestamps in a PDF, which others may have made: found and verified (ISO 32000-2, 12.8).
 
+use std::collections::HashSet;
+
 use bytes::Bytes;
 use cryptotoken_api::{Certificate, DigestAlgorithm};
 use lopdf::{Dictionary, Object};
@@ -39,17 +41,30 @@ pub(super) enum FoundKind {
     Timestamp(Box<TimestampToken>),
 }
 
+impl FoundSignature {
+    /// Octets of its longest timestamp; 0 where it has none.
+    pub(super) fn longest_timestamp(&self) -> usize {
+        match &self.kind {
+            FoundKind::Signature { timestamps, .. } => {
+                timestamps.iter().map(|token| token.der.len()).max().unwrap_or(0)
+            }
+            FoundKind::Timestamp(token) => token.der.len(),
+        }
+    }
+}
+
 /// Those in the document that begin behind its first `before` octets, in the order of the document, each verified.
 ///
 /// # Errors
 /// [`AugmentationFault`] for the first that cannot be built on.
 pub(super) fn behind(file: &PdfFile<'_>, before: usize) -> Result<Vec<FoundSignature>, AugmentationFault> {
     let mut found: Vec<(ByteRange, &Dictionary)> = Vec::new();
+    let mut seen = HashSet::new();
     let fields = fields::all(file)?;
     for dictionary in fields.iter().filter_map(|field| field.signature()) {
         match byte_range(file, dictionary) {
             // Several widgets may show one signature.
-            Some(range) if range.gap().start >= before && found.iter().all(|(other, _)| *other != range) => {
+            Some(range) if range.gap().start >= before && seen.insert(range.clone()) => {
                 found.push((range, dictionary));
             }
             None if before == 0 => {
@@ -75,7 +90,7 @@ fn byte_range(file: &PdfFile<'_>, signature: &Dictionary) -> Option<ByteRange> {
         return None;
     };
     let end = second.checked_add(length)?;
-    (start < second && end <= file.bytes().len()).then(|| ByteRange::new(start..second, end))
+    (start < second && end <= file.octets().len()).then(|| ByteRange::new(start..second, end))
 }
 
 fn verified(
@@ -85,7 +100,7 @@ fn verified(
     position: usize,
     others: &[Certificate],
 ) -> Result<FoundKind, AugmentationFault> {
-    let gap = file.bytes().get(range.gap()).unwrap_or_default();
+    let gap = file.octets().get(range.gap()).unwrap_or_default();
     let digits = gap.strip_prefix(b"<").and_then(|gap| gap.strip_suffix(b">"));
     // Readers take what the dictionary says; what is not covered must be that and nothing else.
     let contents = digits.and_then(|digits| syntax::hexadecimal(digits).ok());
@@ -95,7 +110,7 @@ fn verified(
         return Err(AugmentationFault::Malformed("there is more than a signature in /Contents"));
     }
     let cms = Bytes::copy_from_slice(element.whole);
-    let digest = |algorithm: DigestAlgorithm| range.digest(&[file.bytes()], algorithm).ok();
+    let digest = |algorithm: DigestAlgorithm| file.octets().digest(range, algorithm).ok();
     match file.value(dictionary, b"SubFilter").as_name() {
         Ok(b"ETSI.RFC3161") => {
             let token = TimestampToken::read(cms, others);

@@ -23,7 +23,7 @@ pub(super) fn check(
     let data;
     let to_be_signed = match &document.content {
         DocumentContent::Memory(octets) => {
-            data = DataToBeSigned::new(octets.clone());
+            data = DataToBeSigned::new(bytes::Bytes::clone(octets));
             ToBeSigned::Data(&data)
         }
         DocumentContent::Spooled(_) => return Err(Discrepancy::Unreadable("the document is not in memory".into())),

@@ -30,7 +30,7 @@ impl SignatureFormat for PlainConfig {
     ) -> Result<PreparedPlain, WorkerError> {
         let scheme = context.algorithm.scheme();
         let signed = match &document.content {
-            DocumentContent::Memory(octets) => Signed::Data(DataToBeSigned::new(octets.clone())),
+            DocumentContent::Memory(octets) => Signed::Data(DataToBeSigned::new(bytes::Bytes::clone(octets))),
             DocumentContent::Spooled(_) => return Err(WorkerError::NotInMemory),
             DocumentContent::Digest(_) if !self.allow_client_hash => {
                 return Err(WorkerError::DigestNotAllowed { reason: "allow_client_hash is false" });

@@ -15,7 +15,7 @@ use super::document::XmlDocument;
 use super::received::{ReceivedSignature, Stamp, XADES141_NAMESPACE, binary, method};
 use super::references::Surroundings;
 use super::unsigned::{Values, archive_timestamp, contained, signature_timestamp};
-use crate::augmentation::{Augmentable, AugmentationFault, Participants};
+use crate::augmentation::{Augmentable, AugmentationFault, Participants, imprint};
 use crate::cades::signer_info::SignerInfoFault;
 use crate::level::SignatureLevel;
 use crate::revocation::RevocationEvidence;
@@ -256,12 +256,14 @@ impl Augmentable for AugmentableXades {
         Ok(())
     }
 
-    fn untimestamped(&self) -> Result<Vec<Vec<u8>>, AugmentationFault> {
-        let inputs = self.each(|surroundings, signature, _| {
+    fn untimestamped(&self, digest: DigestAlgorithm) -> Result<Vec<DtbsRepresentation>, AugmentationFault> {
+        let imprints = self.each(|surroundings, signature, _| {
             let needs = !is_timestamped(signature);
-            needs.then(|| surroundings.canonical(signature, signature.value()?, &EXCLUSIVE)).transpose()
+            needs
+                .then(|| imprint(digest, &surroundings.canonical(signature, signature.value()?, &EXCLUSIVE)?))
+                .transpose()
         })?;
-        Ok(inputs.into_iter().flatten().collect())
+        Ok(imprints.into_iter().flatten().collect())
     }
 
     fn add_timestamps(&mut self, tokens: &[TimestampToken]) -> Result<(), AugmentationFault> {

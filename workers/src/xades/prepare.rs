@@ -17,7 +17,7 @@ use crate::create::{SignatureContext, SignatureFormat};
 use crate::error::{Discrepancy, WorkerError};
 use crate::kind::WorkerKind;
 use crate::level::SignaturePackaging;
-use crate::worker::{DocumentContent, SignedDocument, SignerDocument, SigningParameters};
+use crate::worker::{DocumentContent, SignedDocument, SignerDocument, SigningParameters, in_one_piece};
 
 impl SignatureFormat for XadesConfig {
     type Prepared = PreparedXades;
@@ -83,10 +83,10 @@ impl SignatureFormat for XadesConfig {
 
     fn augmentable(
         &self,
-        signature: Bytes,
+        signature: &[Bytes],
         document: Option<&DocumentContent>,
     ) -> Result<Box<dyn Augmentable>, AugmentationFault> {
-        Ok(Box::new(AugmentableXades::read(signature, document)?))
+        Ok(Box::new(AugmentableXades::read(in_one_piece(signature), document)?))
     }
 }
 

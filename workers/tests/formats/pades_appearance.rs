@@ -386,6 +386,42 @@ fn a_named_field_is_filled_where_it_is() {
 }
 
 #[test]
+fn a_field_whose_widget_is_an_object_of_its_own_shows_the_seal_there() {
+    let [first, second, font, content] = PAGES;
+    let page = first.replace("/Contents", "/Annots[8 0 R]/Contents");
+    let catalog = "<</Type/Catalog/Pages 2 0 R/AcroForm<</Fields[7 0 R]>>>>";
+    let field = "<</FT/Sig/T(seal)/Kids[8 0 R]>>";
+    let widget = "<</Type/Annot/Subtype/Widget/Parent 7 0 R/Rect[100 100 300 150]>>";
+    let document = pdf(&[catalog, crate::pdf::TREE, &page, second, font, content, field, widget]);
+    let key = SoftwareKey::generate(KeySpec::EcP256);
+    let definition = format!("kind = \"pades\"\nfield = \"seal\"\n[appearance]\n{MARKED}");
+    let shown = Shown::new("widget", &key.sign(&definition, &document).unwrap().contiguous());
+    qpdf_check(&shown.file).unwrap();
+    assert_eq!(shown.text(), "Sealed upright");
+    // poppler looks for the signature in the widget, which is not where ISO 32000-2, 12.7.5.5 has it.
+    let root = gallery().join("widget-root.pem");
+    std::fs::write(&root, key.root.to_pem().unwrap()).unwrap();
+    let (verdict, why) =
+        judge("dss", "pades", "PAdES-BASELINE-B", &[root], std::slice::from_ref(&shown.file)).remove(0);
+    assert_eq!(verdict, "valid", "{why}");
+    let [left, _, right, _] = shown.page(1, 72).bounds([255, 204, 0]);
+    assert!(left.abs_diff(100) <= 2 && right.abs_diff(300) <= 2, "{left} {right}");
+}
+
+#[test]
+fn the_longest_text_is_set_without_delay() {
+    let definition = format!(
+        "[appearance]\nwidth = 500\nheight = 700\nx = 10\ntext = \"{}\"\ncustom = {{ a = \"{}\" }}",
+        "{custom.a}".repeat(3),
+        "W".repeat(500)
+    );
+    let start = std::time::Instant::now();
+    let shown = shown("long", &definition, &document("", &[]));
+    assert!(start.elapsed().as_secs() < 10, "it took {:?}", start.elapsed());
+    assert_eq!(shown.text().matches('W').count(), 1500);
+}
+
+#[test]
 fn seals_one_after_the_other_stand_side_by_side_and_all_hold() {
     let mut document = one_page("/Rotate 90");
     let key = SoftwareKey::generate(KeySpec::EcP256);
@@ -565,8 +601,153 @@ fn callers_choose_keys_of_the_appearance_where_they_may() {
         (open, json!({ "font": "AAAA" }), "no TrueType or OpenType font"),
         (open, json!({ "text": "x".repeat(1001) }), "more than 1000 characters"),
         (open, json!({ "custom": { "number": "a\nb" } }), "control characters"),
+        (
+            open,
+            json!({ "text": "{custom.n}".repeat(10), "custom": { "n": "x".repeat(500) } }),
+            "more than 2000 characters",
+        ),
     ] {
         let error = sign(definition, appearance).unwrap_err();
         assert!(matches!(error, WorkerError::Parameter { .. }) && error.to_string().contains(expected), "{error}");
     }
+}
+
+/// Numbers that look random and are the same every time (xorshift).
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, bound: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        usize::try_from(self.0 % bound as u64).unwrap()
+    }
+}
+
+/// The file with a few octets changed, most of them near its start, where the structure is.
+fn damaged(file: &[u8], random: &mut Random) -> Vec<u8> {
+    let mut file = file.to_vec();
+    let near = file.len().min(3000);
+    for _ in 0..=random.below(6) {
+        let within = if random.below(3) == 0 { file.len() } else { near };
+        let place = random.below(within);
+        file[place] = [0, 0xff, 0x7f, 0x80, u8::try_from(random.below(256)).unwrap()][random.below(5)];
+    }
+    if random.below(10) == 0 {
+        file.truncate(random.below(file.len()));
+    }
+    if file.starts_with(b"\x89PNG") {
+        repair_checksums(&mut file);
+    }
+    file
+}
+
+/// Whoever makes a bad PNG gives it good checksums (PNG, annex D).
+fn repair_checksums(file: &mut [u8]) {
+    let mut start = 8;
+    while let Some(length) = file.get(start..start + 4) {
+        let length = u32::from_be_bytes(length.try_into().unwrap()) as usize;
+        let Some(chunk) = start.checked_add(8 + length).and_then(|end| file.get(start + 4..end)) else { return };
+        let checksum = chunk.iter().fold(u32::MAX, |sum, octet| {
+            (0..8).fold(sum ^ u32::from(*octet), |sum, _| (sum >> 1) ^ (0xedb8_8320 * (sum & 1)))
+        });
+        let end = start + 8 + length;
+        let Some(place) = file.get_mut(end..end + 4) else { return };
+        place.copy_from_slice(&(!checksum).to_be_bytes());
+        start = end + 4;
+    }
+}
+
+#[test]
+fn damaged_fonts_and_pictures_are_refused_or_drawn_and_never_break_the_worker() {
+    let rounds = std::env::var("SIGILLO_MUTATIONS").map_or(40, |rounds| rounds.parse().unwrap());
+    let system = |path: &str| STANDARD.decode(font(path)).unwrap();
+    let files = [
+        ("font", system("truetype/lohit-devanagari/Lohit-Devanagari.ttf")),
+        ("font", system("opentype/didot/GFSDidot.otf")),
+        ("image", fixture("pictures/alpha.png")),
+        ("image", fixture("pictures/palette.png")),
+        ("image", fixture("pictures/progressive.jpg")),
+        ("image", fixture("pictures/cmyk.jpg")),
+    ];
+    let key = SoftwareKey::generate(KeySpec::EcP256);
+    let plain = document("", &[]);
+    let seed = std::env::var("SIGILLO_MUTATIONS_SEED").map_or(0, |seed| seed.parse().unwrap());
+    let mut random = Random(0x5eed_5ea1 + seed);
+    let (mut drawn, mut refused) = (0, 0);
+    for (name, file) in files {
+        for _ in 0..rounds {
+            let octets = STANDARD.encode(damaged(&file, &mut random));
+            let appearance = json!({ "text": "सत्यमेव क्षत्रिय fficient Ἐν", name: octets });
+            let parameters = json!({ "appearance": appearance }).as_object().unwrap().clone();
+            let content = DocumentContent::Memory(plain.clone().into());
+            let definition = "kind = \"pades\"\ncaller_may_set = [\"appearance\"]";
+            let start = std::time::Instant::now();
+            match key.sign_with(definition, content, SigningParameters::new(parameters)) {
+                Ok(_) => drawn += 1,
+                Err(WorkerError::Parameter { .. }) => refused += 1,
+                Err(other) => panic!("{other}"),
+            }
+            assert!(start.elapsed().as_secs() < 5, "it took {:?}", start.elapsed());
+        }
+    }
+    assert!(drawn > 0 && refused > 0, "{drawn} drawn, {refused} refused");
+    crate::software_key::report(&format!("damaged fonts and pictures: {drawn} drawn, {refused} refused"));
+}
+
+/// Where foreign PDFs are, if they are at hand.
+fn corpus() -> Option<Vec<PathBuf>> {
+    let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/corpus");
+    let folder = std::env::var_os("SIGILLO_CORPUS").map_or_else(beside, PathBuf::from).join("pdf");
+    let mut paths: Vec<PathBuf> = std::fs::read_dir(folder).ok()?.map(|entry| entry.unwrap().path()).collect();
+    paths.retain(|path| path.extension().is_some_and(|extension| extension == "pdf"));
+    paths.sort();
+    Some(paths)
+}
+
+/// Whether poppler finds pages, and has not to draw every field anew as it thinks right.
+fn shows_new_appearances(path: &Path) -> bool {
+    let pages = run(Command::new("pdfinfo").arg(path)).is_ok_and(|text| !text.contains("wrong type"));
+    let objects = Command::new("qpdf").args(["--json", "--json-key=acroform"]).arg(path).output().unwrap();
+    pages && !String::from_utf8_lossy(&objects.stdout).contains("\"needappearances\": true")
+}
+
+#[test]
+fn foreign_pdfs_that_take_a_seal_take_a_visible_one_where_it_fits() {
+    let Some(paths) = corpus() else {
+        crate::software_key::report("no corpus: nothing was sealed visibly; set SIGILLO_CORPUS to its folder");
+        return;
+    };
+    let key = SoftwareKey::generate(KeySpec::EcP256);
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("signed.pdf");
+    let (mut seen, mut no_place, mut wrong) = (0, Vec::new(), Vec::new());
+    for path in paths {
+        let document = std::fs::read(&path).unwrap();
+        if key.sign("kind = \"pades\"", &document).is_err() || !shows_new_appearances(&path) {
+            continue;
+        }
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        let visible = "kind = \"pades\"\n[appearance]\npage = -1\ntext = \"Sigillo was here\"\nwidth = 90\nheight = 30\nx = 5\ny = 5";
+        match key.sign(visible, &document) {
+            Ok(signed) => {
+                std::fs::write(&file, signed.contiguous()).unwrap();
+                let text = run(Command::new("pdftotext").arg("-raw").arg(&file).arg("-")).unwrap_or_default();
+                let intact = |file: &Path| pdfsig(file).iter().filter(|verdict| verdict.intact).count();
+                if !pdfsig(&file).contains(&LAST) || intact(&file) != intact(&path) + 1 {
+                    wrong.push(format!("{name}: rejected by poppler"));
+                } else if qpdf_check(&file).is_err() && qpdf_check(&path).is_ok() {
+                    wrong.push(format!("{name}: rejected by qpdf"));
+                } else if !text.split_whitespace().collect::<Vec<_>>().join(" ").contains("Sigillo was here") {
+                    wrong.push(format!("{name}: not to be seen"));
+                } else {
+                    seen += 1;
+                }
+            }
+            Err(WorkerError::Pdf(refusal @ PdfRefusal::Seal(_))) => no_place.push(format!("{name}: {refusal}")),
+            Err(error) => wrong.push(format!("{name}: {error}")),
+        }
+    }
+    crate::software_key::report(&format!("{seen} seen; no place: {no_place:#?}"));
+    assert!(wrong.is_empty(), "{wrong:#?}");
 }

@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use cryptotoken_api::KeySpec;
-use workers::WorkerError;
+use workers::{DocumentContent, SigningParameters, WorkerError};
 
 use crate::software_key::{SoftwareKey, report, run};
 
@@ -19,12 +19,22 @@ fn corpus() -> PathBuf {
     std::env::var_os("SIGILLO_CORPUS").map_or_else(beside, PathBuf::from).join("pdf")
 }
 
-/// One file of the corpus and what became of it.
-struct Case {
-    name: String,
-    before: PathBuf,
+/// The passwords of files of the corpus that open with one only.
+const PASSWORDS: [(&str, &str); 5] = [
+    ("hanko-minimal-rc4.pdf", "usersecret"),
+    ("hanko-minimal-two-fields-aes256.pdf", "usersecret"),
+    ("hanko-minimal-with-field-aes256.pdf", "ownersecret"),
+    ("pdfjs-issue6010_1.pdf", "abc"),
+    ("pdfjs-pr6531_1.pdf", "asdfasdf"),
+];
+
+/// One file and what became of it.
+pub(crate) struct Case {
+    pub(crate) name: String,
+    pub(crate) before: PathBuf,
+    pub(crate) password: Option<&'static str>,
     /// The sealed file, or why there is none.
-    sealed: Result<PathBuf, String>,
+    pub(crate) sealed: Result<PathBuf, String>,
 }
 
 fn seal(key: &SoftwareKey, before: &Path, folder: &Path) -> Case {
@@ -32,7 +42,10 @@ fn seal(key: &SoftwareKey, before: &Path, folder: &Path) -> Case {
     let after = folder.join(&name);
     let document = std::fs::read(before).unwrap();
     let start = Instant::now();
-    let sealed = match key.sign("kind = \"pades\"", &document) {
+    let password = PASSWORDS.iter().find(|(file, _)| *file == name).map(|(_, password)| *password);
+    let parameters = password.map(|password| serde_json::Map::from_iter([("password".to_owned(), password.into())]));
+    let parameters = SigningParameters::new(parameters.unwrap_or_default());
+    let sealed = match key.sign_with("kind = \"pades\"", DocumentContent::Memory(document.into()), parameters) {
         Ok(signed) => {
             std::fs::write(&after, signed.contiguous()).unwrap();
             Ok(after)
@@ -41,11 +54,11 @@ fn seal(key: &SoftwareKey, before: &Path, folder: &Path) -> Case {
         Err(error) => panic!("{name}: {error}"),
     };
     assert!(start.elapsed() < Duration::from_secs(20), "{name} took {:?}", start.elapsed());
-    Case { name, before: before.to_owned(), sealed }
+    Case { name, before: before.to_owned(), password, sealed }
 }
 
 /// What each verifier says of each sealed file: `valid`, `invalid`, `n/a` …, and why.
-fn judge(tool: &str, root: &Path, cases: &[Case]) -> BTreeMap<PathBuf, (String, String)> {
+pub(crate) fn judge(tool: &str, root: &Path, cases: &[Case]) -> BTreeMap<PathBuf, (String, String)> {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/verifiers").join(tool);
     let mut command = Command::new(script);
     let mut judge = command
@@ -60,7 +73,8 @@ fn judge(tool: &str, root: &Path, cases: &[Case]) -> BTreeMap<PathBuf, (String, 
         if let Ok(after) = &case.sealed {
             let paths = [root, &case.before, after].map(|path| path.to_str().unwrap());
             let [root, before, after] = paths;
-            let arguments = ["--format", "pades", "--root", root, "--before", before];
+            let mut arguments = vec!["--format", "pades", "--root", root, "--before", before];
+            arguments.extend(case.password.iter().flat_map(|password| ["--password", password]));
             writeln!(questions, "{}\t{after}", arguments.join("\t")).unwrap();
         }
     }
@@ -148,6 +162,8 @@ fn foreign_tools_accept_every_seal_on_the_pdfs_of_the_corpus() {
     report(&table);
     report(&format!("{} files, {accepted} sealed and accepted, {} rejected", cases.len(), rejected.len()));
     assert!(rejected.is_empty(), "{}", rejected.join("\n"));
+    // Of the 220 the others need a certificate, are forbidden to be changed, or have lost more than their order.
+    assert!(cases.len() != 220 || accepted >= 196, "only {accepted} of {}", cases.len());
 }
 
 /// The files of a sample whose first page looks otherwise after than before.
@@ -155,6 +171,9 @@ fn differing_pages(cases: &[Case]) -> Vec<String> {
     let every = if std::env::var_os("SIGILLO_CORPUS_ALL").is_some() { 1 } else { 5 };
     let sample = cases.iter().step_by(every);
     let sealed = sample.filter_map(|case| Some((case, case.sealed.as_ref().ok()?)));
-    let differing = sealed.filter(|(case, after)| first_page(&case.before) != first_page(after));
+    // What poppler could not draw before, it may draw now.
+    let differs =
+        |case: &Case, after: &Path| first_page(&case.before).is_some_and(|page| first_page(after) != Some(page));
+    let differing = sealed.filter(|(case, after)| differs(case, after));
     differing.map(|(case, _)| case.name.clone()).collect()
 }

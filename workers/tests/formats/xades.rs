@@ -425,7 +425,11 @@ fn a_large_document_takes_the_time_of_its_canonicalization() {
     std::fs::write("/proc/self/clear_refs", "5").unwrap();
     let started = std::time::Instant::now();
     let signed = key
-        .sign_with("kind = \"xades\"", workers::DocumentContent::Memory(document.clone()), SigningParameters::default())
+        .sign_with(
+            "kind = \"xades\"",
+            workers::DocumentContent::Memory(document.clone().into()),
+            SigningParameters::default(),
+        )
         .unwrap();
     let ours = started.elapsed();
     let status = std::fs::read_to_string("/proc/self/status").unwrap();

@@ -4,12 +4,12 @@ use actix_web::http::header::CONTENT_TYPE;
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Deserialize;
 use utoipa::IntoParams;
-use workers::{DocumentContent, SignerDocument, SigningParameters, SigningRequest};
+use workers::{SignerDocument, SigningParameters, SigningRequest};
 
-use super::{essence, read_signing_request};
+use super::{essence, read_signing_request, takes_spooled};
 use crate::authorization::Grant;
 use crate::error::ApiError;
-use crate::frontend::body::{Limit, Pending};
+use crate::frontend::body::Pending;
 use crate::frontend::documents::{SignForm, SignRequest};
 use crate::frontend::problems::SigningProblems;
 use crate::renderer::Resolution;
@@ -78,8 +78,7 @@ async fn read(
         let (document, _) = read_signing_request(request, id, payload, service, grant, pending).await?;
         return Ok((document, resolution));
     }
-    let limits = service.limits();
-    let content = limits.read(request, id, payload, Limit::of(limits.in_memory()), pending).await?;
-    let document = SignerDocument { content: DocumentContent::Memory(content), media_type: None, signature: None };
+    let content = service.limits().receive(request, id, payload, takes_spooled(grant), pending).await?;
+    let document = SignerDocument { content, media_type: None, signature: None };
     Ok((SigningRequest { document, parameters: SigningParameters::default() }, resolution))
 }

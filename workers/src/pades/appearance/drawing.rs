@@ -38,6 +38,9 @@ impl Drawing {
         let inset = design.border.map_or(0.0, |border| border.width) + PADDING;
         let mut area = Area { corner: [inset; 2], size: size.map(|length| (length - 2.0 * inset).max(1.0)) };
         let text = design.text.as_ref().map(|template| template.fill(values)).unwrap_or_default();
+        if text.chars().count() > MAX_TEXT {
+            return Err(format!("\"text\": with its values it has more than {MAX_TEXT} characters"));
+        }
         let picture = design.picture.as_ref();
         if text.is_empty() && picture.is_none() && design.qr.is_none() {
             return Err("\"text\": none of its placeholders has a value, so there is nothing to see".into());
@@ -262,3 +265,5 @@ fn explain(subset: &mut Subset, cluster: &Cluster, glyphs: &[u16]) -> Meaning {
 const PADDING: f64 = 3.0;
 /// Between picture, text and code, in points.
 const GAP: f64 = 5.0;
+/// More than anyone reads on a seal.
+const MAX_TEXT: usize = 2000;

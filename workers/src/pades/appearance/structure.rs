@@ -28,7 +28,7 @@ impl TaggedField<'_> {
         let branches = file.value(root, b"ParentTree").as_dict().is_ok_and(|tree| tree.has(b"Kids"));
         let leaf = branches.then(|| objects.number());
         let mut changed = edits.clone();
-        let parent = self.add(file, root, element, leaf, key, &mut changed).ok()?;
+        let parent = add(file, root, element, leaf, key, &mut changed).ok()?;
         let alternative = objects.string(element, self.description).ok()?;
         let (field, page) = (reference(self.field), reference(self.page));
         let text = format!(
@@ -41,44 +41,39 @@ impl TaggedField<'_> {
         *edits = changed;
         Some(key)
     }
+}
 
-    /// Makes the structure lead to the new element and returns the element's parent.
-    fn add(
-        &self,
-        file: &PdfFile<'_>,
-        root: &Dictionary,
-        element: ObjectId,
-        leaf: Option<ObjectId>,
-        key: i64,
-        edits: &mut Edits<'_>,
-    ) -> Result<String, PdfRefusal> {
-        let catalog = file.catalog_id();
-        let in_root = ("StructTreeRoot", b"<<>>".as_slice());
-        if let Some(leaf) = leaf {
-            edits.push(catalog, &[in_root, ("ParentTree", b"<<>>"), ("Kids", b"[]")], reference(leaf).as_bytes())?;
-        } else {
-            let entry = format!("{key} {}", reference(element));
-            edits.push(catalog, &[in_root, ("ParentTree", b"<<>>"), ("Nums", b"[]")], entry.as_bytes())?;
-        }
-        // ISO 14289-1, 7.18.3: the tab key follows the structure on a page with annotations.
-        if file.dictionary(self.page).is_some_and(|page| !page.has(b"Tabs")) {
-            edits.set(self.page, &[], "Tabs", b"/S")?;
-        }
-        edits.set(catalog, &[in_root], "ParentTreeNextKey", (key + 1).to_string().as_bytes())?;
+/// Makes the structure lead to the new element and returns the element's parent.
+fn add(
+    file: &PdfFile<'_>,
+    root: &Dictionary,
+    element: ObjectId,
+    leaf: Option<ObjectId>,
+    key: i64,
+    edits: &mut Edits<'_>,
+) -> Result<String, PdfRefusal> {
+    let catalog = file.catalog_id();
+    let in_root = ("StructTreeRoot", b"<<>>".as_slice());
+    if let Some(leaf) = leaf {
+        edits.push(catalog, &[in_root, ("ParentTree", b"<<>>"), ("Kids", b"[]")], reference(leaf).as_bytes())?;
+    } else {
+        let entry = format!("{key} {}", reference(element));
+        edits.push(catalog, &[in_root, ("ParentTree", b"<<>>"), ("Nums", b"[]")], entry.as_bytes())?;
+    }
+    edits.set(catalog, &[in_root], "ParentTreeNextKey", (key + 1).to_string().as_bytes())?;
 
-        let child = reference(element);
-        match container(file, root) {
-            Some(parent) => {
-                let node = file.dictionary(parent).ok_or(PdfRefusal::MissingObject(parent))?;
-                add_child(file, node, parent, &child, edits)?;
-                Ok(reference(parent))
-            }
-            None => {
-                let parent = file.catalog()?.get(b"StructTreeRoot").and_then(Object::as_reference);
-                let parent = parent.map_err(|_| PdfRefusal::Malformed("the structure tree is no object".into()))?;
-                add_child(file, root, parent, &child, edits)?;
-                Ok(reference(parent))
-            }
+    let child = reference(element);
+    match container(file, root) {
+        Some(parent) => {
+            let node = file.dictionary(parent).ok_or(PdfRefusal::MissingObject(parent))?;
+            add_child(file, node, parent, &child, edits)?;
+            Ok(reference(parent))
+        }
+        None => {
+            let parent = file.catalog()?.get(b"StructTreeRoot").and_then(Object::as_reference);
+            let parent = parent.map_err(|_| PdfRefusal::Malformed("the structure tree is no object".into()))?;
+            add_child(file, root, parent, &child, edits)?;
+            Ok(reference(parent))
         }
     }
 }

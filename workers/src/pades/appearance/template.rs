@@ -61,7 +61,7 @@ impl Template {
     /// # Errors
     /// What is wrong with it.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
-        let lines: Result<Vec<_>, String> = text.trim_end_matches('\n').split('\n').map(pieces).collect();
+        let lines: Result<Vec<_>, String> = text.trim_end().lines().map(pieces).collect();
         Ok(Self { lines: lines? })
     }
 

@@ -1,5 +1,6 @@
 //! Breaks the text of a seal into lines and finds the size in which they fit.
 
+use std::cell::OnceCell;
 use std::ops::Range;
 
 use super::font::Face;
@@ -104,6 +105,8 @@ struct Word {
     ink: f64,
     /// With them.
     full: f64,
+    /// Its characters with the marks behind them, for where it must be broken: the end and the width of each.
+    parts: OnceCell<Vec<(usize, f64)>>,
 }
 
 fn words(paragraph: &Paragraph<'_>) -> Vec<Word> {
@@ -121,7 +124,7 @@ fn words(paragraph: &Paragraph<'_>) -> Vec<Word> {
         } else {
             let ink = width(&paragraph.shape(start..start + part.trim_end_matches(' ').len()));
             let full = width(&paragraph.shape(start..end));
-            words.push(Word { range: start..end, ink, full });
+            words.push(Word { range: start..end, ink, full, parts: OnceCell::new() });
         }
         start = end;
     }
@@ -181,7 +184,7 @@ fn broken(paragraph: &Paragraph<'_>, words: &[Word], room: f64) -> Option<Vec<Ra
                 if word.ink <= room {
                     Some((word.range.clone(), word.full))
                 } else {
-                    let mut parts = split(paragraph, word.range.clone(), room)?;
+                    let mut parts = split(paragraph, word, room)?;
                     let last = parts.pop()?;
                     lines.extend(parts);
                     let length = width(&paragraph.shape(last.clone()));
@@ -198,30 +201,36 @@ fn broken(paragraph: &Paragraph<'_>, words: &[Word], room: f64) -> Option<Vec<Ra
 }
 
 /// Breaks a word that is longer than a line between characters, not before marks.
-fn split(paragraph: &Paragraph<'_>, range: Range<usize>, room: f64) -> Option<Vec<Range<usize>>> {
-    let text = paragraph.text().get(range.clone())?;
-    let mut ends: Vec<usize> = text
-        .char_indices()
-        .skip(1)
-        .filter(|(_, character)| harfrust::unicode::combining_class(u32::from(*character)) == 0)
-        .map(|(at, _)| range.start + at)
-        .collect();
-    ends.push(range.end);
-    let mut parts = Vec::new();
-    let mut start = range.start;
-    let mut last = start;
-    for end in ends {
-        if width(&paragraph.shape(start..end)) > room {
+fn split(paragraph: &Paragraph<'_>, word: &Word, room: f64) -> Option<Vec<Range<usize>>> {
+    let mut lines = Vec::new();
+    let (mut start, mut last, mut length) = (word.range.start, word.range.start, 0.0);
+    for (end, width) in word.parts.get_or_init(|| parts(paragraph, word.range.clone())) {
+        if length + width > room {
             if last == start {
                 return None;
             }
-            parts.push(start..last);
-            start = last;
+            lines.push(start..last);
+            (start, length) = (last, 0.0);
         }
-        last = end;
+        last = *end;
+        length += width;
     }
-    parts.push(start..range.end);
-    Some(parts)
+    lines.push(start..last);
+    Some(lines)
+}
+
+fn parts(paragraph: &Paragraph<'_>, range: Range<usize>) -> Vec<(usize, f64)> {
+    let text = paragraph.text().get(range.clone()).unwrap_or_default();
+    let is_base = |character: char| harfrust::unicode::combining_class(u32::from(character)) == 0;
+    let starts =
+        text.char_indices().skip(1).filter(|(_, character)| is_base(*character)).map(|(at, _)| range.start + at);
+    let mut start = range.start;
+    let mut parts = Vec::new();
+    for end in starts.chain([range.end]) {
+        parts.push((end, width(&paragraph.shape(start..end))));
+        start = end;
+    }
+    parts
 }
 
 /// In points. Less cannot be read.

@@ -1,6 +1,5 @@
 //! What the check before release finds in sealed PDFs. That it finds nothing in good ones is shown by every signature made.
 
-use bytes::Bytes;
 use cryptotoken_api::DataToBeSigned;
 use der::Encode;
 
@@ -27,7 +26,7 @@ fn document() -> SignerDocument {
     }
     let start = file.len();
     file += &format!("{table}trailer\n<</Size 4/Root 1 0 R>>\nstartxref\n{start}\n%%EOF\n");
-    SignerDocument { content: DocumentContent::Memory(Bytes::from(file)), media_type: None, signature: None }
+    SignerDocument { content: DocumentContent::Memory(file.into()), media_type: None, signature: None }
 }
 
 /// The finding for a PDF whose update is changed before it is signed, so that the signature itself is right.
@@ -38,7 +37,8 @@ fn finding(change: impl FnOnce(&mut PreparedPades)) -> Result<(), Discrepancy> {
     change(&mut prepared);
     let (offset, length) = (prepared.document.len(), prepared.document.len() + prepared.update.len());
     let range = ByteRange::new(offset + prepared.contents.start..offset + prepared.contents.end, length);
-    let digest = range.digest(&[&prepared.document, &prepared.update], context.algorithm.digest()).unwrap();
+    let digest = PdfOctets::of(&prepared.document).followed_by(&prepared.update);
+    let digest = digest.digest(&range, context.algorithm.digest()).unwrap();
     let leaf = context.credential.chain.leaf();
     prepared.signed_attributes = signed_attributes(&digest, leaf, context.algorithm, None, &[]).unwrap();
     prepared.data_to_be_signed = DataToBeSigned::new(prepared.signed_attributes.to_der().unwrap());
@@ -65,7 +65,7 @@ fn a_signature_that_no_reader_would_find_is_withheld() {
         ("/AcroForm ", "/acroform "),
         ("/Prev ", "/Prex "),
         ("startxref\n", "startxref\n1"),
-        ("\n3 4\n", "\n3 3\n"),
+        ("\n3 5\n", "\n3 4\n"),
     ] {
         let finding = finding(|prepared| replace(&mut prepared.update, from, to));
         assert!(matches!(finding, Err(Discrepancy::Unreadable(_))), "{from}: {finding:?}");

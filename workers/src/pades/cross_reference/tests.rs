@@ -9,7 +9,7 @@ const fn at(offset: usize) -> Location {
 }
 
 fn read(text: &str) -> Result<CrossReference, PdfRefusal> {
-    CrossReference::read(text.as_bytes())
+    CrossReference::read(text.as_bytes().into())
 }
 
 fn reason(text: &str) -> String {

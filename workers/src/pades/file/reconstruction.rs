@@ -15,8 +15,10 @@ impl<'a> PdfFile<'a> {
     /// [`PdfRefusal::Irreparable`] with what stands in the way, or as [`PdfFile::open`].
     pub(super) fn reconstruct(
         bytes: &'a [u8],
+        octets: PdfOctets<'a>,
         defect: String,
         written: Option<CrossReference>,
+        password: Option<&SecretString>,
     ) -> Result<Self, PdfRefusal> {
         let scan = Scan::read(bytes)?;
         let irreparable = |reason: &str| PdfRefusal::Irreparable { defect: defect.clone(), reason: reason.to_owned() };
@@ -28,18 +30,21 @@ impl<'a> PdfFile<'a> {
             objects.insert(*number, slot(location));
         }
         let mut file = Self {
-            bytes,
+            octets,
             kind: SectionKind::Table,
             last_section: None,
             trailer,
             objects,
             streams: RefCell::default(),
             encryption: None,
+            is_owner: false,
             catalog: (0, 0),
             budget: Cell::new(4 * bytes.len() + 2 * MAX_DECOMPRESSED),
+            values: Cell::new(value::MAX_VALUES),
+            opening: Cell::new(0),
             highest_reference: scan.highest_reference,
         };
-        file.encryption = file.open_encryption()?;
+        file.open_encryption(password)?;
         file.unpack(&scan.objects).map_err(|reason| irreparable(&reason))?;
         if let Some(written) = written {
             file.refuse_other_definitions(&written.locations).map_err(|reason| irreparable(&reason))?;
@@ -82,7 +87,7 @@ impl<'a> PdfFile<'a> {
         for (number, location) in written {
             let Some(found) = self.objects.get(number).map(|slot| slot.location) else { continue };
             let Location::Offset { offset, generation } = *location else { continue };
-            if found != *location && header_end(self.bytes, offset, (*number, generation)).is_some() {
+            if found != *location && header_end(self.octets.after(offset), (*number, generation)).is_some() {
                 return Err(format!("object {number} is defined several times, and readers disagree which counts"));
             }
         }

@@ -8,20 +8,32 @@ use super::{skip_white_space, strip_ends};
 /// The object that `text` begins with.
 ///
 /// # Errors
-/// [`SyntaxError`] also when it is nested more deeply than any real document.
+/// [`SyntaxError`] also when it is nested more deeply than any real document, or holds more values.
 pub(in crate::pades) fn parse(text: &[u8]) -> Result<Object, SyntaxError> {
-    value(text, skip_white_space(text, 0), 0).map(|(object, _)| object)
+    parse_within(text, &mut { MAX_VALUES })
 }
 
+/// The object that `text` begins with, of at most so many values, which are taken from what is `left`.
+///
+/// # Errors
+/// As [`parse`].
+pub(in crate::pades) fn parse_within(text: &[u8], left: &mut usize) -> Result<Object, SyntaxError> {
+    value(text, skip_white_space(text, 0), 0, left).map(|(object, _)| object)
+}
+
+/// How many values are read of one file. Each takes some 200 octets of memory, and two of the file.
+pub(in crate::pades) const MAX_VALUES: usize = 2_000_000;
+
 /// The object at `start` and where it ends.
-fn value(text: &[u8], start: usize, depth: usize) -> Result<(Object, usize), SyntaxError> {
+fn value(text: &[u8], start: usize, depth: usize, left: &mut usize) -> Result<(Object, usize), SyntaxError> {
     if depth > MAX_DEPTH {
         return Err(SyntaxError);
     }
+    *left = left.checked_sub(1).ok_or(SyntaxError)?;
     let rest = text.get(start..).ok_or(SyntaxError)?;
     match rest {
-        [b'<', b'<', ..] => dictionary(text, start, depth),
-        [b'[', ..] => array(text, start, depth),
+        [b'<', b'<', ..] => dictionary(text, start, depth, left),
+        [b'[', ..] => array(text, start, depth, left),
         [b'(', ..] => {
             let length = literal_length(rest)?;
             let octets = literal(strip_ends(rest.get(..length).ok_or(SyntaxError)?)?);
@@ -47,23 +59,23 @@ fn value(text: &[u8], start: usize, depth: usize) -> Result<(Object, usize), Syn
     }
 }
 
-fn dictionary(text: &[u8], start: usize, depth: usize) -> Result<(Object, usize), SyntaxError> {
+fn dictionary(text: &[u8], start: usize, depth: usize, left: &mut usize) -> Result<(Object, usize), SyntaxError> {
     let mut entries = Dictionary::new();
     let mut position = skip_white_space(text, start + 2);
     while !text.get(position..).ok_or(SyntaxError)?.starts_with(b">>") {
-        let (Object::Name(key), end) = value(text, position, depth + 1)? else { return Err(SyntaxError) };
-        let (object, end) = value(text, skip_white_space(text, end), depth + 1)?;
+        let (Object::Name(key), end) = value(text, position, depth + 1, left)? else { return Err(SyntaxError) };
+        let (object, end) = value(text, skip_white_space(text, end), depth + 1, left)?;
         entries.set(key, object);
         position = skip_white_space(text, end);
     }
     Ok((Object::Dictionary(entries), position + 2))
 }
 
-fn array(text: &[u8], start: usize, depth: usize) -> Result<(Object, usize), SyntaxError> {
+fn array(text: &[u8], start: usize, depth: usize, left: &mut usize) -> Result<(Object, usize), SyntaxError> {
     let mut elements = Vec::new();
     let mut position = skip_white_space(text, start + 1);
     while text.get(position).ok_or(SyntaxError)? != &b']' {
-        let (object, end) = value(text, position, depth + 1)?;
+        let (object, end) = value(text, position, depth + 1, left)?;
         elements.push(object);
         position = skip_white_space(text, end);
     }

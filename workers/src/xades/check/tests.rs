@@ -55,7 +55,7 @@ fn format() -> XadesConfig {
 
 fn signer_document(text: &str) -> SignerDocument {
     SignerDocument {
-        content: DocumentContent::Memory(Bytes::copy_from_slice(text.as_bytes())),
+        content: DocumentContent::Memory(Bytes::copy_from_slice(text.as_bytes()).into()),
         media_type: None,
         signature: None,
     }

@@ -1,0 +1,16 @@
+//! Read a timestamp token, and the answer of an authority.
+#![no_main]
+
+use bytes::Bytes;
+use cryptotoken_api::{DigestAlgorithm, DtbsRepresentation};
+use fuzz::authority::TSA;
+use libfuzzer_sys::fuzz_target;
+use workers::{TimestampRequest, TimestampToken};
+
+fuzz_target!(|octets: &[u8]| {
+    let imprint = DigestAlgorithm::Sha256.digest(b"document");
+    let imprint = DtbsRepresentation::new(DigestAlgorithm::Sha256, imprint).unwrap();
+    let request = TimestampRequest::new(imprint, None).unwrap();
+    let _ = request.accept(octets, "fuzz");
+    let _ = TimestampToken::read(Bytes::copy_from_slice(octets), TSA.chain.certificates());
+});
