@@ -84,26 +84,51 @@ pub(super) fn with_index(token: &TimestampToken, index: &[u8]) -> Result<Vec<u8>
     Ok(cms.rebuild(&token.der, &additions).concat())
 }
 
-/// Whether an archive timestamp that is there covers the signature, and whether everything it lists is there unchanged. One with an
-/// index of an earlier version is left to verifiers.
+/// Whether an archive timestamp that is there covers the signature, and whether everything it lists is there unchanged.
+///
+/// # Errors
+/// [`AugmentationFault::Malformed`] also for one without an index of version 3: what it covers cannot be known.
 pub(super) fn covers(
     token: &TimestampToken,
     parts: &ReceivedSignedData<'_>,
     signer: &SignerInfo<'_>,
     content_digest: &[u8],
 ) -> Result<bool, AugmentationFault> {
+    let algorithm = token.imprint.algorithm();
+    with_index_of(token, |index| {
+        Ok(token.imprint == imprint(parts, signer, algorithm, content_digest, index.whole)?
+            && all_there(index, parts, signer)?)
+    })
+}
+
+/// Whether there was revocation information when the archive timestamp was made, and it lists some.
+pub(super) fn covers_revocation(token: &TimestampToken) -> Result<bool, AugmentationFault> {
+    with_index_of(token, |index| {
+        let mut fields = index.reader()?;
+        for _ in ["hashIndAlgorithm", "certificatesHashIndex"] {
+            fields.required(SEQUENCE, MALFORMED_INDEX)?;
+        }
+        Ok(!fields.required(SEQUENCE, MALFORMED_INDEX)?.children()?.is_empty())
+    })
+}
+
+fn with_index_of<T>(
+    token: &TimestampToken,
+    read: impl FnOnce(Element<'_>) -> Result<T, AugmentationFault>,
+) -> Result<T, AugmentationFault> {
     let cms = ReceivedSignedData::read(&token.der)?;
     let indexes = cms.signers.iter().map(|signer| signer.unsigned(HASH_INDEX_V3)).collect::<Result<Vec<_>, _>>()?;
-    let Some(index) = indexes.concat().first().copied() else { return Ok(true) };
-    let algorithm = token.imprint.algorithm();
-    Ok(token.imprint == imprint(parts, signer, algorithm, content_digest, index.whole)?
-        && all_there(index, parts, signer)?)
+    let index = indexes.concat().first().copied();
+    read(
+        index.ok_or(AugmentationFault::Malformed(
+            "an archive timestamp has no index of what it covers (ATSHashIndexV3)",
+        ))?,
+    )
 }
 
 fn all_there(index: Element<'_>, parts: &ReceivedSignedData<'_>, signer: &SignerInfo<'_>) -> Result<bool, Malformed> {
-    const WHAT: &str = "the index of an archive timestamp is malformed";
     let mut fields = index.reader()?;
-    let algorithm = oid(fields.required(SEQUENCE, WHAT)?.reader()?.any(WHAT)?)?;
+    let algorithm = oid(fields.required(SEQUENCE, MALFORMED_INDEX)?.reader()?.any(MALFORMED_INDEX)?)?;
     let algorithm = digest_algorithm(algorithm)
         .map_err(|_| Malformed("the index of an archive timestamp has an unknown digest"))?;
     let members =
@@ -111,10 +136,12 @@ fn all_there(index: Element<'_>, parts: &ReceivedSignedData<'_>, signer: &Signer
     for present in [members(&parts.certificates), members(&parts.crls), unsigned_digests(signer, algorithm)?] {
         // Both sides are others', and may be long.
         let present: HashSet<&[u8]> = present.iter().map(Vec::as_slice).collect();
-        let listed = fields.required(SEQUENCE, WHAT)?.children()?;
+        let listed = fields.required(SEQUENCE, MALFORMED_INDEX)?.children()?;
         if !listed.iter().all(|digest| present.contains(digest.contents)) {
             return Ok(false);
         }
     }
     Ok(true)
 }
+
+const MALFORMED_INDEX: &str = "the index of an archive timestamp is malformed";

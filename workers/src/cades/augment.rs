@@ -197,10 +197,13 @@ impl Augmentable for AugmentableCms {
             participants
                 .pool
                 .extend(stamps.iter().chain(&contents).chain(&archives).flat_map(|each| each.certificates.clone()));
-            // What an archive timestamp covers was complete then; only its own authority is new.
+            // What an archive timestamp covers was complete then, and only its own authority is new; but it may have been put
+            // over a signature of which the status was not known.
             if let Some(latest) = archives.iter().max_by_key(|token| token.time) {
                 participants.authorities.push((latest.signer.clone(), latest.time));
-                continue;
+                if archive::covers_revocation(latest)? {
+                    continue;
+                }
             }
             let certificate = signer.signer(&certificates);
             let certificate = certificate.map_err(|fault| AugmentationFault::Signer { position, fault })?;

@@ -17,6 +17,10 @@ pub(super) struct Validity {
 /// What clocks of others may be ahead of ours.
 const SKEW: Duration = Duration::from_secs(300);
 
+/// How old information may be that does not say until when it holds: newer is then to be had at all times (RFC 6960, section
+/// 2.4), and in a CRL the date is required (RFC 5280, section 5.1.2.5).
+const WITHOUT_END: Duration = Duration::from_secs(24 * 3600);
+
 impl Validity {
     pub(super) fn check(self, now: OffsetDateTime) -> Result<(), String> {
         match self.next_update {
@@ -24,6 +28,11 @@ impl Validity {
                 Err(format!("is made in the future ({}): compare the clocks", rfc3339(self.this_update)))
             }
             Some(next) if next < now => Err(format!("is stale: its next update was due on {}", rfc3339(next))),
+            // It could be played back for ever.
+            None if self.this_update + WITHOUT_END < now => Err(format!(
+                "is stale: it is of {} and does not say when the next update is due",
+                rfc3339(self.this_update)
+            )),
             _ => Ok(()),
         }
     }
@@ -57,5 +66,8 @@ mod tests {
         assert!(stale.check(now).unwrap_err().ends_with("2025-12-31T23:00:00Z"));
         let early = Validity { this_update: now + an_hour, next_update: None };
         assert!(early.check(now).unwrap_err().contains("(2026-01-01T01:00:00Z)"));
+        let endless = |age| Validity { this_update: now - age, next_update: None }.check(now);
+        assert!(endless(an_hour).is_ok());
+        assert!(endless(an_hour * 25).unwrap_err().contains("does not say"));
     }
 }
