@@ -183,6 +183,17 @@ impl Bench {
         signature: &[u8],
         document: Option<&[u8]>,
     ) -> Result<SignedDocument, WorkerError> {
+        self.augment_bytes(kind, level, Bytes::copy_from_slice(signature), document)
+    }
+
+    /// The same without a copy of the signature.
+    pub(crate) fn augment_bytes(
+        &self,
+        kind: &str,
+        level: &str,
+        signature: Bytes,
+        document: Option<&[u8]>,
+    ) -> Result<SignedDocument, WorkerError> {
         let config = self.config(kind, level, "");
         let sources = self.sources();
         let environment = AugmentationEnvironment {
@@ -193,7 +204,7 @@ impl Bench {
             level: config.level(),
         };
         let document = document.map(|octets| DocumentContent::Memory(Bytes::copy_from_slice(octets)));
-        let request = AugmentationRequest { signature: Bytes::copy_from_slice(signature), document };
+        let request = AugmentationRequest { signature, document };
         workers::kind::build(config).augment(&request, &environment)
     }
 

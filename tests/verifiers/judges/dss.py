@@ -22,6 +22,7 @@ def judge(question) -> Answer:
     options += [("--crl", crl) for crl in question.crls]
     options += [("--says", says) for says in question.says]
     options += [("--signers", question.signers)]
+    options += [("--signature-policy", policy) for policy in question.signature_policies]
     options += [("--detached", question.detached), ("--content", question.content), ("--expect", question.expect)]
     words = [word for name, value in options if value is not None for word in (name, value)]
     checker = _checker()

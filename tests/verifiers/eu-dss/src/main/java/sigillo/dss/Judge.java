@@ -7,8 +7,10 @@ import java.io.InputStream;
 import java.nio.file.Files;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 
 import eu.europa.esig.dss.diagnostic.SignatureWrapper;
 import eu.europa.esig.dss.enumerations.Indication;
@@ -18,6 +20,7 @@ import eu.europa.esig.dss.model.DSSDocument;
 import eu.europa.esig.dss.model.FileDocument;
 import eu.europa.esig.dss.simplereport.SimpleReport;
 import eu.europa.esig.dss.spi.DSSUtils;
+import eu.europa.esig.dss.spi.policy.SignaturePolicyProvider;
 import eu.europa.esig.dss.spi.signature.AdvancedSignature;
 import eu.europa.esig.dss.spi.validation.CommonCertificateVerifier;
 import eu.europa.esig.dss.spi.x509.CommonCertificateSource;
@@ -44,6 +47,7 @@ final class Judge {
         if (question.detached() != null) {
             validator.setDetachedContents(List.of(new FileDocument(question.detached())));
         }
+        validator.setSignaturePolicyProvider(signaturePolicies(question));
         Reports reports = validate(validator, question);
         List<String> findings = new ArrayList<>();
         List<String> complaints = new ArrayList<>();
@@ -67,6 +71,18 @@ final class Judge {
         findings.addAll(complaints);
         String detail = String.join("; ", findings);
         return complaints.isEmpty() ? Verdict.valid(detail) : Verdict.invalid(detail);
+    }
+
+    /** The documents of signature policies, by their object identifiers: nothing is fetched. */
+    private static SignaturePolicyProvider signaturePolicies(Question question) {
+        Map<String, DSSDocument> known = new HashMap<>();
+        question.signaturePolicies().forEach((oid, file) -> {
+            known.put(oid, new FileDocument(file));
+            known.put("urn:oid:" + oid, new FileDocument(file));
+        });
+        SignaturePolicyProvider provider = new SignaturePolicyProvider();
+        provider.setSignaturePoliciesById(known);
+        return provider;
     }
 
     private static CommonCertificateVerifier trust(Question question) throws Question.Unusable {
