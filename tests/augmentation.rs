@@ -32,3 +32,11 @@ mod service;
 mod xades;
 #[path = "augmentation/xades_forms.rs"]
 mod xades_forms;
+#[path = "augmentation/xades_hostile.rs"]
+mod xades_hostile;
+#[path = "augmentation/xades_large.rs"]
+mod xades_large;
+#[path = "augmentation/xades_others.rs"]
+mod xades_others;
+#[path = "augmentation/xades_service.rs"]
+mod xades_service;

@@ -201,16 +201,16 @@ impl Bench {
         signature: &[u8],
         document: Option<&[u8]>,
     ) -> Result<SignedDocument, WorkerError> {
-        self.augment_with(kind, level, "", signature, document)
+        self.augment_with(kind, level, "", Bytes::copy_from_slice(signature), document)
     }
 
-    /// The same with more lines in the definition.
+    /// The same with more lines in the definition, and without a copy of the signature.
     pub(crate) fn augment_with(
         &self,
         kind: &str,
         level: &str,
         more: &str,
-        signature: &[u8],
+        signature: Bytes,
         document: Option<&[u8]>,
     ) -> Result<SignedDocument, WorkerError> {
         let config = self.config(kind, level, more);
@@ -223,7 +223,7 @@ impl Bench {
             level: config.level(),
         };
         let document = document.map(|octets| DocumentContent::Memory(Bytes::copy_from_slice(octets).into()));
-        let request = AugmentationRequest { signature: Bytes::copy_from_slice(signature), document };
+        let request = AugmentationRequest { signature, document };
         workers::kind::build(config).augment(&request, &environment)
     }
 

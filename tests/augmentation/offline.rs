@@ -59,7 +59,7 @@ fn what_is_inside_serves_when_no_authority_answers_any_more() {
         for level in ["B-LT", "B-LTA"] {
             // It was given revocation lists that were made before its timestamp.
             let more = if *name == "of EU DSS" { "revocation_freshness = \"max-age:1h\"" } else { "" };
-            let grown = bench.augment_with(kind, level, more, signature, document);
+            let grown = bench.augment_with(kind, level, more, bytes::Bytes::copy_from_slice(signature), document);
             let grown = octets(&grown.unwrap_or_else(|error| panic!("{name} {level}: {error}")));
             let stamps = if level == "B-LTA" { vec!["POST /tsa".to_owned()] } else { Vec::new() };
             let asked = bench.pki.asked();
@@ -92,7 +92,7 @@ fn what_is_inside_and_does_not_suffice_is_asked_for() {
     // Whoever had the key a moment after its owner had it revoked finds the older answer of no use.
     let policy = "revocation_freshness = \"max-age:2h\"";
     bench.pki.revoke(&seal.chain, "-10 minutes");
-    let stolen = bench.augment_with("cades", "B-LTA", policy, &old, None).unwrap_err();
+    let stolen = bench.augment_with("cades", "B-LTA", policy, old.clone().into(), None).unwrap_err();
     assert_eq!(stolen.fault(), Fault::Credential, "{stolen}");
     // A status that is inside and says that it was revoked is as good as one that is asked for.
     bench.pki.revoke(&seal.chain, "-1 hour");

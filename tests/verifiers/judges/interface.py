@@ -63,6 +63,7 @@ class Question:
     crls: tuple
     says: tuple
     signers: str | None
+    signature_policies: tuple
     detached: str | None
     content: str | None
     expect: str | None
@@ -131,6 +132,7 @@ def _questions(tool, arguments):
             crls=tuple(options.crl),
             says=tuple(options.says),
             signers=options.signers,
+            signature_policies=tuple(options.signature_policy),
             detached=options.detached,
             content=options.content,
             expect=options.expect,
@@ -154,6 +156,7 @@ def _parser(tool):
     parser.add_argument("--cert", action="append", default=[], metavar="PEM", help="not trusted, may help to build a chain")
     parser.add_argument("--crl", action="append", default=[], metavar="CRL", help="only dss asks for revocation; may be repeated")
     parser.add_argument("--says", action="append", default=[], metavar="NAME=VALUE", help="only dss reads such properties; may be repeated")
+    parser.add_argument("--signature-policy", action="append", default=[], metavar="OID=FILE", help="the document of a signature policy; only dss reads it")
     parser.add_argument("--signers", metavar="NUMBER", help="how many signatures, counter-signatures included; only dss counts them")
     parser.add_argument("--detached", metavar="DATA", help="what a detached or plain signature or a timestamp covers")
     parser.add_argument("--content", metavar="DATA", help="what an encapsulated signature must contain")

@@ -13,7 +13,7 @@ use super::attributes::XADES_NAMESPACE;
 use super::canonicalization::{EXCLUSIVE, SIGNATURE_NAMESPACE};
 use super::document::XmlDocument;
 use super::received::{ReceivedSignature, Stamp, XADES141_NAMESPACE, binary, method};
-use super::references::Surroundings;
+use super::references::{Foreseen, Surroundings};
 use super::unsigned::{Values, archive_timestamp, contained, signature_timestamp};
 use crate::augmentation::{Augmentable, AugmentationFault, Participants, imprint};
 use crate::cades::signer_info::SignerInfoFault;
@@ -49,21 +49,38 @@ pub(super) struct AugmentableXades {
 impl AugmentableXades {
     /// Reads and verifies: every signature, every timestamp, and that each covers what it should.
     pub(super) fn read(octets: Bytes, document: Option<&DocumentContent>) -> Result<Self, AugmentationFault> {
+        Self::read_foreseeing(octets, document, None)
+    }
+
+    /// The same, where a digest is known to be needed: one pass less over the document.
+    pub(super) fn read_foreseeing(
+        octets: Bytes,
+        document: Option<&DocumentContent>,
+        mut foreseen: Option<Foreseen>,
+    ) -> Result<Self, AugmentationFault> {
         let earlier = document.map(earlier).unwrap_or_default();
         let mut this = Self { octets, document: document.cloned(), earlier, signatures: Vec::new() };
-        this.signatures = this.find()?;
+        let octets = this.octets.clone();
+        let xml = XmlDocument::decode(&octets)?;
+        this.signatures = match &mut foreseen {
+            None => ReceivedSignature::all(&xml, &this.earlier)?,
+            Some(foreseen) => {
+                let (selection, algorithm) = (foreseen.selection(), foreseen.algorithm);
+                let found = ReceivedSignature::all_and_digest(&xml, &this.earlier, selection, algorithm)?;
+                foreseen.digest = found.1;
+                found.0
+            }
+        };
         if this.signatures.is_empty() {
             return Err(AugmentationFault::Malformed("there is no XML signature in it"));
         }
-        this.with_surroundings(|surroundings| {
-            let all: Vec<_> = this.signatures.iter().collect();
-            let digests = surroundings.referenced(&all)?;
-            for ((position, signature), digests) in (1..).zip(all).zip(digests) {
-                verify(surroundings, signature, &digests, position)?;
-                verify_timestamps(surroundings, signature, position)?;
-            }
-            Ok(())
-        })?;
+        let surroundings = Surroundings { xml: &xml, beside: this.document.as_ref() };
+        let all: Vec<_> = this.signatures.iter().collect();
+        let digests = surroundings.referenced(&all, foreseen.as_ref())?;
+        for ((position, signature), digests) in (1..).zip(all).zip(digests) {
+            verify(surroundings, signature, &digests, position)?;
+            verify_timestamps(surroundings, signature, position)?;
+        }
         Ok(this)
     }
 

@@ -53,6 +53,10 @@ impl Method {
     /// The method of this identifier; `prefixes` is `InclusiveNamespaces/@PrefixList`, which only the exclusive one has.
     pub(crate) fn named(uri: &str, prefixes: Option<&str>) -> Option<Self> {
         let listed = || prefixes.unwrap_or_default().split_whitespace();
+        // Each is looked at for each element.
+        if listed().nth(MAX_PREFIXES).is_some() {
+            return None;
+        }
         let inclusive_prefixes = listed().map(|each| if each == "#default" { "" } else { each }.to_owned()).collect();
         let algorithms = [Algorithm::Inclusive, Algorithm::Inclusive11, Algorithm::Exclusive { inclusive_prefixes }];
         let methods = algorithms
@@ -400,6 +404,9 @@ impl<'t> Rendered<'t> {
 
 /// Namespace of XML signatures.
 pub(crate) const SIGNATURE_NAMESPACE: &str = "http://www.w3.org/2000/09/xmldsig#";
+
+/// More than any vocabulary declares.
+const MAX_PREFIXES: usize = 100;
 
 /// Canonical octets are handed on in pieces of about this size: digests are slow on single tags.
 const BLOCK: usize = 16 * 1024;

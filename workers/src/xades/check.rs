@@ -14,6 +14,7 @@ use super::counter_signature;
 use super::document::XmlDocument;
 use super::element::ElementTree;
 use super::received::{ReceivedSignature, binary};
+use super::references::Foreseen;
 use super::signature::{OBJECT_END, object_id, start_tag, xml_object_start};
 use super::{ObjectForm, XadesConfig, XadesMode};
 use crate::create::SignatureContext;
@@ -41,7 +42,13 @@ pub(super) fn check(
         return counter_signature::check(config, &octets, original, context.parameters, judge);
     }
     // As a stranger's signature: every reference, the value, every timestamp.
-    let read = AugmentableXades::read(octets.clone(), Some(&document.content)).map_err(Discrepancy::Augmentation)?;
+    let foreseen = (config.packaging == SignaturePackaging::Enveloped).then(|| Foreseen {
+        method: config.form.method(),
+        algorithm: config.form.digest(context),
+        digest: None,
+    });
+    let read = AugmentableXades::read_foreseeing(octets.clone(), Some(&document.content), foreseen);
+    let read = read.map_err(Discrepancy::Augmentation)?;
     let [signature] = read.signatures() else { return Err(odd("it has not exactly one new signature")) };
     judge(signature)?;
     match keeps(config, signature, &octets, original, context) {

@@ -156,7 +156,7 @@ pub(super) fn check(
     let signature = ReceivedSignature::at(&xml, offset).map_err(fault)?;
     let signature = signature.ok_or_else(|| odd("the counter-signature cannot be read"))?;
     let surroundings = Surroundings { xml: &xml, beside: None };
-    let digests = surroundings.referenced(&[&signature]).map_err(fault)?.concat();
+    let digests = surroundings.referenced(&[&signature], None).map_err(fault)?.concat();
     verify(surroundings, &signature, &digests, 1).map_err(fault)?;
     verify_timestamps(surroundings, &signature, 1).map_err(fault)?;
     let references = signature.references().map_err(fault)?;

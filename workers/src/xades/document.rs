@@ -227,6 +227,12 @@ pub(crate) fn is_legal(character: char) -> bool {
 }
 
 fn refuse_illegal_characters(text: &str) -> Result<(), XmlError> {
+    // Octets are looked at in bulk; only where something is wrong, each character is.
+    let control = |octet: u8| octet < b' ' && !matches!(octet, b'\t' | b'\n' | b'\r');
+    let is_fine = |block: &[u8]| block.iter().fold(0_u8, |wrong, octet| wrong | u8::from(control(*octet))) == 0;
+    if text.as_bytes().chunks(4096).all(is_fine) && !text.contains('\u{FFFE}') && !text.contains('\u{FFFF}') {
+        return Ok(());
+    }
     match text.char_indices().find(|&(_, character)| !is_legal(character)) {
         None => Ok(()),
         Some((offset, character)) => {

@@ -16,6 +16,7 @@ pub(super) struct Survey<'t> {
     ids: HashMap<Cow<'t, str>, Option<usize>>,
     references: Vec<Reference>,
     root_may_be_signature: bool,
+    signatures: usize,
     builder: Option<TreeBuilder>,
 }
 
@@ -35,10 +36,15 @@ impl<'t> Survey<'t> {
     /// Takes the event that `reader` has just returned.
     ///
     /// # Errors
-    /// When the root is a signature, an `xml:id` comes twice, or an earlier signature is too big to be judged.
+    /// When the root is a signature, an `xml:id` comes twice, there are too many signatures, or an earlier signature is too big to be judged.
     pub(super) fn take(&mut self, event: &Event<'t>, reader: &XmlReader<'t>) -> Result<(), XmlError> {
         if let Event::Start(element) = event {
             self.identifiers(element, reader)?;
+            self.signatures += usize::from(element.is(SIGNATURE_NAMESPACE, "Signature"));
+            if self.signatures > MAX_SIGNATURES {
+                let fault = XmlFault::Limit { limit: MAX_SIGNATURES, what: "signatures" };
+                return Err(reader.error(element.offset, fault));
+            }
             // A manifest's references are not checked by every verifier, but they are the signer's word all the same.
             let refers = ["SignedInfo", "Manifest"].iter().any(|name| element.is(SIGNATURE_NAMESPACE, name));
             if self.builder.is_none() && refers {
@@ -173,6 +179,9 @@ const EXCLUSIONS: &[(&str, &str)] = &[("not(ancestor-or-self::", ")")];
 fn ambiguous(reader: &XmlReader<'_>, offset: usize, id: &str) -> XmlError {
     reader.error(offset, XmlFault::AmbiguousId { id: shortened(id) })
 }
+
+/// Signatures of one document; all are looked at before another one comes.
+const MAX_SIGNATURES: usize = 1000;
 
 /// The XPath transform of XML Signature 1.1, section 6.6.3.
 const XPATH: &str = "http://www.w3.org/TR/1999/REC-xpath-19991116";

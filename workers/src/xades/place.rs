@@ -160,7 +160,6 @@ impl<'c, 't> PlaceFinder<'c, 't> {
                 if let (true, Some((start, content, scope, ids))) = (was_place, self.begun.take()) {
                     let end_tag =
                         EndTag { qualified: tag.qualified, offset: tag.offset, self_closing: tag.self_closing };
-                    self.several |= self.found.is_some();
                     self.found = Some(Target { start, content, end_tag, end: reader.offset(), scope, ids });
                 }
             }
@@ -189,7 +188,9 @@ impl<'c, 't> PlaceFinder<'c, 't> {
         }
         let ids = element.attributes.iter().filter(|each| each.is_id()).map(|each| each.value.clone()).collect();
         self.path.push((ids, 0));
-        if depth == self.length() {
+        if depth == self.length() && self.found.is_some() {
+            self.several = true;
+        } else if depth == self.length() {
             let around = self.path.iter().flat_map(|(ids, _)| ids.iter().cloned()).collect();
             self.begun = Some((element.offset, reader.offset(), reader.scope_inside(), around));
         }

@@ -191,6 +191,11 @@ impl<'t> XmlReader<'t> {
         self.start + usize::try_from(self.tokens.buffer_position()).unwrap_or(usize::MAX)
     }
 
+    /// Octets of text in all.
+    pub(crate) const fn length(&self) -> usize {
+        self.text.len()
+    }
+
     /// The fault at this octet of the text.
     pub(crate) fn error(&self, offset: usize, fault: XmlFault) -> XmlError {
         XmlError::at(self.text, offset, fault)
@@ -242,6 +247,10 @@ impl<'t> XmlReader<'t> {
         let namespace = self.resolve(prefix, offset)?;
         let attributes = self.resolve_attributes(others)?;
         self.xml_attributes.extend(attributes.iter().filter(|each| each.prefix == "xml").cloned());
+        if self.xml_attributes.len() > MAX_XML_ATTRIBUTES {
+            let fault = XmlFault::Limit { limit: MAX_XML_ATTRIBUTES, what: "attributes xml:… in scope" };
+            return Err(self.error(offset, fault));
+        }
         if self_closing {
             self.pending = Some(EndTag { qualified, offset: offset + raw.len() - closing.len(), self_closing });
         }
@@ -363,6 +372,9 @@ impl<'t> XmlReader<'t> {
 
 /// What libxml2 takes before it must be told that the document is huge. Bounds recursion in the verifiers, not here.
 pub(crate) const MAX_DEPTH: usize = 256;
+
+/// All open elements together: `xml:lang`, `xml:space`, `xml:base` and `xml:id` on each.
+const MAX_XML_ATTRIBUTES: usize = 4 * MAX_DEPTH;
 
 #[cfg(test)]
 mod tests;

@@ -5,11 +5,11 @@ use std::collections::HashSet;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use cryptotoken_api::Certificate;
+use cryptotoken_api::{Certificate, DigestAlgorithm};
 
-use super::algorithm::digest_named;
+use super::algorithm::{RunningDigest, digest_named};
 use super::attributes::XADES_NAMESPACE;
-use super::canonicalization::{Method, SIGNATURE_NAMESPACE};
+use super::canonicalization::{Forms, Method, SIGNATURE_NAMESPACE, Selection, Sink};
 use super::document::XmlDocument;
 use super::element::{ElementTree, TreeBuilder};
 use super::reader::{Element, Event, Scope, XmlReader};
@@ -52,17 +52,33 @@ impl ReceivedSignature {
     /// The signatures of a document, in its order; those inside others belong to them. Those with these values were there before, and
     /// are passed over.
     pub(super) fn all(document: &XmlDocument<'_>, earlier: &HashSet<String>) -> Result<Vec<Self>, AugmentationFault> {
-        Self::beginning(document, earlier, |_| true)
+        Self::beginning(document, earlier, &mut Forms::<Vec<u8>>::new(&[], []), |_| true)
+    }
+
+    /// The same in one pass with the digest of a selection.
+    pub(super) fn all_and_digest(
+        document: &XmlDocument<'_>,
+        earlier: &HashSet<String>,
+        selection: Selection<'_>,
+        algorithm: DigestAlgorithm,
+    ) -> Result<(Vec<Self>, Option<Vec<u8>>), AugmentationFault> {
+        let selections = [selection];
+        let mut forms = Forms::new(&selections, [RunningDigest::new(algorithm)]);
+        let found = Self::beginning(document, earlier, &mut forms, |_| true)?;
+        let digest = forms.finish().pop().flatten();
+        Ok((found, digest.map(RunningDigest::finish)))
     }
 
     /// The signature that begins at this octet of the text, in another one or not.
     pub(super) fn at(document: &XmlDocument<'_>, offset: usize) -> Result<Option<Self>, AugmentationFault> {
-        Ok(Self::beginning(document, &HashSet::new(), |element| element.offset == offset)?.pop())
+        let mut no_forms = Forms::<Vec<u8>>::new(&[], []);
+        Ok(Self::beginning(document, &HashSet::new(), &mut no_forms, |element| element.offset == offset)?.pop())
     }
 
-    fn beginning(
-        document: &XmlDocument<'_>,
+    fn beginning<'t, S: Sink>(
+        document: &'t XmlDocument<'_>,
         earlier: &HashSet<String>,
+        forms: &mut Forms<'t, '_, S>,
         is_wanted: impl Fn(&Element<'_>) -> bool,
     ) -> Result<Vec<Self>, AugmentationFault> {
         let mut reader = XmlReader::new(document);
@@ -71,6 +87,7 @@ impl ReceivedSignature {
         let mut passed_over = 0_usize;
         let (mut found, mut elements) = (Vec::new(), 0);
         while let Some(event) = reader.next()? {
+            forms.take(&event, &reader)?;
             if passed_over > 0 {
                 match event {
                     Event::Start(_) => passed_over += 1,

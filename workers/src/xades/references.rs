@@ -35,18 +35,44 @@ pub(super) struct Surroundings<'a> {
     pub(super) beside: Option<&'a DocumentContent>,
 }
 
+/// A digest that was computed before anybody asked for it, of a signature of our own: its identifiers are nobody else's.
+pub(super) struct Foreseen {
+    pub(super) method: Method,
+    pub(super) algorithm: DigestAlgorithm,
+    /// Of the document less all signatures.
+    pub(super) digest: Option<Vec<u8>>,
+}
+
+impl Foreseen {
+    pub(super) fn selection(&self) -> Selection<'static> {
+        Selection { part: Part::Document, omission: Omission::Signatures, method: self.method.clone() }
+    }
+
+    fn of(&self, selection: &Selection<'_>, algorithm: DigestAlgorithm) -> Option<Vec<u8>> {
+        let is_it = matches!(selection.part, Part::Document)
+            && selection.omission == Omission::Signatures
+            && selection.method == self.method
+            && algorithm == self.algorithm;
+        self.digest.clone().filter(|_| is_it)
+    }
+}
+
 impl Surroundings<'_> {
     /// The digest of every reference of these signatures, in the algorithm that the reference names; `None` where it names none that
     /// is known here. One pass over the document does for all of them.
     pub(super) fn referenced(
         &self,
         signatures: &[&ReceivedSignature],
+        foreseen: Option<&Foreseen>,
     ) -> Result<Vec<Vec<Option<Vec<u8>>>>, AugmentationFault> {
         let (mut selections, mut algorithms, mut ids) = (Vec::new(), Vec::new(), Vec::new());
         let mut digests = Vec::new();
         for signature in signatures {
             let mut own = Vec::new();
             for reference in signature.references()? {
+                if digests.iter().map(Vec::len).sum::<usize>() + own.len() >= MAX_REFERENCES {
+                    return Err(AugmentationFault::Malformed("its signatures have more than 10000 references"));
+                }
                 if let Some(Fragment::Element(id, _)) = Fragment::read(reference.attribute("URI")) {
                     ids.push(id);
                 }
@@ -58,11 +84,14 @@ impl Surroundings<'_> {
                     Piece::Octets(octets) => Digest::Known(algorithm.digest(&octets)),
                     Piece::Sent(octets) => Digest::Known(algorithm.digest(octets)),
                     Piece::Inside(selection) => Digest::Inside(selection, algorithm),
-                    Piece::Around(selection) => {
-                        selections.push(selection);
-                        algorithms.push(algorithm);
-                        Digest::Around(selections.len() - 1)
-                    }
+                    Piece::Around(selection) => match foreseen.and_then(|each| each.of(&selection, algorithm)) {
+                        Some(digest) => Digest::Known(digest),
+                        None => {
+                            selections.push(selection);
+                            algorithms.push(algorithm);
+                            Digest::Around(selections.len() - 1)
+                        }
+                    },
                 });
             }
             digests.push(own);
@@ -70,7 +99,8 @@ impl Surroundings<'_> {
         let mut reader = XmlReader::new(self.xml);
         let sinks = algorithms.iter().map(|algorithm| RunningDigest::new(*algorithm));
         let mut forms = Forms::new(&selections, sinks).watching(ids);
-        while let Some(event) = reader.next()? {
+        let read_already = foreseen.is_some() && selections.is_empty();
+        while !read_already && let Some(event) = reader.next()? {
             forms.take(&event, &reader)?;
         }
         let mut around: Vec<_> = forms.finish().into_iter().map(|each| each.map(RunningDigest::finish)).collect();
@@ -314,6 +344,9 @@ impl Transforms {
 fn whole<'a>(element: &ElementTree, method: &Method) -> Selection<'a> {
     Selection { part: Part::ElementAt(element.offset), omission: Omission::Nothing, method: method.clone() }
 }
+
+/// Of all signatures together.
+const MAX_REFERENCES: usize = 10_000;
 
 const UNKNOWN: AugmentationFault = AugmentationFault::Malformed("a reference has a transform that is not known here");
 

@@ -345,13 +345,29 @@ fn documents_of_the_corpus_are_signed_or_refused_for_a_reason() {
         return;
     };
     let key = SoftwareKey::generate(KeySpec::EcP256);
-    for entry in entries {
-        let path = entry.unwrap().path();
-        match sign(&key, &std::fs::read(&path).unwrap()) {
-            Ok(signed) => drop(xmlsec1_accepts(&key, &signed).unwrap_or_else(|e| panic!("{}: {e}", path.display()))),
-            Err(error) => panic!("{}: {error}", path.display()),
-        }
+    let mut paths: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
+    paths.sort();
+    let mut table = String::new();
+    for path in &paths {
+        let document = std::fs::read(path).unwrap();
+        let verdict = match sign(&key, &document) {
+            Ok(signed) => {
+                xmlsec1_accepts(&key, &signed).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+                "signed, accepted by xmlsec1".to_owned()
+            }
+            // Others must not be able to read it either, or it is we who are wrong.
+            Err(error) => {
+                let mut xmllint = Command::new("xmllint");
+                let read = run(xmllint.args(["--noout", "--nonet"]).arg(path));
+                let has_type = document.windows(9).any(|octets| octets == b"<!DOCTYPE");
+                assert!(has_type || read.is_err(), "{}: {error}", path.display());
+                format!("refused: {error}")
+            }
+        };
+        table += &format!("  {}: {verdict}\n", path.file_name().unwrap().to_string_lossy());
     }
+    crate::software_key::report(&format!("{} files of the corpus:\n{table}", paths.len()));
+    assert!(paths.len() >= 10);
 }
 
 /// What one of the foreign verifiers says of documents, each given with the arguments that precede it.

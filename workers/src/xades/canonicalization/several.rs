@@ -110,8 +110,9 @@ impl<'t, 'm, S: Sink> Forms<'t, 'm, S> {
         }
         let octets = reader.offset().saturating_sub(std::mem::replace(&mut self.read, reader.offset()));
         self.repeated = self.repeated.saturating_add(octets.saturating_mul(self.open.len().saturating_sub(1)));
-        if self.repeated > MAX_REPEATED {
-            let fault = XmlFault::Limit { limit: MAX_REPEATED, what: "octets that several references cover" };
+        let limit = REPEATED_ALWAYS.max(reader.length().saturating_mul(REPETITIONS));
+        if self.repeated > limit {
+            let fault = XmlFault::Limit { limit, what: "octets that several references cover" };
             return Err(reader.error(reader.offset(), fault));
         }
         let mut position = 0;
@@ -165,5 +166,8 @@ pub(crate) fn canonical_forms<S: Sink>(
     Ok(forms.finish())
 }
 
-/// What references may cover again and again, all together: ten signatures over a document of 100 MB.
-const MAX_REPEATED: usize = 1 << 30;
+/// What references may cover again and again, all together: so many octets in any document,
+const REPEATED_ALWAYS: usize = 1 << 28;
+
+/// and a large one so many times.
+const REPETITIONS: usize = 16;

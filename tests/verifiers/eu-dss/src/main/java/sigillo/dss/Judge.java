@@ -22,6 +22,7 @@ import eu.europa.esig.dss.model.FileDocument;
 import eu.europa.esig.dss.pades.validation.PDFDocumentValidator;
 import eu.europa.esig.dss.simplereport.SimpleReport;
 import eu.europa.esig.dss.spi.DSSUtils;
+import eu.europa.esig.dss.spi.policy.SignaturePolicyProvider;
 import eu.europa.esig.dss.spi.signature.AdvancedSignature;
 import eu.europa.esig.dss.spi.validation.CommonCertificateVerifier;
 import eu.europa.esig.dss.spi.x509.CommonCertificateSource;
@@ -71,6 +72,7 @@ final class Judge {
         } else if (question.detached() != null) {
             validator.setDetachedContents(List.of(new FileDocument(question.detached())));
         }
+        validator.setSignaturePolicyProvider(signaturePolicies(question));
         Reports reports = validate(validator, question);
         List<String> findings = new ArrayList<>();
         List<String> complaints = new ArrayList<>();
@@ -109,6 +111,7 @@ final class Judge {
         return complaints.isEmpty() ? Verdict.valid(detail) : Verdict.invalid(detail);
     }
 
+<<<<<<< HEAD
     private SignedDocumentValidator validator(Question question, DSSDocument document) throws Question.Unusable {
         SignedDocumentValidator validator = SignedDocumentValidator.fromDocument(document);
         validator.setCertificateVerifier(trust(question));
@@ -129,6 +132,18 @@ final class Judge {
         SimpleReport report = validate(validator(question, new FileDocument(question.before())), question).getSimpleReport();
         report.getSignatureIdList().forEach(id -> earlier.put(id, report.getIndication(id)));
         return earlier;
+=======
+    /** The documents of signature policies, by their object identifiers: nothing is fetched. */
+    private static SignaturePolicyProvider signaturePolicies(Question question) {
+        Map<String, DSSDocument> known = new HashMap<>();
+        question.signaturePolicies().forEach((oid, file) -> {
+            known.put(oid, new FileDocument(file));
+            known.put("urn:oid:" + oid, new FileDocument(file));
+        });
+        SignaturePolicyProvider provider = new SignaturePolicyProvider();
+        provider.setSignaturePoliciesById(known);
+        return provider;
+>>>>>>> xades
     }
 
     private static CommonCertificateVerifier trust(Question question) throws Question.Unusable {

@@ -30,6 +30,7 @@ final class Properties {
         said.add("address=" + String.join(", ", signature.getPostalAddress()));
         said.add("policy=" + signature.getPolicyId());
         said.add("policy-url=" + signature.getPolicyUrl());
+        said.add("policy-document=" + (!signature.isPolicyIdentified() ? "unknown" : signature.isPolicyDigestValid() ? "fits" : "other"));
         said.add("hints=" + signature.getContentHints());
         said.add("mime=" + signature.getMimeType());
         return said;

@@ -3,10 +3,16 @@ package sigillo.dss;
 
 import java.io.File;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 
 record Question(String format, List<File> roots, List<File> certificates, List<File> crls, List<String> says, String signers, File detached, File content, String expect,
+<<<<<<< HEAD
                 String policy, boolean takenApart, File before, String password, File document) {
+=======
+                String policy, Map<String, File> signaturePolicies, File document) {
+>>>>>>> xades
 
     static Question parse(String line) throws Unusable {
         String format = null;
@@ -22,6 +28,7 @@ record Question(String format, List<File> roots, List<File> certificates, List<F
         List<File> certificates = new ArrayList<>();
         List<File> crls = new ArrayList<>();
         List<String> says = new ArrayList<>();
+        Map<String, File> signaturePolicies = new HashMap<>();
         String[] words = line.split("\t");
         for (int i = 0; i + 2 < words.length; i += 2) {
             String value = words[i + 1];
@@ -36,17 +43,28 @@ record Question(String format, List<File> roots, List<File> certificates, List<F
                 case "--content" -> content = readable(value);
                 case "--expect" -> expect = value;
                 case "--policy" -> policy = value;
+<<<<<<< HEAD
                 case "--taken-apart" -> takenApart = value.equals("yes");
                 case "--before" -> before = readable(value);
                 case "--password" -> password = value;
+=======
+                case "--signature-policy" -> {
+                    String[] policyAndFile = value.split("=", 2);
+                    signaturePolicies.put(policyAndFile[0], readable(policyAndFile[1]));
+                }
+>>>>>>> xades
                 default -> throw new Unusable("unknown option " + words[i]);
             }
         }
         if (format == null || words.length % 2 == 0) {
             throw new Unusable("not a question: " + line);
         }
+<<<<<<< HEAD
         return new Question(format, roots, certificates, crls, says, signers, detached, content, expect, policy, takenApart, before, password,
                             readable(words[words.length - 1]));
+=======
+        return new Question(format, roots, certificates, crls, says, signers, detached, content, expect, policy, signaturePolicies, readable(words[words.length - 1]));
+>>>>>>> xades
     }
 
     private static File readable(String path) throws Unusable {
