@@ -551,7 +551,7 @@ fn completion(
 fn remark(completed: &Completed) -> Option<String> {
     let degraded = completed.documents.iter().find_map(|document| document.degraded.as_ref());
     match (&completed.credential, degraded) {
-        (None, _) => Some("a signature that was there was augmented; no key was used".into()),
+        (None, _) => Some("a signature that was there was augmented; the key of the credential was not used".into()),
         (Some(_), Some(outage)) => Some(legible(&format!("degraded: {outage}"), 1000)),
         (Some(_), None) => None,
     }

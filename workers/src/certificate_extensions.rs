@@ -17,6 +17,9 @@ const VALIDITY_ASSURED_SHORT_TERM: ObjectIdentifier = ObjectIdentifier::new_unwr
 /// `id-pkix-ocsp-nocheck` (RFC 6960, section 4.2.2.2.1).
 const OCSP_NO_CHECK: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.48.1.5");
 
+/// URLs of one kind that are read from a certificate: whoever wrote it must not have us ask a thousand hosts.
+const PLACES: usize = 8;
+
 /// Whether the certificate says itself that no revocation information on it is to be asked for.
 #[must_use]
 pub fn needs_no_revocation(certificate: &Certificate) -> bool {
@@ -49,7 +52,7 @@ pub fn issuer_urls(certificate: &Certificate) -> Vec<String> {
 #[must_use]
 pub fn crl_urls(certificate: &Certificate) -> Vec<String> {
     let names = distribution_points(certificate);
-    names.iter().filter_map(http_url).collect()
+    names.iter().filter_map(http_url).take(PLACES).collect()
 }
 
 /// Whether there are CRLs on it that another authority signs than its issuer: `cRLIssuer` (RFC 5280, section 4.2.1.13).
@@ -81,7 +84,7 @@ fn access_urls(certificate: &Certificate, method: ObjectIdentifier) -> Vec<Strin
         .map(|access| access.0)
         .unwrap_or_default();
     let described = access.iter().filter(|description| description.access_method == method);
-    described.filter_map(|description| http_url(&description.access_location)).collect()
+    described.filter_map(|description| http_url(&description.access_location)).take(PLACES).collect()
 }
 
 // Directories (ldap) and files are not asked.
@@ -95,4 +98,35 @@ fn http_url(name: &GeneralName) -> Option<String> {
 fn value(certificate: &Certificate, oid: ObjectIdentifier) -> Option<&[u8]> {
     let extensions = certificate.fields().extensions()?;
     extensions.iter().find(|extension| extension.extn_id == oid).map(|extension| extension.extn_value.as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use openssl::x509::{X509, X509Extension};
+
+    use super::*;
+    use crate::software_key::SoftwareKey;
+
+    #[test]
+    fn no_more_than_a_few_places_are_read_from_a_certificate() {
+        let places =
+            |access: &str| -> Vec<_> { (0..40).map(|n| format!("{access}URI:http://h{n}.example/")).collect() };
+        let (access, points) = ([places("caIssuers;"), places("OCSP;")].concat().join(","), places("").join(","));
+        let (key, _) = SoftwareKey::generate().of_openssl();
+        let mut builder = X509::builder().unwrap();
+        builder.set_version(2).unwrap();
+        builder.set_not_before(&openssl::asn1::Asn1Time::days_from_now(0).unwrap()).unwrap();
+        builder.set_not_after(&openssl::asn1::Asn1Time::days_from_now(1).unwrap()).unwrap();
+        builder.set_pubkey(&key).unwrap();
+        for (name, value) in [("authorityInfoAccess", access), ("crlDistributionPoints", points)] {
+            #[expect(deprecated, reason = "there is no other way to write these extensions")]
+            let extension = X509Extension::new(None, None, name, &value).unwrap();
+            builder.append_extension(extension).unwrap();
+        }
+        builder.sign(&key, openssl::hash::MessageDigest::sha256()).unwrap();
+        let certificate = Certificate::from_der(&builder.build().to_der().unwrap()).unwrap();
+        for urls in [issuer_urls(&certificate), ocsp_urls(&certificate), crl_urls(&certificate)] {
+            assert_eq!((urls.len(), urls[0].as_str()), (PLACES, "http://h0.example/"));
+        }
+    }
 }

@@ -28,6 +28,8 @@ pub(crate) const CONTEXT_1: u8 = 0xa1;
 const CONSTRUCTED: u8 = 0x20;
 /// Constructed encodings in each other, of indefinite length or of strings: more is an attempt to exhaust us.
 const DEPTH: usize = 32;
+/// Elements inside another one, the pieces of strings excepted: an element of two octets takes twenty times its size here.
+const CHILDREN: usize = 100_000;
 
 /// What is not BER, or not the element that stands there by the standard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -71,6 +73,9 @@ impl<'a> Element<'a> {
     pub(crate) fn children(&self) -> Result<Vec<Self>, Malformed> {
         let (mut children, mut rest) = (Vec::new(), self.contents);
         while !rest.is_empty() {
+            if children.len() == CHILDREN {
+                return Err(Malformed("an element has too many inside"));
+            }
             let (child, behind) = Self::first(rest)?;
             children.push(child);
             rest = behind;
@@ -100,12 +105,15 @@ impl<'a> Element<'a> {
 
     fn join(&self, joined: &mut Vec<u8>, depth: usize) -> Result<(), Malformed> {
         let depth = depth.checked_sub(1).ok_or(Malformed("a string is cut into pieces of pieces too often"))?;
-        for piece in self.children()? {
+        let mut rest = self.contents;
+        while !rest.is_empty() {
+            let (piece, behind) = Self::first(rest)?;
             match piece.tag {
                 OCTET_STRING => joined.extend_from_slice(piece.contents),
                 tag if tag == OCTET_STRING | CONSTRUCTED => piece.join(joined, depth)?,
                 _ => return Err(Malformed("a piece of a string is no string")),
             }
+            rest = behind;
         }
         Ok(())
     }
@@ -249,5 +257,17 @@ mod tests {
         }
         let deep: Vec<u8> = [0x30, 0x80].repeat(100_000);
         assert!(Element::only(&deep).is_err());
+    }
+
+    #[test]
+    fn what_has_too_many_elements_is_refused_and_a_string_may_have_as_many_pieces_as_it_likes() {
+        let of = |tag, element: &[u8]| tlv(tag, &[element.repeat(CHILDREN + 1)]);
+        let sequence = of(SEQUENCE, &[0x05, 0x00]);
+        let sequence = Element::only(&sequence).unwrap();
+        assert!(sequence.children().is_err());
+        assert!(sequence.reader().is_err());
+        let string = of(OCTET_STRING | CONSTRUCTED, &[OCTET_STRING, 1, b'a']);
+        let string = Element::only(&string).unwrap();
+        assert_eq!(string.octets().unwrap().len(), CHILDREN + 1);
     }
 }

@@ -3,6 +3,8 @@
 //!
 //! Everything is done to the octets as they stand; see [`super::rebuild`].
 
+use std::cell::RefCell;
+
 use bytes::Bytes;
 use const_oid::ObjectIdentifier;
 use cryptotoken_api::{Certificate, DigestAlgorithm, DtbsRepresentation};
@@ -42,6 +44,9 @@ const OTHER_WAYS: [(&str, &str); 9] = [
     ("0.4.0.1733.2.3", "a long-term-validation attribute"),
 ];
 
+/// Signers at most: for everyone all certificates are looked through.
+const SIGNERS: usize = 100;
+
 /// A CMS signature that grows.
 pub(super) struct AugmentableCms {
     cms: Bytes,
@@ -59,6 +64,9 @@ impl AugmentableCms {
         if parts.signers.is_empty() {
             return Err(AugmentationFault::Malformed("the CMS has no signer"));
         }
+        if parts.signers.len() > SIGNERS {
+            return Err(AugmentationFault::Malformed("the CMS has more than 100 signers"));
+        }
         let inside = parts.content_octets()?;
         match (&inside, &this.document) {
             (None, None) => return Err(AugmentationFault::NoDocument),
@@ -74,12 +82,21 @@ impl AugmentableCms {
             _ => {}
         }
         let (certificates, content_type) = (parts.readable_certificates(), oid(parts.content_type)?);
+        let known = RefCell::new(Vec::new());
+        let content = |algorithm: DigestAlgorithm| {
+            let mut known = known.borrow_mut();
+            if let Some((_, digest)) = known.iter().find(|(each, _)| *each == algorithm) {
+                return Option::<Vec<u8>>::clone(digest);
+            }
+            let digest = content_digest(&parts, this.document.as_ref(), algorithm);
+            known.push((algorithm, digest.clone()));
+            digest
+        };
         for (position, signer) in (1..).zip(&parts.signers) {
             let fault = |fault| AugmentationFault::Signer { position, fault };
             let certificate = signer.signer(&certificates).map_err(fault)?;
-            let digest = |algorithm| content_digest(&parts, this.document.as_ref(), algorithm);
-            signer.verify(certificate, Some(content_type), digest).map_err(fault)?;
-            this.verify_timestamps(&parts, signer, position, &certificates)?;
+            signer.verify(certificate, Some(content_type), content).map_err(fault)?;
+            verify_timestamps(&parts, signer, (position, &certificates), content)?;
             for counter in counter_signatures(signer)? {
                 let certificate = counter.signer(&certificates).map_err(fault)?;
                 let digest = |algorithm: DigestAlgorithm| Some(algorithm.digest(signer.signature.contents));
@@ -102,32 +119,6 @@ impl AugmentableCms {
 
     fn grows(&self, signer: &SignerInfo<'_>) -> bool {
         !self.earlier.iter().any(|earlier| earlier == signer.whole)
-    }
-
-    fn verify_timestamps(
-        &self,
-        parts: &ReceivedSignedData<'_>,
-        signer: &SignerInfo<'_>,
-        position: usize,
-        certificates: &[Certificate],
-    ) -> Result<(), AugmentationFault> {
-        for token in timestamps(signer.unsigned(SIGNATURE_TIMESTAMP)?, position, certificates)? {
-            let algorithm = token.imprint.algorithm();
-            if token.imprint.digest() != algorithm.digest(signer.signature.contents) {
-                return Err(AugmentationFault::Imprint { position });
-            }
-        }
-        for value in signer.unsigned(archive::ARCHIVE_TIMESTAMP_V3)? {
-            let token = timestamp(value, position, certificates)?;
-            let algorithm = token.imprint.algorithm();
-            let Some(digest) = content_digest(parts, self.document.as_ref(), algorithm) else {
-                return Err(AugmentationFault::Digest(algorithm));
-            };
-            if !archive::covers(&token, parts, signer, &digest)? {
-                return Err(AugmentationFault::Imprint { position });
-            }
-        }
-        Ok(())
     }
 
     fn parts(&self) -> Result<ReceivedSignedData<'_>, Malformed> {
@@ -280,6 +271,29 @@ impl Augmentable for AugmentableCms {
     }
 }
 
+fn verify_timestamps(
+    parts: &ReceivedSignedData<'_>,
+    signer: &SignerInfo<'_>,
+    (position, certificates): (usize, &[Certificate]),
+    content: impl Fn(DigestAlgorithm) -> Option<Vec<u8>>,
+) -> Result<(), AugmentationFault> {
+    for token in timestamps(signer.unsigned(SIGNATURE_TIMESTAMP)?, position, certificates)? {
+        let algorithm = token.imprint.algorithm();
+        if token.imprint.digest() != algorithm.digest(signer.signature.contents) {
+            return Err(AugmentationFault::Imprint { position });
+        }
+    }
+    for value in signer.unsigned(archive::ARCHIVE_TIMESTAMP_V3)? {
+        let token = timestamp(value, position, certificates)?;
+        let algorithm = token.imprint.algorithm();
+        let digest = content(algorithm).ok_or(AugmentationFault::Digest(algorithm))?;
+        if !archive::covers(&token, parts, signer, &digest)? {
+            return Err(AugmentationFault::Imprint { position });
+        }
+    }
+    Ok(())
+}
+
 /// What a member of `crls` holds: a `CertificateList`, or an OCSP response in the other format.
 fn evidence(member: &Element<'_>) -> Option<RevocationEvidence> {
     let copied = Bytes::copy_from_slice;
@@ -333,5 +347,39 @@ pub(super) fn content_digest(
             None
         }),
         (None, None) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use cryptotoken_api::{DataToBeSigned, ToBeSigned};
+    use der::Encode;
+    use x509_cert::der::asn1::SetOfVec;
+
+    use super::*;
+    use crate::cades::attributes::signed_attributes;
+    use crate::cades::signed_data::signed_data;
+    use crate::software_key::SoftwareKey;
+
+    #[test]
+    fn a_hundred_signers_are_read_and_not_one_more() {
+        let key = SoftwareKey::generate();
+        let context = key.context();
+        let (chain, algorithm) = (&context.credential.chain, context.algorithm);
+        let document = DocumentContent::Memory(b"content".as_slice().into());
+        let digest = document.digest(algorithm.digest()).unwrap().unwrap();
+        let attributes = signed_attributes(&digest, chain.leaf(), algorithm, None, &[]).unwrap().into_vec();
+        let attributes = SetOfVec::try_from(attributes).unwrap();
+        let data = DataToBeSigned::new(attributes.to_der().unwrap());
+        let value = key.sign(ToBeSigned::Data(&data));
+        let cms: Bytes = signed_data(None, chain, algorithm, &attributes, &value, &[]).unwrap().concat().into();
+        let parts = ReceivedSignedData::read(&cms).unwrap();
+        let with = |count: usize| {
+            let additions =
+                Additions { signers: Some(vec![parts.signers[0].whole.to_vec(); count]), ..Additions::default() };
+            AugmentableCms::read(parts.rebuild(&cms, &additions).concat().into(), Some(&document)).map(|_| ())
+        };
+        with(SIGNERS).unwrap();
+        assert!(matches!(with(SIGNERS + 1), Err(AugmentationFault::Malformed(_))));
     }
 }

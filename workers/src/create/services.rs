@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use cryptotoken_api::{Certificate, DigestAlgorithm, DtbsRepresentation};
+use cryptotoken_api::{Certificate, DigestAlgorithm, DtbsRepresentation, rfc3339};
 use time::OffsetDateTime;
 
 use crate::augmentation::Participants;
@@ -66,6 +66,7 @@ impl<'a> Services<'a> {
         let source: &dyn RevocationSource =
             self.environment.revocation.ok_or(WorkerError::NoServices { level: self.environment.level })?;
         let called = self.environment.clock.now();
+        refuse_future(participants, called)?;
         // What is there already was collected when the signature was made, and is held to the policy as of then.
         let freshness = |used_at: OffsetDateTime| match self.config.revocation_freshness() {
             RevocationFreshness::AfterSignature(grace) => (used_at + grace, used_at + grace),
@@ -106,7 +107,82 @@ impl<'a> Services<'a> {
     }
 }
 
+/// How far the clock of a time-stamping authority may be ahead of ours.
+const AHEAD: Duration = Duration::from_secs(300);
+
+/// Timestamps of others say any time; nobody waits until then for revocation information, and none can be made after it now.
+fn refuse_future(participants: &Participants, now: OffsetDateTime) -> Result<(), TimestampError> {
+    let mut times = participants.authorities.iter().chain(&participants.signers);
+    match times.find(|(_, time)| *time > now + AHEAD) {
+        None => Ok(()),
+        Some((authority, time)) => {
+            let reason = format!("its time, {}, is in the future: compare the clocks", rfc3339(*time));
+            Err(TimestampError::Invalid { authority: authority.subject(), reason })
+        }
+    }
+}
+
 /// Revocation information tells its time in whole seconds: of the same second, it counts as made after.
 fn whole_second(time: OffsetDateTime) -> OffsetDateTime {
     time.replace_nanosecond(0).unwrap_or(time)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::SystemClock;
+    use crate::revocation::{RevocationError, RevocationInfo};
+    use crate::software_key::SoftwareKey;
+
+    struct Nobody;
+
+    impl RevocationSource for Nobody {
+        fn issuer(&self, certificate: &Certificate, _: Instant) -> Result<Certificate, RevocationError> {
+            Err(RevocationError::Unknown { subject: certificate.subject(), reason: "nobody".into() })
+        }
+
+        fn revocation(
+            &self,
+            certificate: &Certificate,
+            _: &Certificate,
+            _: Option<OffsetDateTime>,
+            _: Instant,
+        ) -> Result<RevocationInfo, RevocationError> {
+            Err(RevocationError::Unknown { subject: certificate.subject(), reason: "nobody".into() })
+        }
+    }
+
+    #[test]
+    fn a_timestamp_of_the_future_is_refused_and_not_waited_for() {
+        let key = SoftwareKey::generate();
+        let leaf = key.context().credential.chain.leaf().clone();
+        let anchor = openssl::base64::encode_block(leaf.der());
+        let config = format!(
+            "name = \"a\"\nkind = \"cades\"\ncredential = \"c\"\nlevel = \"B-LT\"\ntimestamp = {{ worker = \"tsa\" }}\n\
+             revocation_freshness = \"after-signature:1d\"\n\
+             trust_anchors = [\"\"\"\n-----BEGIN CERTIFICATE-----\n{anchor}\n-----END CERTIFICATE-----\n\"\"\"]"
+        );
+        let config = WorkerConfig::parse(&config).unwrap();
+        let started = Instant::now();
+        let environment = AugmentationEnvironment {
+            clock: &SystemClock,
+            timestamps: None,
+            revocation: Some(&Nobody),
+            deadline: started + Duration::from_secs(20),
+            level: SignatureLevel::BaselineB,
+        };
+        let services = Services::new(&config, environment).unwrap();
+        // The last moment that a timestamp can name, to which nothing can be added.
+        let last = time::macros::datetime!(9999-12-31 23:59:59.999999999 UTC);
+        for time in [last, OffsetDateTime::now_utc() + Duration::from_secs(400)] {
+            let of = |signers, authorities| Participants { signers, authorities, ..Participants::default() };
+            let stamped = (leaf.clone(), time);
+            for participants in [of(vec![stamped.clone()], vec![stamped.clone()]), of(vec![stamped], vec![])] {
+                let error = services.collect(&participants, &[]).unwrap_err();
+                assert!(!error.is_outage(), "{error}");
+                assert!(error.to_string().contains("is in the future"), "{error}");
+            }
+        }
+        assert!(started.elapsed() < Duration::from_secs(10));
+    }
 }

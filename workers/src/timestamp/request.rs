@@ -105,16 +105,27 @@ impl<'a> Answer<'a> {
             [3] => "waiting".to_owned(),
             [4] => "revocation warning".to_owned(),
             [5] => "revocation".to_owned(),
-            other => format!("status {}", hex::encode(other)),
+            other => format!("status {}", hex::encode(other.get(..other.len().min(8)).unwrap_or_default())),
         };
         let bits = self.failure.and_then(|failure| failure.contents.split_first()).map(|(_, bits)| bits);
         let set =
             |bit: usize| bits.and_then(|bits| bits.get(bit / 8)).is_some_and(|octet| octet & 0x80 >> (bit % 8) != 0);
         let failures = FAILURES.iter().filter(|(bit, _)| set(*bit)).map(|(_, name)| (*name).to_owned());
         let texts = self.texts.iter().filter(|text| text.tag == UTF8_STRING);
-        let texts = texts.map(|text| format!("\"{}\"", String::from_utf8_lossy(text.contents)));
+        let texts = texts.take(TEXTS).map(|text| format!("\"{}\"", legible(text.contents)));
         [status].into_iter().chain(failures).chain(texts).collect::<Vec<_>>().join(", ")
     }
+}
+
+/// Texts of a refusal that are repeated, and characters of each: whoever answers writes them, and they go into logs and to callers.
+const TEXTS: usize = 4;
+const CHARACTERS: usize = 200;
+
+fn legible(text: &[u8]) -> String {
+    let escaped = |c: char| if c.is_control() { c.escape_default().collect() } else { c.to_string() };
+    // No character has more than four octets.
+    let beginning = text.get(..text.len().min(4 * CHARACTERS)).unwrap_or_default();
+    String::from_utf8_lossy(beginning).chars().take(CHARACTERS).map(escaped).collect()
 }
 
 /// `PKIFailureInfo` (RFC 3161, section 2.4.2).

@@ -53,7 +53,7 @@ pub enum AuditEvent {
         /// Level reached (`B-B` …), for released documents.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         level: Option<String>,
-        /// Why nothing was released; of a release, what there is to say: why its level is lower, or that no key was used.
+        /// Why nothing was released; of a release, what there is to say: why its level is lower, or that the key of the credential was not used.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         reason: Option<String>,
     },

@@ -109,6 +109,16 @@ fn a_rejection_says_what_the_authority_said() {
 }
 
 #[test]
+fn a_rejection_cannot_fill_or_forge_the_log() {
+    let text = format!("no\n2026-11-21 INFO granted\u{1b}[2J{}", "a".repeat(1 << 16));
+    let texts = tlv(SEQUENCE, &[tlv(UTF8_STRING, &[text]).repeat(8)]);
+    let answer = tlv(SEQUENCE, &[tlv(SEQUENCE, &[[INTEGER, 1, 2].to_vec(), texts])]);
+    let said = reason(request(b"data").accept(&answer, "tsa"));
+    assert!(said.starts_with("refused: rejection, \"no\\n2026-11-21 INFO granted\\u{1b}[2J"), "{said}");
+    assert!(said.len() < 2000 && !said.contains(char::is_control), "{}", said.len());
+}
+
+#[test]
 fn changed_and_foreign_octets_are_refused_and_never_more() {
     let authority = Authority::new(CRITICAL);
     let request = request(b"data");
