@@ -198,6 +198,16 @@ impl<'a> PdfFile<'a> {
         self.resolve(self.object(id)).as_dict().ok()
     }
 
+    /// Whether the object is there, and was taken for null because it cannot be read.
+    pub(super) fn is_unreadable(&self, id: ObjectId) -> bool {
+        let is_there = self.objects.get(&id.0).is_some_and(|slot| match slot.location {
+            Location::Free => false,
+            Location::Offset { generation, .. } => generation == id.1,
+            Location::Compressed { .. } => id.1 == 0,
+        });
+        is_there && self.object(id).is_null() && !self.text(id).is_ok_and(|text| text == b"null")
+    }
+
     /// The object `id` in the bytes of the file, as its author wrote it, ready to be written again: strings of an
     /// encrypted file are encrypted.
     ///
