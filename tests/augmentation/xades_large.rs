@@ -41,7 +41,7 @@ fn a_large_document_takes_three_times_its_memory_at_every_level() {
         signed
     };
     for level in ["B-B", "B-T", "B-LT", "B-LTA"] {
-        let content = workers::DocumentContent::Memory(document.clone());
+        let content = workers::DocumentContent::Memory(document.clone().into());
         let signed = measured(level, &mut || {
             bench.sign_kind("xades", &seal, level, "", content.clone(), serde_json::Value::Null).unwrap()
         });
@@ -53,7 +53,7 @@ fn a_large_document_takes_three_times_its_memory_at_every_level() {
             &seal,
             "B-B",
             "",
-            workers::DocumentContent::Memory(document.clone()),
+            workers::DocumentContent::Memory(document.clone().into()),
             serde_json::Value::Null,
         )
         .unwrap()
