@@ -5,6 +5,10 @@ mod big_documents;
 mod crowd;
 #[path = "connections/slow_callers.rs"]
 mod slow_callers;
+#[path = "connections/spool_bench.rs"]
+mod spool_bench;
+#[path = "connections/spooled_documents.rs"]
+mod spooled_documents;
 #[path = "connections/stop.rs"]
 mod stop;
 

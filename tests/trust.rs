@@ -8,6 +8,8 @@ mod clients;
 mod fetch;
 #[path = "trust/hostile.rs"]
 mod hostile;
+#[path = "trust/proxy.rs"]
+mod proxy;
 #[path = "trust/revocation.rs"]
 mod revocation;
 #[path = "trust/sealing.rs"]

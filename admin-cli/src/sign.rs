@@ -1,4 +1,4 @@
-//! `sigillo sign`: lets a server sign files, several at a time.
+//! `sigillo sign`: lets a server sign files, or augment signatures, several at a time.
 //!
 //! One line for each file that was not signed, on standard error; the answer is a summary, or with JSON what became of each file.
 
@@ -34,6 +34,10 @@ pub(crate) struct Arguments {
     /// Where signed documents go, with the paths they have in their folders; made if missing.
     #[arg(long, value_name = "DIR")]
     out_dir: Option<PathBuf>,
+    /// The files are signatures, of this service or of others: bring them to the worker's level. No key is used. Of a detached
+    /// one, NAME.p7s, NAME beside it is the document.
+    #[arg(long)]
+    augment: bool,
     /// How many requests at the same time.
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=64))]
     parallel: u8,
@@ -62,20 +66,37 @@ pub(crate) struct Arguments {
 
 const AFTER_HELP: &str = "\
 Names: with --out-dir as the input, without it NAME-signed.EXT beside it; both for PDF and XML. Other answers are \
-NAME.p7m (CMS with the document), NAME.p7s (CMS without it) or NAME.sig (plain signature). An output of an earlier run is \
-replaced, an input never.
+NAME.p7m (CMS with the document), NAME.p7s (CMS without it) or NAME.sig (plain signature). With --augment an output is named as \
+the input, without --out-dir NAME-augmented.EXT. An output of an earlier run is replaced, an input never.
 
 Exit codes: 0 all signed; 1 some were not, or for different reasons; 2 wrong usage; 3 none signed, all refused (grant, document, \
 credential); 4 none signed, the service was unavailable (try again later). A busy service (503, 429) is asked up to five times.";
 
 pub(crate) fn run(output: OutputFormat, arguments: &Arguments) -> Result<ExitCode, Failure> {
-    let service = Service::new(&arguments.server, &arguments.worker, api_key(arguments)?, &tls(arguments))?;
-    let inputs = Inputs::collect(&arguments.files, arguments.out_dir.as_deref())?;
+    let task = if arguments.augment { Task::Augment } else { Task::Sign };
+    let service = Service::new(&arguments.server, &arguments.worker, task, api_key(arguments)?, &tls(arguments))?;
+    let inputs = Inputs::collect(&arguments.files, arguments.out_dir.as_deref(), task)?;
     let reports = sign_all(output, &service, &inputs, arguments.parallel);
     let tally = Tally::of(&reports);
     let exit_code = tally.exit_code();
-    output.done(&tally.sentence(&reports), &Items { items: reports })?;
+    output.done(&tally.sentence(task, &reports), &Items { items: reports })?;
     Ok(ExitCode::from(exit_code))
+}
+
+/// What is to be done with the files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Task {
+    Sign,
+    Augment,
+}
+
+impl Task {
+    const fn done(self) -> &'static str {
+        match self {
+            Self::Sign => "signed",
+            Self::Augment => "augmented",
+        }
+    }
 }
 
 /// What became of one file.
@@ -124,7 +145,7 @@ fn sign_all(output: OutputFormat, service: &Service, inputs: &Inputs, parallel: 
 }
 
 fn sign_one(service: &Service, inputs: &Inputs, input: &Input) -> Result<(PathBuf, Option<String>), Refusal> {
-    let mut signed = service.sign(&input.path)?;
+    let mut signed = service.send(input)?;
     let output =
         inputs.write(input, &signed.media_type, &mut signed.content).map_err(|error| Refusal::local(&error))?;
     Ok((output, signed.level))
@@ -170,14 +191,15 @@ impl Tally {
         }
     }
 
-    fn sentence(&self, reports: &[Report]) -> String {
+    fn sentence(&self, task: Task, reports: &[Report]) -> String {
+        let done = task.done();
         if let [Report { file, output: Some(output), .. }] = reports {
-            return format!("{} signed: {}", file.display(), output.display());
+            return format!("{} {done}: {}", file.display(), output.display());
         }
         let Self { signed, refused, unavailable, failed } = self;
         let others = [(refused, "refused"), (unavailable, "unavailable"), (failed, "failed")];
         let others = others.iter().filter(|(count, _)| **count > 0).map(|(count, what)| format!(", {count} {what}"));
-        format!("{signed} of {} signed{}", reports.len(), others.collect::<String>())
+        format!("{signed} of {} {done}{}", reports.len(), others.collect::<String>())
     }
 }
 

@@ -13,7 +13,7 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use store::AuditEvent;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::authentication::remember_peer_certificate;
+use crate::connection::accepted;
 use crate::frontend::spool;
 use crate::replicas::health::ReplicaHealth;
 use crate::request_id::identify;
@@ -91,11 +91,11 @@ const STOP_GRACE: Duration = Duration::from_secs(2);
 
 async fn serve(node: &Node, service: web::Data<Service>, metrics: PrometheusHandle) -> anyhow::Result<()> {
     let config: &ServerConfig = &node.configuration().server;
-    let metrics = web::Data::new(metrics);
+    let (metrics, send_timeout) = (web::Data::new(metrics), config.send_timeout.0);
     let server = HttpServer::new(move || {
         App::new().app_data(service.clone()).app_data(metrics.clone()).wrap(from_fn(identify)).configure(routes)
     })
-    .on_connect(remember_peer_certificate)
+    .on_connect(move |connection, data| accepted(connection, data, send_timeout))
     // A connection that sends no request costs a socket and nothing else, and not for ever.
     .client_request_timeout(Duration::from_secs(10))
     .shutdown_timeout(config.request_timeout.0.as_secs().max(1));

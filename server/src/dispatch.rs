@@ -3,6 +3,8 @@
 //! Knows no HTTP. The work runs on blocking threads of its own and goes on when the caller hangs up, so that every intent
 //! gets its outcome.
 
+mod preview;
+
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -22,6 +24,7 @@ use workers::{
 use crate::authorization::Grant;
 use crate::error::{ApiError, Lateness, legible};
 use crate::local_tsa::LocalTsa;
+use crate::renderer::{Picture, Renderer, Resolution};
 use crate::replicas::health::ReplicaHealth;
 use crate::replicas::{Lender, ReplicatedSigner};
 use crate::request_id::RequestId;
@@ -38,6 +41,7 @@ pub(crate) struct Shared {
     audit: AuditLog,
     replicas: Arc<ReplicaHealth>,
     trust: Trust,
+    renderer: Renderer,
     permits: Arc<Semaphore>,
     concurrency: u32,
     waiting: AtomicUsize,
@@ -58,12 +62,15 @@ pub(crate) struct Completed {
     pub(crate) documents: Vec<SignedDocument>,
     /// The credential that signed; `None` where no key was needed.
     pub(crate) credential: Option<Credential>,
+    /// The page of a preview.
+    picture: Option<Picture>,
 }
 
 /// What a front end wants done.
 enum Work {
     Sign(Vec<SigningRequest>),
     Augment(AugmentationRequest),
+    Preview(SigningRequest, Resolution),
 }
 
 impl Completed {
@@ -79,6 +86,7 @@ impl Dispatcher {
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
         let concurrency = server.concurrency.unwrap_or(processors * 4).clamp(1, Semaphore::MAX_PERMITS.min(4096));
         Self(Arc::new(Shared {
+            renderer: Renderer::new(),
             permits: Arc::new(Semaphore::new(concurrency)),
             concurrency: u32::try_from(concurrency).unwrap_or(u32::MAX),
             waiting: AtomicUsize::new(0),
@@ -270,8 +278,15 @@ impl Shared {
         let result = match work {
             Work::Sign(requests) => self.sign_all(grant, request_id, credential, requests, deadline, ending),
             Work::Augment(request) => self.augment(grant, request_id, request, deadline, ending),
+            Work::Preview(request, resolution) => {
+                self.preview(grant, request_id, credential, (request, *resolution), deadline, ending)
+            }
         };
-        let outcome = if result.is_ok() { "signed" } else { "failed" };
+        let outcome = match (&result, work) {
+            (Ok(_), Work::Preview(..)) => "shown",
+            (Ok(_), _) => "signed",
+            (Err(_), _) => "failed",
+        };
         metrics::counter!("sigillo_requests_total", "worker" => worker.clone(), "outcome" => outcome).increment(1);
         metrics::histogram!("sigillo_request_seconds", "worker" => worker.clone())
             .record(started.elapsed().as_secs_f64());
@@ -308,7 +323,7 @@ impl Shared {
                 };
                 documents.push(prepared.worker.process(request, &environment)?);
             }
-            Ok(Completed { documents, credential: Some(prepared.credential) })
+            Ok(Completed { documents, credential: Some(prepared.credential), picture: None })
         }));
         let result = result.unwrap_or_else(|_| Err(ApiError::Internal("the worker panicked".into())));
         let result = match ending.claim(None) {
@@ -348,7 +363,8 @@ impl Shared {
                 deadline,
                 level: worker.config().level(),
             };
-            Ok(Completed { documents: vec![worker.augment(request, &environment)?], credential: None })
+            let documents = vec![worker.augment(request, &environment)?];
+            Ok(Completed { documents, credential: None, picture: None })
         }));
         let result = result.unwrap_or_else(|_| Err(ApiError::Internal("the worker panicked".into())));
         let result = match ending.claim(None) {

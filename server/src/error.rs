@@ -14,6 +14,7 @@ use utoipa::ToSchema;
 use workers::tsa::refusal::FailureInfo;
 use workers::{Fault, WorkerError};
 
+use crate::renderer::NoPicture;
 use crate::request_id::RequestId;
 
 /// Why a request failed.
@@ -67,6 +68,9 @@ pub(crate) enum ApiError {
     /// The worker refused or failed.
     #[error(transparent)]
     Worker(#[from] WorkerError),
+    /// There is no picture of the page.
+    #[error(transparent)]
+    Picture(NoPicture),
     /// The gate of qualified seals is closed; the operator must act.
     #[error("this worker makes qualified seals, and what they need is missing: {}", missing.join("; "))]
     NotQualified { missing: Vec<String> },
@@ -125,6 +129,8 @@ impl ApiError {
             Self::Overloaded | Self::SpoolFull => (StatusCode::SERVICE_UNAVAILABLE, "overloaded"),
             // What takes that long is the device.
             Self::Late(_) => (StatusCode::SERVICE_UNAVAILABLE, "token-unavailable"),
+            Self::Picture(NoPicture::TooLarge { .. }) => (StatusCode::UNPROCESSABLE_ENTITY, "parameters-unacceptable"),
+            Self::Picture(_) => (StatusCode::UNPROCESSABLE_ENTITY, "document-unacceptable"),
             Self::NotQualified { .. } => (StatusCode::CONFLICT, "credential-not-active"),
             Self::Store(_) => (StatusCode::SERVICE_UNAVAILABLE, "database-unavailable"),
             Self::Misconfigured(_) | Self::SpoolFailed(_) => (StatusCode::INTERNAL_SERVER_ERROR, "misconfigured"),

@@ -5,6 +5,8 @@ pub(crate) mod documents;
 pub(crate) mod health;
 pub(crate) mod native;
 pub(crate) mod problems;
+pub(crate) mod receiving;
+pub(crate) mod sending;
 pub(crate) mod spool;
 pub(crate) mod timestamp;
 pub(crate) mod workers;

@@ -12,12 +12,14 @@
 pub mod app;
 mod authentication;
 mod authorization;
+mod connection;
 mod dispatch;
 mod error;
 pub mod fetch;
 mod frontend;
 mod local_tsa;
 pub mod openapi;
+pub mod renderer;
 mod replicas;
 mod request_id;
 pub mod revocation_client;

@@ -60,7 +60,8 @@ impl<'a> LocalTsa<'a> {
         let prepared = self.shared.prepare(&record, credential, deadline)?;
         let asked = TimestampRequest::new(imprint.clone(), self.policy).map_err(WorkerError::from)?;
         let query = asked.to_der().map_err(WorkerError::from)?;
-        let document = SignerDocument { content: DocumentContent::Memory(query.into()), media_type: None };
+        let document =
+            SignerDocument { content: DocumentContent::Memory(query.into()), media_type: None, signature: None };
         let request = SigningRequest { document, parameters: SigningParameters::default() };
         let signer = self.shared.lend(&prepared, self.client, &record, self.request_id, &request)?;
         let environment = SigningEnvironment {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use administration::Configuration;
-use sigillo_server::{app, openapi};
+use sigillo_server::{app, openapi, renderer};
 use tracing_subscriber::EnvFilter;
 
 const USAGE: &str = "usage: sigillo-server [--config FILE]
@@ -19,6 +19,8 @@ fn main() -> ExitCode {
     let config = match (arguments.next().as_deref(), arguments.next(), arguments.next()) {
         (None, _, _) => None,
         (Some("--config"), Some(path), None) => Some(PathBuf::from(path)),
+        // Of the server itself only: the process in which a page is rendered.
+        (Some("--render"), Some(page), Some(dpi)) => return renderer::page::run(&page, &dpi),
         (Some("--openapi"), None, _) => return print(openapi::yaml()),
         (Some("--version"), None, _) => return print(Ok(format!("sigillo-server {}\n", env!("CARGO_PKG_VERSION")))),
         (Some("--help" | "-h"), None, _) => return print(Ok(format!("{USAGE}\n"))),

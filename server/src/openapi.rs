@@ -18,6 +18,7 @@ use crate::frontend::{documents, health, native, timestamp, workers};
         native::sign_raw,
         native::sign_digest,
         native::augment,
+        native::preview,
         timestamp::stamp,
         workers::list,
         workers::show,

@@ -5,13 +5,14 @@ mod cache;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use administration::configuration::{FetchConfig, OcspCertificateId, OcspMethod};
 use bytes::Bytes;
 use cryptotoken_api::{Certificate, rfc3339};
 use time::OffsetDateTime;
-use workers::certificate_extensions::{crl_urls, issuer_urls, ocsp_urls};
-use workers::revocation::ocsp::OcspRequest;
+use workers::certificate_extensions::{crl_urls, has_indirect_crls, issuer_urls, ocsp_urls};
+use workers::revocation::ocsp::{IdentifierDigest, OcspRequest};
 use workers::revocation::{crl, issuers};
-use workers::{RevocationError, RevocationEvidence, RevocationInfo, RevocationSource};
+use workers::{RevocationError, RevocationEvidence, RevocationInfo, RevocationSource, RevocationStatus};
 
 use crate::fetch::{Fetch, FetchError, Fetcher};
 use cache::Cache;
@@ -20,6 +21,10 @@ use cache::Cache;
 pub struct RevocationClient {
     fetcher: Arc<Fetcher>,
     retry_after: Duration,
+    method: OcspMethod,
+    identifier: IdentifierDigest,
+    /// Responders that take no `POST`.
+    only_get: Cache<String, ()>,
     known: Cache<CertificateId, RevocationInfo>,
     crls: Cache<String, Bytes>,
     issuers: Cache<String, Certificate>,
@@ -39,12 +44,18 @@ const MEMORY: usize = 128 << 20;
 const CLOCK_DIFFERENCE: Duration = Duration::from_secs(5);
 
 impl RevocationClient {
-    /// A client without knowledge. A server that did not answer is not asked again before `retry_after`.
+    /// A client without knowledge.
     #[must_use]
-    pub fn new(fetcher: Arc<Fetcher>, retry_after: Duration) -> Self {
+    pub fn new(fetcher: Arc<Fetcher>, config: &FetchConfig) -> Self {
         Self {
             fetcher,
-            retry_after,
+            retry_after: config.retry_after.0,
+            method: config.ocsp_method,
+            identifier: match config.ocsp_certificate_id {
+                OcspCertificateId::Sha1 => IdentifierDigest::Sha1,
+                OcspCertificateId::Sha256 => IdentifierDigest::Sha256,
+            },
+            only_get: Cache::new(MEMORY),
             known: Cache::new(MEMORY),
             crls: Cache::new(MEMORY),
             issuers: Cache::new(MEMORY),
@@ -92,7 +103,10 @@ impl RevocationClient {
                         // Held once for all certificates of the list.
                         RevocationEvidence::Crl(_) => 0,
                     };
-                    self.known.put((certificate.fingerprint(), issuer.fingerprint()), info.clone(), octets);
+                    // One that is on hold may be released at any time, and be asked for again.
+                    if !matches!(info.status, RevocationStatus::OnHold(_)) {
+                        self.known.put((certificate.fingerprint(), issuer.fingerprint()), info.clone(), octets);
+                    }
                     return Ok(info);
                 }
                 // Said by who must know: nobody else is asked.
@@ -106,7 +120,13 @@ impl RevocationClient {
         // What is wrong counts before what is missing: only the latter lets a level degrade.
         let wrong = failures.iter().position(|error| !matches!(error, RevocationError::Unavailable { .. }));
         let subject = certificate.subject();
-        let none = || "it names no place where its status can be learnt over HTTP".to_owned();
+        let none = || {
+            if has_indirect_crls(certificate) {
+                "its CRLs are signed by another authority than its issuer, which is not supported".to_owned()
+            } else {
+                "it names no place where its status can be learnt over HTTP".to_owned()
+            }
+        };
         let first = if failures.is_empty() { None } else { Some(failures.swap_remove(wrong.unwrap_or(0))) };
         Err(first.unwrap_or_else(|| RevocationError::Unknown { subject, reason: none() }))
     }
@@ -204,21 +224,37 @@ impl Question<'_> {
     }
 
     fn ocsp_once(&self, url: &str) -> Result<RevocationInfo, RevocationError> {
-        let mut nonce = [0; 16];
-        openssl::rand::rand_bytes(&mut nonce).map_err(|error| self.invalid(error.to_string()))?;
-        let request = OcspRequest::new(self.certificate, self.issuer, Some(&nonce));
-        let request = request.map_err(|error| self.invalid(error.to_string()))?;
-        let body = Some(("application/ocsp-request", request.der()));
-        let received = self.client.fetch(&Fetch {
-            purpose: "ocsp",
-            url,
-            body,
-            account: None,
-            limit: OCSP_LIMIT,
-            deadline: self.deadline,
-        });
+        let key = url.to_owned();
+        let by_get = self.client.method == OcspMethod::Get || self.client.only_get.get(&key).is_some();
+        let (mut request, mut received) = self.ask_responder(url, by_get)?;
+        if let (false, Err(FetchError::Status(405))) = (by_get, &received) {
+            self.client.only_get.put(key, (), 256);
+            (request, received) = self.ask_responder(url, true)?;
+        }
         let received = received.map_err(|error| not_fetched(self.certificate.subject(), url, &error))?;
         request.verify(received, self.certificate, self.issuer, OffsetDateTime::now_utc())
+    }
+
+    fn ask_responder(
+        &self,
+        url: &str,
+        by_get: bool,
+    ) -> Result<(OcspRequest, Result<Bytes, FetchError>), RevocationError> {
+        let mut nonce = [0; 16];
+        openssl::rand::rand_bytes(&mut nonce).map_err(|error| self.invalid(error.to_string()))?;
+        // What caches answer is made for everybody (RFC 5019, section 4).
+        let nonce = if by_get { None } else { Some(nonce.as_slice()) };
+        let request = OcspRequest::new(self.certificate, self.issuer, self.client.identifier, nonce);
+        let request = request.map_err(|error| self.invalid(error.to_string()))?;
+        let (limit, deadline) = (OCSP_LIMIT, self.deadline);
+        let received = if by_get {
+            let url = request.url(url);
+            self.client.fetch(&Fetch { purpose: "ocsp", url: &url, body: None, account: None, limit, deadline })
+        } else {
+            let body = Some(("application/ocsp-request", request.der()));
+            self.client.fetch(&Fetch { purpose: "ocsp", url, body, account: None, limit, deadline })
+        };
+        Ok((request, received))
     }
 
     fn crl(&self, url: &str) -> Result<RevocationInfo, RevocationError> {
@@ -228,6 +264,7 @@ impl Question<'_> {
             && self.max_age.is_none_or(|age| since.elapsed() < age)
             && let Ok(info) = judge(&crl)
             && info.next_update.is_some()
+            && !matches!(info.status, RevocationStatus::OnHold(_))
             && self.is_fresh(&info)
         {
             return Ok(info);

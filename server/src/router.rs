@@ -18,7 +18,8 @@ pub(crate) fn routes(app: &mut ServiceConfig) {
             .service(resource("/{worker}/sign").post_only(native::sign_document))
             .service(resource("/{worker}/sign/raw").post_only(native::sign_raw))
             .service(resource("/{worker}/sign-digest").post_only(native::sign_digest))
-            .service(resource("/{worker}/augment").post_only(native::augment)),
+            .service(resource("/{worker}/augment").post_only(native::augment))
+            .service(resource("/{worker}/preview").post_only(native::preview)),
     )
     .service(resource("/tsa/{worker}").post_only(timestamp::stamp))
     .service(resource("/health/live").get_only(health::live))

@@ -11,6 +11,7 @@ use crate::authorization::Grant;
 use crate::dispatch::Dispatcher;
 use crate::error::ApiError;
 use crate::frontend::body::BodyLimits;
+use crate::frontend::sending::SendLimits;
 use crate::replicas::health::ReplicaHealth;
 use crate::request_id::RequestId;
 use crate::trust::Trust;
@@ -21,14 +22,16 @@ pub(crate) struct Service {
     dispatcher: Dispatcher,
     replicas: Arc<ReplicaHealth>,
     limits: BodyLimits,
+    sending: SendLimits,
     audit: AuditLog,
 }
 
 impl Service {
     pub(crate) fn new(node: Arc<Node>, audit: AuditLog, trust: Trust, replicas: Arc<ReplicaHealth>) -> Self {
         let limits = BodyLimits::new(node.configuration());
+        let sending = SendLimits::new(node.configuration());
         let dispatcher = Dispatcher::new(Arc::clone(&node), audit.clone(), trust, Arc::clone(&replicas));
-        Self { dispatcher, replicas, limits, audit, node }
+        Self { dispatcher, replicas, limits, sending, audit, node }
     }
 
     pub(crate) fn node(&self) -> &Node {
@@ -53,6 +56,10 @@ impl Service {
 
     pub(crate) const fn limits(&self) -> &BodyLimits {
         &self.limits
+    }
+
+    pub(crate) const fn sending(&self) -> SendLimits {
+        self.sending
     }
 
     /// Who is calling, and may they use this worker? Before a byte of the body is read.

@@ -35,7 +35,7 @@ impl Trust {
                 "what is asked of others goes through fetch.proxy, which must keep it out of inner networks"
             );
         }
-        let revocation = RevocationClient::new(Arc::clone(&fetcher), config.retry_after.0);
+        let revocation = RevocationClient::new(Arc::clone(&fetcher), config);
         Ok(Self { fetcher, revocation })
     }
 
@@ -106,6 +106,10 @@ impl Trust {
             RevocationStatus::Good => Ok(()),
             RevocationStatus::Revoked(revoked_at) => {
                 Err(ValidationDataError::Revoked { role, subject: leaf.subject(), revoked_at })
+            }
+            // Its issuer may release it: the credential keeps its state.
+            RevocationStatus::OnHold(since) => {
+                Err(ValidationDataError::OnHold { role, subject: leaf.subject(), since })
             }
         }
     }

@@ -20,7 +20,7 @@ use tests::live_pki::LivePki;
 use tests::programs::run;
 use time::OffsetDateTime;
 use workers::revocation::crl;
-use workers::revocation::ocsp::OcspRequest;
+use workers::revocation::ocsp::{IdentifierDigest, OcspRequest};
 use workers::{
     AugmentationEnvironment, AugmentationRequest, DocumentContent, RevocationError, RevocationInfo, RevocationSource,
     SignatureLevel, SignedDocument, SignerDocument, SigningEnvironment, SigningParameters, SigningRequest, SystemClock,
@@ -47,8 +47,13 @@ pub(crate) const ALGORITHMS: [(&str, &[&str], &str); 5] = [
 
 impl Bench {
     pub(crate) fn start() -> Self {
+        Self::start_on("P-256")
+    }
+
+    /// The same with authorities whose keys are on this curve.
+    pub(crate) fn start_on(curve: &str) -> Self {
         let folder = tempfile::Builder::new().prefix("sigillo-test-").tempdir().expect("a temporary folder");
-        let pki = LivePki::start(folder.path());
+        let pki = LivePki::start_on(folder.path(), curve);
         std::fs::write(folder.path().join("document"), DOCUMENT).expect("the document");
         Self { pki, folder }
     }
@@ -143,10 +148,23 @@ impl Bench {
         content: DocumentContent,
         parameters: Value,
     ) -> Result<SignedDocument, WorkerError> {
+        let document = SignerDocument { content, media_type: None, signature: None };
+        self.sign_document(kind, seal, level, more, document, parameters)
+    }
+
+    /// The same with everything that a document can come with.
+    pub(crate) fn sign_document(
+        &self,
+        kind: &str,
+        seal: &Seal,
+        level: &str,
+        more: &str,
+        document: SignerDocument,
+        parameters: Value,
+    ) -> Result<SignedDocument, WorkerError> {
         let config = self.config(kind, level, &seal.scheme(more));
-        let algorithm = config.algorithm(seal.credential.chain.leaf().public_key().spec()).expect("an algorithm");
+        let algorithm = config.algorithm(seal.credential.chain.leaf_key().spec()).expect("an algorithm");
         let parameters = SigningParameters::new(parameters.as_object().cloned().unwrap_or_default());
-        let document = SignerDocument { content, media_type: None };
         let sources = self.sources();
         let environment = SigningEnvironment {
             credential: &seal.credential,
@@ -183,7 +201,19 @@ impl Bench {
         signature: &[u8],
         document: Option<&[u8]>,
     ) -> Result<SignedDocument, WorkerError> {
-        self.augment_bytes(kind, level, Bytes::copy_from_slice(signature), document)
+        self.augment_with(kind, level, "", signature, document)
+    }
+
+    /// The same with more lines in the definition.
+    pub(crate) fn augment_with(
+        &self,
+        kind: &str,
+        level: &str,
+        more: &str,
+        signature: &[u8],
+        document: Option<&[u8]>,
+    ) -> Result<SignedDocument, WorkerError> {
+        self.augment_bytes(kind, level, more, Bytes::copy_from_slice(signature), document)
     }
 
     /// The same without a copy of the signature.
@@ -191,10 +221,11 @@ impl Bench {
         &self,
         kind: &str,
         level: &str,
+        more: &str,
         signature: Bytes,
         document: Option<&[u8]>,
     ) -> Result<SignedDocument, WorkerError> {
-        let config = self.config(kind, level, "");
+        let config = self.config(kind, level, more);
         let sources = self.sources();
         let environment = AugmentationEnvironment {
             clock: &SystemClock,
@@ -323,7 +354,7 @@ impl RevocationSource for Sources {
             let crl: Bytes = get(&format!("{}/root.crl", self.url)).map_err(unavailable)?.into();
             return crl::verify(&crl, certificate, issuer, now);
         }
-        let request = OcspRequest::new(certificate, issuer, None).unwrap();
+        let request = OcspRequest::new(certificate, issuer, IdentifierDigest::Sha1, None).unwrap();
         let answer = post(&format!("{}/ocsp", self.url), "application/ocsp-request", request.der());
         request.verify(answer.map_err(unavailable)?.into(), certificate, issuer, now)
     }

@@ -6,6 +6,21 @@ use tests::verifiers::ask;
 use crate::bench::{ALGORITHMS, Bench, dss_level, octets};
 
 #[test]
+fn authorities_may_have_keys_that_no_token_here_has() {
+    for curve in ["brainpoolP256r1", "brainpoolP384r1", "brainpoolP512r1"] {
+        let bench = Bench::start_on(curve);
+        let signed = bench.sign(&bench.seal("p256"), "B-LTA", "").unwrap_or_else(|error| panic!("{curve}: {error}"));
+        let grown = bench.augment("B-LTA", &octets(&signed), None).unwrap_or_else(|error| panic!("{curve}: {error}"));
+        let files = [bench.keep("signed", &octets(&signed)), bench.keep("grown", &octets(&grown))];
+        let questions: Vec<_> = files.iter().map(|file| bench.about(file, false)).collect();
+        let dss: Vec<_> = questions.iter().map(|each| each.clone().with("--expect", "CAdES-BASELINE-LTA")).collect();
+        for (tool, questions) in [("dss", dss), ("openssl", questions)] {
+            assert_eq!(ask(tool, &questions), [Verdict::Valid, Verdict::Valid], "{curve}: {tool}");
+        }
+    }
+}
+
+#[test]
 fn foreign_programs_accept_every_level_and_dss_names_it_offline() {
     let bench = Bench::start();
     let (mut dss, mut openssl, mut pyhanko, mut names) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());

@@ -85,7 +85,7 @@ fn eu_dss_renews_what_we_made() {
     let bench = Bench::start();
     let seal = bench.seal("p384");
     let ours = bench.keep("ours", &octets(&bench.sign(&seal, "B-LTA", "").unwrap()));
-    let renewed = dss(&bench, None, "CAdES-BASELINE-LTA", &["--augment", "yes"], &ours);
+    let renewed = dss(&bench, None, "CAdES-BASELINE-LTA", &["--do", "augment"], &ours);
     let after = archive_timestamps(&std::fs::read(&renewed).unwrap());
     assert_eq!(after.len(), 2);
     assert!(after.contains(&archive_timestamps(&std::fs::read(&ours).unwrap())[0]));
@@ -169,7 +169,7 @@ fn by_openssl(bench: &Bench, seal: &Seal, name: &str, detached: bool, stream: bo
     out
 }
 
-fn by_dss(bench: &Bench, seal: &Seal, level: &str, detached: bool) -> PathBuf {
+pub(crate) fn by_dss(bench: &Bench, seal: &Seal, level: &str, detached: bool) -> PathBuf {
     let packaging = if detached { "DETACHED" } else { "ENVELOPING" };
     let key = pkcs12(bench, &seal.chain, &seal.key, "seal");
     dss(bench, Some(&key), level, &["--packaging", packaging], &bench.path("document"))
@@ -201,7 +201,7 @@ pub(crate) fn pkcs12(bench: &Bench, chain: &Path, key: &Path, name: &str) -> Pat
 }
 
 /// The values of the attribute, read by a program that knows nothing of ours.
-fn archive_timestamps(cms: &[u8]) -> Vec<Vec<u8>> {
+pub(crate) fn archive_timestamps(cms: &[u8]) -> Vec<Vec<u8>> {
     // OBJECT IDENTIFIER 0.4.0.1733.2.4, SET, and the length of both the set and the token in it.
     let oid = [0x06, 0x06, 0x04, 0x00, 0x8d, 0x45, 0x02, 0x04, 0x31];
     let starts = (0..cms.len()).filter(|at| cms[*at..].starts_with(&oid)).map(|at| at + oid.len());

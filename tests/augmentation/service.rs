@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
+use tests::http::multipart;
 use tests::live_pki::{Ocsp, Timestamp};
 use tests::verifiers::ask;
 use tests::{Answer, Client, LivePki, Question, TestService, Verdict};
@@ -88,12 +89,24 @@ fn documents_that_are_not_in_memory_are_signed_up_to_b_lta() {
     let workers = [
         ("inside", "level = \"B-LTA\"\ncontent_timestamp = true"),
         ("beside", "level = \"B-LTA\"\npackaging = \"detached\""),
+        ("stamped", "level = \"B-T\""),
+        ("stamped-beside", "level = \"B-T\"\npackaging = \"detached\""),
     ];
     let fixture = Fixture::with_server(&server, &workers);
     for (worker, detached) in [("inside", false), ("beside", true)] {
         let answer = fixture.client.sign(worker, DOCUMENT);
         assert_eq!(answer.level.as_deref(), Some("B-LTA"), "{answer:?}");
         fixture.accepted(&answer.success(), "LTA", detached);
+    }
+    // Those in the form of a signature that is augmented likewise.
+    for (worker, detached) in [("stamped", false), ("stamped-beside", true)] {
+        let signature = fixture.client.sign(worker, DOCUMENT).success();
+        let augment = |document: &[u8]| {
+            let (media_type, form) = multipart(&[("signature", &signature), ("document", document)]);
+            fixture.client.post("/v1/workers/inside/augment", &media_type, &form)
+        };
+        fixture.accepted(&augment(DOCUMENT).success(), "LTA", detached);
+        assert_eq!(augment(b"another document").status, 422, "{worker}");
     }
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
 }
@@ -130,6 +143,39 @@ fn a_signature_is_augmented_over_http_without_a_key() {
         let (media_type, form) = multipart(&[(part, DOCUMENT)]);
         assert_eq!(fixture.client.post("/v1/workers/lta/augment", &media_type, &form).problem(), problem);
     }
+}
+
+#[test]
+fn a_detached_signature_is_joined_over_http() {
+    let fixture = Fixture::new(&[
+        ("one", "level = \"B-T\"\npackaging = \"detached\""),
+        ("both", "level = \"B-LTA\"\nmode = \"co-sign\""),
+    ]);
+    let one = fixture.client.sign("one", DOCUMENT).success();
+    let (media_type, form) = multipart(&[("document", DOCUMENT), ("signature", &one)]);
+    let answer = fixture.client.post("/v1/workers/both/sign", &media_type, &form);
+    assert_eq!(answer.status, 200, "{}", String::from_utf8_lossy(&answer.body));
+    let json = json!({"document": STANDARD.encode(DOCUMENT), "signature": STANDARD.encode(&one)});
+    let again = fixture.client.post_json("/v1/workers/both/sign", &json);
+    for answer in [answer.json(), again.json()] {
+        assert_eq!((&answer["level"], &answer["mediaType"]), (&json!("B-LTA"), &json!("application/pkcs7-signature")));
+        let file = fixture.folder.path().join("both");
+        std::fs::write(&file, STANDARD.decode(answer["signedDocument"].as_str().unwrap()).unwrap()).unwrap();
+        let question = Question::new("cades", &file).with("--root", fixture.live.root()).with("--signers", "2");
+        let crl = fixture.folder.path().join("crl");
+        for name in ["root", "issuing"] {
+            let octets =
+                ureq::get(format!("{}/{name}.crl", fixture.live.url())).call().unwrap().body_mut().read_to_vec();
+            std::fs::write(crl.with_extension(name), octets.unwrap()).unwrap();
+        }
+        let question = question.with("--crl", crl.with_extension("root")).with("--crl", crl.with_extension("issuing"));
+        let question = question.with("--detached", fixture.folder.path().join("document"));
+        assert_eq!(ask("dss", &[question])[0], Verdict::Valid);
+    }
+    // A worker that joins nothing, and what is no signature.
+    assert_eq!(fixture.client.post("/v1/workers/one/sign", &media_type, &form).problem(), "parameters-unacceptable");
+    let (media_type, form) = multipart(&[("document", DOCUMENT), ("signature", DOCUMENT)]);
+    assert_eq!(fixture.client.post("/v1/workers/both/sign", &media_type, &form).problem(), "document-unacceptable");
 }
 
 #[test]
@@ -198,13 +244,35 @@ fn only_an_outage_lowers_the_level_and_answer_and_record_say_so() {
     assert_eq!(table, expected);
 }
 
-fn multipart(parts: &[(&str, &[u8])]) -> (String, Vec<u8>) {
-    let mut body = Vec::new();
-    for (name, octets) in parts {
-        body.extend(format!("--limit\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n").bytes());
-        body.extend_from_slice(octets);
-        body.extend(b"\r\n");
-    }
-    body.extend(b"--limit--\r\n");
-    ("multipart/form-data; boundary=limit".into(), body)
+#[test]
+fn the_command_line_augments_signatures_of_every_kind_in_a_folder() {
+    let fixture = Fixture::new(&[
+        ("inside", "level = \"B-T\""),
+        ("beside", "level = \"B-T\"\npackaging = \"detached\""),
+        ("lta", "level = \"B-LTA\""),
+    ]);
+    let (folder, out) = (fixture.folder.path().join("sealed"), fixture.folder.path().join("archived"));
+    std::fs::create_dir(&folder).unwrap();
+    let detached = fixture.client.sign("beside", DOCUMENT).success();
+    std::fs::write(folder.join("a.txt"), DOCUMENT).unwrap();
+    std::fs::write(folder.join("a.txt.p7s"), &detached).unwrap();
+    std::fs::write(folder.join("b.txt.p7m"), fixture.client.sign("inside", DOCUMENT).success()).unwrap();
+    let key = fixture.folder.path().join("key");
+    std::fs::write(&key, fixture.service.api_key("archivist", &["lta"])).unwrap();
+    let augment = |files: &std::path::Path, more: &[&std::ffi::OsStr]| {
+        let mut command = std::process::Command::new(tests::programs::our_program("sigillo"));
+        command.args(["sign", "--augment", "--worker", "lta", "--server", fixture.service.server().url()]);
+        command.arg("--api-key-file").arg(&key).args(more).arg(files);
+        tests::programs::output(&mut command)
+    };
+    let output = augment(&folder, &["--out-dir".as_ref(), out.as_os_str()]);
+    assert!(output.status.success(), "{output:?}");
+    assert!(String::from_utf8_lossy(&output.stdout).contains("2 of 2 augmented"), "{output:?}");
+    fixture.accepted(&std::fs::read(out.join("a.txt.p7s")).unwrap(), "LTA", true);
+    fixture.accepted(&std::fs::read(out.join("b.txt.p7m")).unwrap(), "LTA", false);
+    // Without its document, a detached one is refused; and nothing is written.
+    let alone = fixture.folder.path().join("alone.p7s");
+    std::fs::write(&alone, &detached).unwrap();
+    assert_eq!(augment(&alone, &[]).status.code(), Some(3));
+    assert!(!fixture.folder.path().join("alone-augmented.p7s").exists());
 }

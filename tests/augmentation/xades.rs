@@ -249,7 +249,7 @@ fn by_dss(bench: &Bench, seal: &Seal, level: &str, packaging: &str, document: &[
     let input = bench.keep("document", document);
     let authority = bench.pki.timestamp_authority();
     let unit = pkcs12(bench, &authority, &authority.with_extension("key"), "unit");
-    let mut sign = Command::new(repository().join("tests/verifiers/eu-dss/sign-xml"));
+    let mut sign = Command::new(repository().join("tests/verifiers/eu-dss/sign"));
     sign.args(["--level", &level.replace("B-", "XAdES-BASELINE-"), "--packaging", packaging]);
     sign.arg("--tsa").arg(unit).arg("--root").arg(bench.pki.root()).arg("--cert").arg(bench.pki.issuing());
     for crl in bench.crls() {

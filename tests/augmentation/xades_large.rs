@@ -63,7 +63,7 @@ fn a_large_document_takes_three_times_its_memory_at_every_level() {
     for level in ["B-T", "B-LTA", "B-LTA"] {
         let input = std::mem::take(&mut grown);
         let augmented = measured(&format!("augment to {level}"), &mut || {
-            bench.augment_bytes("xades", level, input.clone(), None).unwrap()
+            bench.augment_bytes("xades", level, "", input.clone(), None).unwrap()
         });
         grown = augmented.bytes();
     }

@@ -26,6 +26,7 @@ const WALLED: &[(&str, &[&str])] = &[
     ("sqlx", &["store"]),
     ("ureq", &["sigillo-server", "sigillo", "tests"]),
     ("clap", &["sigillo"]),
+    ("hayro", &["sigillo-server"]),
     ("lopdf", &["workers"]),
     ("quick-xml", &["workers"]),
     ("anyhow", &["sigillo-server", "sigillo", "tests"]),

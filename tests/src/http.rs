@@ -25,6 +25,8 @@ pub struct Answer {
     pub request_id: String,
     /// Header `Sigillo-Signature-Level`.
     pub level: Option<String>,
+    /// Header `Sigillo-Page`.
+    pub page: Option<String>,
     /// Header `Retry-After`.
     pub retry_after: Option<String>,
     /// The body.
@@ -163,6 +165,7 @@ impl Client {
             if method == "GET" { self.agent.run(request.body(())?)? } else { self.agent.run(request.body(body)?)? };
         let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
         let (media_type, request_id) = (header("Content-Type"), header("Sigillo-Request-Id"));
+        let page = header("Sigillo-Page");
         let (level, retry_after) = (header("Sigillo-Signature-Level"), header("Retry-After"));
         let status = response.status().as_u16();
         let body = response.body_mut().with_config().limit(1 << 31).read_to_vec()?;
@@ -171,8 +174,22 @@ impl Client {
             media_type: media_type.unwrap_or_default(),
             request_id: request_id.unwrap_or_default(),
             level,
+            page,
             retry_after,
             body,
         })
     }
+}
+
+/// A form with these parts: its media type, and the body.
+#[must_use]
+pub fn multipart(parts: &[(&str, &[u8])]) -> (String, Vec<u8>) {
+    let mut body = Vec::new();
+    for (name, octets) in parts {
+        body.extend(format!("--limit\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n").bytes());
+        body.extend_from_slice(octets);
+        body.extend(b"\r\n");
+    }
+    body.extend(b"--limit--\r\n");
+    ("multipart/form-data; boundary=limit".into(), body)
 }

@@ -63,6 +63,10 @@ pub enum Ocsp {
     OtherCertificate,
     /// With another nonce than was asked with.
     WrongNonce,
+    /// Takes requests in the URL only, and answers 405 to others.
+    ByGet,
+    /// Answers properly, and says that it keeps what expired since 2020.
+    Archive,
     /// Properly made, and changed since.
     Forged,
 }
@@ -89,6 +93,10 @@ pub enum Crl {
     Indirect,
     /// Serve a delta.
     Delta,
+    /// Serve one with an entry of another issuer, which does not say that it is indirect.
+    ForeignEntry,
+    /// Serve one that keeps what expired since 2020.
+    Archive,
     /// Properly made, and changed since.
     Forged,
 }
@@ -144,8 +152,17 @@ impl LivePki {
     /// When openssl fails or no port is free.
     #[must_use]
     pub fn start(folder: &Path) -> Self {
+        Self::start_on(folder, "P-256")
+    }
+
+    /// The same with keys on a curve that openssl knows by this name.
+    ///
+    /// # Panics
+    /// When openssl fails or no port is free.
+    #[must_use]
+    pub fn start_on(folder: &Path, curve: &str) -> Self {
         let (listener, address) = server::listener();
-        let authority = Arc::new(Authority::create(folder, &format!("http://{address}")));
+        let authority = Arc::new(Authority::create(folder, &format!("http://{address}"), curve));
         let behaviour = Arc::new(Mutex::new(Behaviour::default()));
         let server = {
             let (authority, behaviour) = (Arc::clone(&authority), Arc::clone(&behaviour));
@@ -232,6 +249,22 @@ impl LivePki {
     #[must_use]
     pub fn seal_with(&self, name: &str, extensions: &[&str]) -> (PathBuf, PathBuf) {
         self.authority.seal(name, extensions)
+    }
+
+    /// The same with a certificate that was valid in January 2024.
+    #[must_use]
+    pub fn expired_seal(&self, name: &str) -> (PathBuf, PathBuf) {
+        self.authority.expired_seal(name)
+    }
+
+    /// Puts a certificate on hold as of a time that `date -d` understands.
+    pub fn hold(&self, certificate: &Path, when: &str) {
+        self.authority.hold(certificate, when);
+    }
+
+    /// Releases a certificate that is on hold.
+    pub fn release(&self, certificate: &Path) {
+        self.authority.release(certificate);
     }
 
     /// Revokes a certificate (the first of a PEM file) as of a time that `date -d` understands.

@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use tests::programs::fixture;
 use tests::verifiers::ask;
-use tests::{Client, Question, TestService, Verdict};
+use tests::{Client, LivePki, Question, TestService, Verdict};
 
 const SETS: [&str; 3] = ["ml-dsa-44", "ml-dsa-65", "ml-dsa-87"];
 /// FIPS 204, table 2.
@@ -121,6 +121,42 @@ fn cms_signatures_of_every_parameter_set_are_accepted_by_two_programs_and_change
     }
     all_judge("pyhanko", &good, &bad);
     all_judge("bouncycastle", &good, &bad);
+}
+
+#[test]
+fn a_cms_signature_gets_a_timestamp_and_higher_levels_are_refused_because_nobody_judges_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let live = LivePki::start(folder.path());
+    let mut service = TestService::builder().kryoptic().sections(&live.configuration()).create();
+    service.key_only("seal", "ml-dsa-65", "document");
+    let chain = service.pki().certify_ml_dsa(&service.request("seal"), service.pki().folder());
+    service.import("seal", &chain);
+    let definition =
+        |level: &str| format!("level = \"{level}\"\ntimestamp = {{ url = \"{}\" }}\n", live.timestamp_url());
+    service.worker("cms", "cades", "seal", &definition("B-T"));
+    for level in ["B-LT", "B-LTA"] {
+        let refused =
+            service.try_worker("refused", "cades", "seal", &format!("{}{}", definition(level), live.trust_anchors()));
+        let complaint = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert!(!refused.status.success() && complaint.contains("no verifier of others"), "{complaint}");
+    }
+    let key = service.api_key("caller", &["cms"]);
+    service.start();
+    let answer = service.client().key(&key).sign("cms", &std::fs::read(fixture(DOCUMENT)).unwrap());
+    assert_eq!(answer.level.as_deref(), Some("B-T"), "{answer:?}");
+    let signed = answer.success();
+    let question = |name: &str, octets: &[u8]| {
+        let file = service.folder().join(name);
+        std::fs::write(&file, octets).unwrap();
+        let question = Question::new("cades", &file).with("--content", fixture(DOCUMENT));
+        question.with("--root", service.pki().root()).with("--expect", "CAdES-BASELINE-T")
+    };
+    // Within the value of the timestamp's signature, which is the last thing in it.
+    let mut changed = signed.clone();
+    let last = changed.len() - 20;
+    changed[last] ^= 1;
+    all_judge("bouncycastle", &[question("good", &signed)], &[question("changed", &changed)]);
+    all_judge("pyhanko", &[question("good", &signed)], &[]);
 }
 
 #[test]

@@ -23,7 +23,7 @@ pub(crate) fn fetcher(live: &LivePki) -> Arc<Fetcher> {
 
 /// A client that knows nothing yet.
 pub(crate) fn revocation_client(live: &LivePki) -> RevocationClient {
-    RevocationClient::new(fetcher(live), Duration::from_secs(5))
+    RevocationClient::new(fetcher(live), &configuration(live))
 }
 
 pub(crate) fn certificate(pem: &Path) -> Certificate {

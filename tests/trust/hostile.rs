@@ -8,7 +8,7 @@ use openssl::asn1::Asn1Time;
 use openssl::pkey::PKey;
 use tests::{LivePki, report};
 use time::OffsetDateTime;
-use workers::revocation::ocsp::OcspRequest;
+use workers::revocation::ocsp::{IdentifierDigest, OcspRequest};
 use workers::revocation::{crl, issuers};
 use workers::{RevocationError, RevocationInfo, RevocationStatus};
 
@@ -47,7 +47,7 @@ fn nothing_changed_is_believed_to_say_something_else() {
     let (seal, issuer) = (certificate(&live.seal("seal").0), certificate(&live.issuing()));
     let now = OffsetDateTime::now_utc();
 
-    let request = OcspRequest::new(&seal, &issuer, Some(&[7; 16])).unwrap();
+    let request = OcspRequest::new(&seal, &issuer, IdentifierDigest::Sha1, Some(&[7; 16])).unwrap();
     let sent = ureq::post(format!("{}/ocsp", live.url())).content_type("application/ocsp-request").send(request.der());
     let response = sent.unwrap().body_mut().read_to_vec().unwrap();
     let (believed, refused) = try_all(&response, &|octets| request.verify(octets, &seal, &issuer, now));

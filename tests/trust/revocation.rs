@@ -1,17 +1,21 @@
 //! The revocation matrix: what the service believes of a certificate, for everything that responders and CRLs may do.
 
 use std::process::Command;
+use std::sync::Arc;
 use std::time::Duration;
 
+use administration::configuration::{FetchConfig, OcspCertificateId, OcspMethod};
 use cryptotoken_api::Certificate;
+use sigillo_server::fetch::Fetcher;
 use sigillo_server::revocation_client::RevocationClient;
 use tests::live_pki::{Crl, Issuer, Ocsp};
 use tests::programs::run;
 use tests::{LivePki, report};
 use time::OffsetDateTime;
+use workers::revocation::ocsp::{IdentifierDigest, OcspRequest};
 use workers::{RevocationError, RevocationEvidence, RevocationInfo, RevocationSource, RevocationStatus};
 
-use crate::clients::{certificate, deadline, revocation_client};
+use crate::clients::{certificate, configuration, deadline, revocation_client};
 
 type Outcome = Result<RevocationInfo, RevocationError>;
 
@@ -26,6 +30,7 @@ fn words(outcome: &Outcome) -> String {
             let status = match info.status {
                 RevocationStatus::Good => "good",
                 RevocationStatus::Revoked(_) => "revoked",
+                RevocationStatus::OnHold(_) => "on hold",
             };
             format!("{status} ({evidence})")
         }
@@ -63,7 +68,7 @@ impl Matrix {
         self.rows.push(format!("  {:<22} {:<12} {age:<9} {actual}", format!("{ocsp:?}"), format!("{crl:?}")));
         assert!(actual.starts_with(expected), "{ocsp:?}, {crl:?}: {actual}, not {expected}");
         if let Err(error) = &outcome {
-            assert!(error.to_string().contains("CN=Seal seal"), "{error}");
+            assert!(error.to_string().contains(&self.seal.subject()), "{error}");
         }
         outcome
     }
@@ -114,6 +119,7 @@ fn the_revocation_matrix() {
         (Crl::OtherIssuer, "invalid: the CRL is not to be believed: it is not one of the issuer"),
         (Crl::OtherScope, "invalid: the CRL is of a distribution point that the certificate does not name"),
         (Crl::Indirect, "invalid: the CRL is an indirect one"),
+        (Crl::ForeignEntry, "invalid: the CRL has an entry with a critical extension that is not known (2.5.29.29)"),
         (Crl::Delta, "invalid: the CRL is a delta"),
         (Crl::Forged, "invalid: the CRL is not to be believed: its signature"),
     ];
@@ -134,11 +140,78 @@ fn the_revocation_matrix() {
         let ago = OffsetDateTime::now_utc() - at;
         assert!((ago.whole_seconds() - 3600).abs() < 60, "{ago}");
     }
+    matrix.live.hold(&seal, "-1 hour");
+    matrix.rows.push("  on hold:".into());
+    matrix.row(Ocsp::Proper, Crl::Proper, now(), "on hold (ocsp)").unwrap();
+    matrix.row(Ocsp::Down, Crl::Proper, now(), "on hold (crl)").unwrap();
     matrix.live.forget(&seal);
     matrix.rows.push("  not known to its authority:".into());
     // The CRL does not list it, and is not asked: who must know has said that it does not.
     matrix.row(Ocsp::Proper, Crl::Proper, now(), "unknown").unwrap_err();
     report(&format!("revocation matrix: OCSP, CRL, what is wanted, what is believed\n{}", matrix.rows.join("\n")));
+}
+
+#[test]
+fn an_expired_certificate_is_good_only_for_who_keeps_what_expired() {
+    let mut matrix = Matrix::new();
+    let expired = matrix.live.expired_seal("expired").0;
+    matrix.seal = certificate(&expired);
+    let now = || Some(OffsetDateTime::now_utc());
+    matrix.row(Ocsp::Proper, Crl::Proper, now(), "invalid: the OCSP response was made after").unwrap_err();
+    matrix.row(Ocsp::Down, Crl::Proper, now(), "invalid: the CRL was made after").unwrap_err();
+    matrix.row(Ocsp::Archive, Crl::Down, now(), "good (ocsp)").unwrap();
+    matrix.row(Ocsp::Down, Crl::Archive, now(), "good (crl)").unwrap();
+    // Whoever says that it was revoked has not forgotten it.
+    matrix.live.revoke(&expired, "20240115");
+    matrix.row(Ocsp::Proper, Crl::Proper, now(), "revoked (ocsp)").unwrap();
+    matrix.row(Ocsp::Down, Crl::Proper, now(), "revoked (crl)").unwrap();
+}
+
+#[test]
+fn a_certificate_on_hold_is_asked_for_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let live = LivePki::start(folder.path());
+    let (path, issuer) = (live.seal("seal").0, certificate(&live.issuing()));
+    let seal = certificate(&path);
+    for ocsp in [Ocsp::Proper, Ocsp::Down] {
+        live.ocsp(ocsp);
+        let client = revocation_client(&live);
+        live.hold(&path, "-1 hour");
+        assert!(ask(&client, &seal, &issuer, None).starts_with("on hold"));
+        live.release(&path);
+        assert!(ask(&client, &seal, &issuer, None).starts_with("good"));
+    }
+}
+
+#[test]
+fn responders_are_asked_as_they_and_the_configuration_want_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let live = LivePki::start(folder.path());
+    let (seal, issuer) = (certificate(&live.seal("seal").0), certificate(&live.issuing()));
+    live.crl(Crl::Down);
+    let client = |config: &FetchConfig| RevocationClient::new(Arc::new(Fetcher::new(config).unwrap()), config);
+    let asked = |config: &FetchConfig| {
+        let client = client(config);
+        let _ = live.asked();
+        let words = (1..=2).map(|_| words(&client.status(&seal, &issuer, Duration::ZERO, deadline())));
+        assert_eq!(words.collect::<Vec<_>>(), ["good (ocsp)", "good (ocsp)"]);
+        live.asked().iter().map(|line| line.split('/').next().unwrap().trim().to_owned()).collect::<Vec<_>>()
+    };
+    let usual = configuration(&live);
+    assert_eq!(asked(&usual), ["POST", "POST"]);
+    // Who takes none is not sent another.
+    live.ocsp(Ocsp::ByGet);
+    assert_eq!(asked(&usual), ["POST", "GET", "GET"]);
+    assert_eq!(asked(&FetchConfig { ocsp_method: OcspMethod::Get, ..usual.clone() }), ["GET", "GET"]);
+    live.ocsp(Ocsp::Proper);
+    let sha256 = FetchConfig { ocsp_certificate_id: OcspCertificateId::Sha256, ..usual };
+    assert_eq!(asked(&sha256), ["POST", "POST"]);
+    // As a foreign reader has it.
+    let request = OcspRequest::new(&seal, &issuer, IdentifierDigest::Sha256, None).unwrap();
+    let file = folder.path().join("request");
+    std::fs::write(&file, request.der()).unwrap();
+    let text = run(Command::new("openssl").args(["ocsp", "-req_text", "-reqin"]).arg(&file)).stdout;
+    assert!(String::from_utf8_lossy(&text).contains("Hash Algorithm: sha256"));
 }
 
 fn ask(
@@ -187,6 +260,14 @@ fn a_certificate_that_names_no_source_is_of_unknown_status() {
     let outcome =
         revocation_client(&live).revocation(&certificate(&seal), &certificate(&live.issuing()), None, deadline());
     assert_eq!(words(&outcome), "unknown");
+    // One whose list another authority signs says so.
+    let indirect = "crlDistributionPoints = at\n[at]\nfullname = URI:http://crl.example.com/\nCRLissuer = dirName:other\n\
+                    [other]\nCN = Another";
+    let seal = live.seal_with("indirect", &["authorityInfoAccess", indirect]).0;
+    let outcome =
+        revocation_client(&live).revocation(&certificate(&seal), &certificate(&live.issuing()), None, deadline());
+    let reason = outcome.unwrap_err().to_string();
+    assert!(reason.contains("signed by another authority than its issuer"), "{reason}");
 }
 
 #[test]
@@ -239,6 +320,9 @@ fn crls_signed_with_every_algorithm_are_believed_but_for_sha_1() {
         ("P-384 SHA-384", ["-newkey", "ec:p384"], "sha384", &[]),
         ("P-521 SHA-512", ["-newkey", "ec:p521"], "sha512", &[]),
         ("Ed25519", ["-newkey", "ed25519"], "default", &[]),
+        ("Ed448", ["-newkey", "ed448"], "default", &[]),
+        ("a key for rsa-pss alone", ["-newkey", "rsa-pss:3072"], "sha256", PSS),
+        ("rsa-pkcs1 of 5120 bits", ["-newkey", "rsa:5120"], "sha256", &[]),
         ("rsa-pkcs1 SHA-1", rsa, "sha1", &[]),
     ];
     openssl(&["ecparam", "-name", "secp384r1", "-out", "p384"]);

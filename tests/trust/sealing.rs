@@ -90,6 +90,17 @@ fn a_revoked_or_unknown_certificate_stops_signing_before_the_key_is_used() {
     assert_eq!((fixture.recorded(&answer), fixture.state().as_str()), (vec!["request-refused".to_owned()], "active"));
 
     std::fs::write(&index, known).unwrap();
+    live.hold(&leaf, "-1 hour");
+    let answer = fixture.sign();
+    let detail = told(&answer, 409, "credential-not-active");
+    assert!(detail.contains("is on hold since"), "{detail}");
+    assert_eq!((fixture.recorded(&answer), fixture.state().as_str()), (vec!["request-refused".to_owned()], "active"));
+    live.release(&leaf);
+    let _ = fixture.sign_later().success();
+
+    // What was good a moment ago is asked for again only after its time.
+    let fixture = Fixture::new("");
+    let (live, leaf) = (&fixture.live, fixture.live.root().with_file_name("seal.pem"));
     live.revoke(&leaf, "-1 hour");
     let answer = fixture.sign();
     let detail = told(&answer, 409, "credential-not-active");

@@ -26,7 +26,7 @@ struct Asker {
 impl Asker {
     fn new(config: &FetchConfig, live: &LivePki) -> Self {
         let fetcher = Arc::new(Fetcher::new(config).unwrap());
-        let issuers = RevocationClient::new(Arc::clone(&fetcher), Duration::from_millis(1));
+        let issuers = RevocationClient::new(Arc::clone(&fetcher), config);
         let (anchors, urls) = (vec![certificate(&live.root())], vec![live.timestamp_url()]);
         Self { fetcher, issuers, anchors, urls }
     }

@@ -6,7 +6,7 @@ use cryptotoken_api::Certificate;
 use tests::LivePki;
 use tests::live_pki::{Crl, Ocsp};
 use time::OffsetDateTime;
-use workers::{Collection, Subject, SubjectRole, ValidationData, ValidationDataError};
+use workers::{Collection, Freshness, Subject, SubjectRole, ValidationData, ValidationDataError};
 
 use crate::clients::{certificate, deadline, revocation_client};
 
@@ -17,6 +17,7 @@ fn collect(live: &LivePki, anchor: &Certificate, subjects: &[Subject]) -> Result
         &Collection {
             trust_anchors: &anchors,
             pool: &[],
+            evidence: &[],
             source: &source,
             now: OffsetDateTime::now_utc(),
             deadline: deadline(),
@@ -26,7 +27,9 @@ fn collect(live: &LivePki, anchor: &Certificate, subjects: &[Subject]) -> Result
 }
 
 fn subject(certificate: &Certificate, role: SubjectRole) -> Subject {
-    Subject { certificate: certificate.clone(), role, used_at: OffsetDateTime::now_utc(), not_before: None }
+    let now = OffsetDateTime::now_utc();
+    let freshness = Freshness::default();
+    Subject { certificate: certificate.clone(), role, used_at: now, signed_at: now, freshness }
 }
 
 struct Fixture {
@@ -87,7 +90,7 @@ fn who_was_revoked_when_it_was_used_is_an_error_and_who_was_revoked_later_is_not
     live.revoke(&path, "-1 hour");
     let at = |hours: i64| {
         let used_at = OffsetDateTime::now_utc() + time::Duration::hours(hours);
-        Subject { certificate: seal.clone(), role: SubjectRole::Signer, used_at, not_before: None }
+        Subject { used_at, ..subject(&seal, SubjectRole::Signer) }
     };
     let error = collect(&live, &root, &[at(0)]).unwrap_err();
     assert!(

@@ -9,6 +9,7 @@ use time::OffsetDateTime;
 use crate::cades::signer_info::SignerInfoFault;
 use crate::level::SignatureLevel;
 use crate::pades::refusal::PdfRefusal;
+use crate::revocation::RevocationEvidence;
 use crate::timestamp::{TimestampToken, TokenFault};
 use crate::validation_data::ValidationData;
 
@@ -69,10 +70,12 @@ pub struct Participants {
     /// Certificates of signers, each with the time at which a timestamp proves it was used. Empty when an archive timestamp
     /// covers what they need.
     pub signers: Vec<(Certificate, OffsetDateTime)>,
-    /// Certificates of time-stamping units whose timestamps nothing covers yet.
-    pub authorities: Vec<Certificate>,
+    /// Certificates of time-stamping units whose timestamps nothing covers yet, each with the time of its timestamp.
+    pub authorities: Vec<(Certificate, OffsetDateTime)>,
     /// Every certificate that is there, trusted or not.
     pub pool: Vec<Certificate>,
+    /// Revocation information that is there, believed or not.
+    pub evidence: Vec<RevocationEvidence>,
 }
 
 /// Why a signature cannot be augmented. The caller must send another one, or send it to another worker.
@@ -93,9 +96,12 @@ pub enum AugmentationFault {
     /// Detached, and the document did not come along.
     #[error("the signature is detached; send the document with it, as the part \"document\" of a form")]
     NoDocument,
-    /// Detached, where a signature is to be joined.
-    #[error("the signature is detached; only signatures with their content inside can be joined")]
+    /// Detached, where a signature is to be joined, and the document did not come along.
+    #[error("the signature is detached; send it as \"signature\", and its document as \"document\"")]
     Detached,
+    /// What is there covers all certificates, and one more would come in.
+    #[error("a signature with {0} cannot be joined: it covers the list of certificates, which would grow")]
+    Sealed(&'static str),
     /// Not detached, and another document came along.
     #[error("the document that was sent is not the one in the signature; send the signature alone")]
     OtherDocument,

@@ -6,6 +6,7 @@ use const_oid::db::rfc5280::{
 };
 use cryptotoken_api::Certificate;
 use der::Decode;
+use x509_cert::ext::pkix::crl::dp::DistributionPoint;
 use x509_cert::ext::pkix::name::{DistributionPointName, GeneralName};
 use x509_cert::ext::pkix::{AuthorityInfoAccessSyntax, CrlDistributionPoints};
 
@@ -51,13 +52,15 @@ pub fn crl_urls(certificate: &Certificate) -> Vec<String> {
     names.iter().filter_map(http_url).collect()
 }
 
+/// Whether there are CRLs on it that another authority signs than its issuer: `cRLIssuer` (RFC 5280, section 4.2.1.13).
+#[must_use]
+pub fn has_indirect_crls(certificate: &Certificate) -> bool {
+    points(certificate).iter().any(|point| point.crl_issuer.is_some())
+}
+
 /// Names of those distribution points, which a CRL's own must be one of.
 pub(crate) fn distribution_points(certificate: &Certificate) -> Vec<GeneralName> {
-    let points = value(certificate, ID_CE_CRL_DISTRIBUTION_POINTS)
-        .and_then(|der| CrlDistributionPoints::from_der(der).ok())
-        .map(|points| points.0)
-        .unwrap_or_default();
-    let whole = points.into_iter().filter(|point| point.reasons.is_none() && point.crl_issuer.is_none());
+    let whole = points(certificate).into_iter().filter(|point| point.reasons.is_none() && point.crl_issuer.is_none());
     whole
         .filter_map(|point| match point.distribution_point? {
             DistributionPointName::FullName(names) => Some(names),
@@ -65,6 +68,11 @@ pub(crate) fn distribution_points(certificate: &Certificate) -> Vec<GeneralName>
         })
         .flatten()
         .collect()
+}
+
+fn points(certificate: &Certificate) -> Vec<DistributionPoint> {
+    let points = value(certificate, ID_CE_CRL_DISTRIBUTION_POINTS);
+    points.and_then(|der| CrlDistributionPoints::from_der(der).ok()).map(|points| points.0).unwrap_or_default()
 }
 
 fn access_urls(certificate: &Certificate, method: ObjectIdentifier) -> Vec<String> {

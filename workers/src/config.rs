@@ -221,6 +221,14 @@ impl WorkerConfig {
                     self.kind
                 ),
             }),
+            // Nobody else reads validation data and archive timestamps of such a signature yet.
+            (_, SignatureScheme::MlDsa) if self.level() > SignatureLevel::BaselineT => Err(ConfigError::Value {
+                key: "level",
+                reason:
+                    "no verifier of others judges long-term signatures with ML-DSA yet; write B-B or B-T, or name a \
+                         credential with an RSA or EC key"
+                        .into(),
+            }),
             _ => Ok(()),
         }
     }
@@ -235,15 +243,15 @@ impl WorkerConfig {
         Ok(())
     }
 
-    // The higher levels are of the whole signature, other people's signers included: that is what augmentation is for.
+    // A counter-signature is an attribute of what it signs: the higher levels are those of the whole signature.
     fn check_mode(&self) -> Result<(), ConfigError> {
         match &self.format {
             FormatConfig::Cades(options)
-                if options.mode != CadesMode::Sign && self.level() > SignatureLevel::BaselineT =>
+                if options.mode == CadesMode::CounterSign && self.level() > SignatureLevel::BaselineT =>
             {
                 Err(ConfigError::Value {
                     key: "level",
-                    reason: "a signature is joined at B-B or B-T; send it to …/augment of another worker then".into(),
+                    reason: "a counter-signature has B-B or B-T; send it to …/augment of another worker then".into(),
                 })
             }
             FormatConfig::Xades(options)
@@ -425,6 +433,12 @@ impl WorkerConfig {
         matches!(&self.format, FormatConfig::Cades(options) if options.mode == CadesMode::Sign)
     }
 
+    /// Whether what it signs is a signature that is there, of its document or of its value.
+    #[must_use]
+    pub fn joins(&self) -> bool {
+        matches!(&self.format, FormatConfig::Cades(options) if options.mode != CadesMode::Sign)
+    }
+
     /// The options of its kind.
     #[must_use]
     pub const fn format(&self) -> &FormatConfig {
@@ -444,12 +458,17 @@ fn name(name: String) -> Result<String, ConfigError> {
     }
 }
 
-fn unknown_key<'a>(key: &str, known: impl Iterator<Item = &'a str>, text: &str) -> ConfigError {
-    let nearest = known
-        .map(|candidate| (strsim::damerau_levenshtein(key, candidate), candidate))
+/// The known word that is most like this one, if any is.
+pub(crate) fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    known
+        .map(|candidate| (strsim::damerau_levenshtein(word, candidate), candidate))
         .min()
-        .filter(|(distance, _)| *distance <= 1 + key.len() / 3)
-        .map(|(_, candidate)| candidate.to_owned());
+        .filter(|(distance, _)| *distance <= 1 + word.len() / 3)
+        .map(|(_, candidate)| candidate)
+}
+
+fn unknown_key<'a>(key: &str, known: impl Iterator<Item = &'a str>, text: &str) -> ConfigError {
+    let nearest = nearest(key, known).map(str::to_owned);
     let line = text
         .lines()
         .position(|line| line.trim_start().trim_start_matches('"').starts_with(key))

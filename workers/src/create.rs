@@ -23,8 +23,8 @@ use crate::level::SignatureLevel;
 use crate::policy;
 use crate::timestamp::TimestampToken;
 use crate::worker::{
-    AugmentationEnvironment, AugmentationRequest, DocumentContent, SignedDocument, SignerDocument, SigningEnvironment,
-    SigningParameters, SigningRequest,
+    AugmentationEnvironment, AugmentationRequest, DocumentContent, Preview, PreviewEnvironment, SignedDocument,
+    SignerDocument, SigningEnvironment, SigningParameters, SigningRequest,
 };
 use ladder::Ladder;
 use services::Services;
@@ -40,6 +40,8 @@ pub struct SignatureContext<'a> {
     pub signing_time: OffsetDateTime,
     /// The level that it is to reach.
     pub level: SignatureLevel,
+    /// The lowest level that it may be left at during an outage.
+    pub minimum_level: SignatureLevel,
     /// The clock it comes from.
     pub clock: &'a dyn Clock,
     /// What the caller chose.
@@ -108,6 +110,15 @@ pub trait SignatureFormat {
         Ok(())
     }
 
+    /// Reads the signature that was just made, so that it can be brought to a higher level. What was in the document before it is
+    /// left as it is.
+    ///
+    /// # Errors
+    /// [`AugmentationFault`]: a bug.
+    fn growing(&self, signature: Bytes, document: &SignerDocument) -> Result<Box<dyn Augmentable>, AugmentationFault> {
+        self.augmentable(signature, Some(&document.content))
+    }
+
     /// Reads a signature, which others may have made, and verifies it, so that it can be brought to a higher level. `document` is
     /// that of a detached signature.
     ///
@@ -144,6 +155,17 @@ pub trait Prepared {
         value: &SignatureValue,
         timestamp: Option<&TimestampToken>,
     ) -> Result<SignedDocument, Discrepancy>;
+
+    /// The document as it is laid out, without a value; `None` for formats in which there is nothing to see.
+    ///
+    /// # Errors
+    /// When what is to be seen cannot be found.
+    fn preview(self) -> Result<Option<Preview>, WorkerError>
+    where
+        Self: Sized,
+    {
+        Ok(None)
+    }
 }
 
 /// Makes one signature.
@@ -156,11 +178,13 @@ pub fn create<F: SignatureFormat>(
     request: &SigningRequest,
     environment: &SigningEnvironment<'_>,
 ) -> Result<SignedDocument, WorkerError> {
+    let minimum_level = config.minimum_level().min(environment.level);
     let mut context = SignatureContext {
         credential: environment.credential,
         algorithm: environment.signer.algorithm(),
         signing_time: environment.clock.now(),
         level: environment.level,
+        minimum_level,
         clock: environment.clock,
         parameters: &request.parameters,
         id: Uuid::new_v4(),
@@ -168,7 +192,11 @@ pub fn create<F: SignatureFormat>(
     };
     policy::check(config.kind(), environment.credential, context.signing_time)?;
     config.check_parameters(&request.parameters)?;
-    let mut ladder = Ladder::new(environment.level, config.minimum_level().min(environment.level));
+    if request.document.signature.is_some() && !config.joins() {
+        let reason = "this worker joins no signatures; send the document alone".into();
+        return Err(WorkerError::Parameter { name: "signature".into(), reason });
+    }
+    let mut ladder = Ladder::new(environment.level, minimum_level);
     let services = Services::new(config, environment.augmentation())?;
     let digest = services.digest(context.algorithm.digest());
     refuse_other_digest(environment.level, &request.document.content, digest)?;
@@ -186,7 +214,7 @@ pub fn create<F: SignatureFormat>(
     let value = environment.signer.sign(prepared.to_be_signed(), environment.deadline)?;
 
     let leaf = environment.credential.chain.leaf();
-    verification::verify(leaf.public_key(), context.algorithm, prepared.to_be_signed(), &value)
+    verification::verify(environment.credential.chain.leaf_key(), context.algorithm, prepared.to_be_signed(), &value)
         .map_err(|error| WorkerError::Withheld(error.into()))?;
     let timestamp = ladder.climb(SignatureLevel::BaselineT, || {
         let input = prepared.timestamp_input(&value).map_err(WorkerError::Withheld)?;
@@ -198,7 +226,7 @@ pub fn create<F: SignatureFormat>(
     if ladder.goes_to(SignatureLevel::BaselineLt) {
         let withheld = |fault: AugmentationFault| WorkerError::Withheld(Discrepancy::Augmentation(fault));
         let octets = signed.bytes();
-        let mut signature = format.augmentable(octets, Some(&request.document.content)).map_err(withheld)?;
+        let mut signature = format.growing(octets, &request.document).map_err(withheld)?;
         let chain = environment.credential.chain.certificates();
         long_term(signature.as_mut(), &services, &mut ladder, digest, chain, &withheld)?;
         signed.segments = signature.finish();
@@ -210,6 +238,33 @@ pub fn create<F: SignatureFormat>(
     format.encapsulate(&mut signed, &request.document).map_err(WorkerError::Withheld)?;
     format.check(&signed, &request.document, &context).map_err(WorkerError::Withheld)?;
     Ok(signed)
+}
+
+/// What a seal would look like: the first step of [`create`] alone, with all its refusals.
+///
+/// # Errors
+/// See [`WorkerError`]; [`WorkerError::NoPreview`] for formats in which there is nothing to see.
+pub fn preview<F: SignatureFormat>(
+    format: &F,
+    config: &WorkerConfig,
+    request: &SigningRequest,
+    environment: &PreviewEnvironment<'_>,
+) -> Result<Preview, WorkerError> {
+    let context = SignatureContext {
+        credential: environment.credential,
+        algorithm: environment.algorithm,
+        signing_time: environment.clock.now(),
+        level: environment.level,
+        minimum_level: config.minimum_level().min(environment.level),
+        clock: environment.clock,
+        parameters: &request.parameters,
+        id: Uuid::new_v4(),
+        content_timestamp: None,
+    };
+    policy::check(config.kind(), environment.credential, context.signing_time)?;
+    config.check_parameters(&request.parameters)?;
+    let prepared = format.prepare(&request.document, &request.parameters, &context)?;
+    prepared.preview()?.ok_or(WorkerError::NoPreview { kind: config.kind() })
 }
 
 /// Brings a signature to the level of the environment. One of level B-LTA gets one more archive timestamp. Never degrades: what

@@ -47,6 +47,12 @@ pub enum WorkerError {
         /// What is signed here.
         expected: &'static str,
     },
+    /// There is nothing to see of such a signature.
+    #[error("a {kind} worker makes nothing that could be shown; only the seals of pades workers can be seen")]
+    NoPreview {
+        /// Kind of the worker.
+        kind: WorkerKind,
+    },
     /// The document is no PDF that can be sealed.
     #[error(transparent)]
     Pdf(#[from] PdfRefusal),
@@ -232,6 +238,7 @@ impl WorkerError {
             | Self::NotInMemory
             | Self::DigestAlgorithm { .. }
             | Self::DigestNotAllowed { .. }
+            | Self::NoPreview { .. }
             | Self::Augmentation(_)
             | Self::Pdf(_)
             | Self::Xml(_) => Fault::Document,
@@ -252,7 +259,9 @@ impl WorkerError {
             Self::ValidationData(error) => match (error, error.role()) {
                 // The operator trusts other authorities than those that issued these certificates.
                 (ValidationDataError::Path { .. }, SubjectRole::Signer) => Fault::Credential,
-                (ValidationDataError::Revoked { .. }, SubjectRole::Signer) => Fault::Credential,
+                (ValidationDataError::Revoked { .. } | ValidationDataError::OnHold { .. }, SubjectRole::Signer) => {
+                    Fault::Credential
+                }
                 (
                     ValidationDataError::Revocation { source: RevocationError::Unknown { .. }, .. },
                     SubjectRole::Signer,

@@ -6,12 +6,13 @@ use cryptotoken_api::Purpose;
 use serde::{Deserialize, Serialize};
 
 use crate::config::{FormatConfig, WorkerConfig};
-use crate::create::{SignatureFormat, augment, create};
+use crate::create::{SignatureFormat, augment, create, preview};
 use crate::error::WorkerError;
 use crate::level::SignatureLevel;
 use crate::tsa;
 use crate::worker::{
-    AugmentationEnvironment, AugmentationRequest, SignedDocument, SigningEnvironment, SigningRequest, Worker,
+    AugmentationEnvironment, AugmentationRequest, Preview, PreviewEnvironment, SignedDocument, SigningEnvironment,
+    SigningRequest, Worker,
 };
 
 /// Kind of a worker.
@@ -120,6 +121,10 @@ impl<F: SignatureFormat + Send + Sync> Worker for FormatWorker<F> {
         environment: &SigningEnvironment<'_>,
     ) -> Result<SignedDocument, WorkerError> {
         create(&self.format, &self.config, request, environment)
+    }
+
+    fn preview(&self, request: &SigningRequest, environment: &PreviewEnvironment<'_>) -> Result<Preview, WorkerError> {
+        preview(&self.format, &self.config, request, environment)
     }
 
     fn augment(

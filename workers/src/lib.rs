@@ -45,8 +45,8 @@ pub use level::{SignatureLevel, SignaturePackaging};
 pub use revocation::{RevocationError, RevocationEvidence, RevocationInfo, RevocationSource, RevocationStatus};
 pub use spooled::SpooledDocument;
 pub use timestamp::{TimestampError, TimestampRequest, TimestampSource, TimestampToken};
-pub use validation_data::{Collection, Subject, SubjectRole, ValidationData, ValidationDataError};
+pub use validation_data::{Collection, Freshness, Subject, SubjectRole, ValidationData, ValidationDataError};
 pub use worker::{
-    AugmentationEnvironment, AugmentationRequest, DocumentContent, SignedDocument, SignerDocument, SigningEnvironment,
-    SigningParameters, SigningRequest, Worker,
+    AugmentationEnvironment, AugmentationRequest, DocumentContent, Preview, PreviewEnvironment, SignedDocument,
+    SignerDocument, SigningEnvironment, SigningParameters, SigningRequest, Worker,
 };

@@ -1,15 +1,18 @@
 //! PAdES signatures (EN 319 142-1): a CMS in a signature field of a PDF, added by an incremental update.
 //!
 //! The bytes of the document stay as they are; the update adds a signature dictionary, a field, and what leads to it.
-//! Whatever would make a reader reject or repair the result is refused in `prepare`. The CMS is built in [`crate::cades`],
+//! Where its cross-reference data is damaged, the update says anew where every object is. Whatever would make a reader reject or
+//! repair the result is refused in `prepare`. The CMS is built in [`crate::cades`],
 //! which knows nothing of PDF.
 
+mod appearance;
 mod assemble;
 mod augment;
 mod byte_range;
 mod check;
 mod cross_reference;
 mod edits;
+mod field_lock;
 mod fields;
 mod file;
 mod incremental_update;
@@ -17,8 +20,11 @@ mod layout;
 mod pages;
 mod permissions;
 mod prepare;
+mod preview;
 pub mod refusal;
+mod scan;
 mod security_store;
+mod seed_values;
 mod signature_dictionary;
 mod signatures;
 mod stream;
@@ -27,9 +33,11 @@ mod syntax;
 use serde::{Deserialize, Serialize};
 
 use crate::config::{ConfigError, Fields};
+pub use appearance::AppearanceConfig;
+pub use field_lock::LockedFields;
 
 /// Options of `pades`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct PadesConfig {
     /// Why the document is sealed (`/Reason`).
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -41,9 +49,15 @@ pub struct PadesConfig {
     /// free name of `Signature1`, `Signature2`, ….
     #[serde(skip_serializing_if = "Option::is_none")]
     pub field: Option<String>,
+    /// How the seal looks on the page. Default: it is not seen.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub appearance: Option<AppearanceConfig>,
     /// Makes the seal a certification with this DocMDP level; only on documents that are not signed yet.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub certification: Option<Certification>,
+    /// Form fields that may not change once the seal is there. A field of the document that says what it locks must say the same.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lock: Option<LockedFields>,
 }
 
 /// What a certified document still allows (DocMDP, ISO 32000-2, table 257), spelt 1, 2 and 3.
@@ -90,18 +104,14 @@ impl TryFrom<u8> for Certification {
 }
 
 impl PadesConfig {
-    pub(crate) const KEYS: &'static [&'static str] = &["reason", "location", "field", "appearance", "certification"];
+    pub(crate) const KEYS: &'static [&'static str] =
+        &["reason", "location", "field", "appearance", "certification", "lock"];
 
     /// What `caller_may_set` may name.
-    pub(crate) const SETTABLE: &'static [&'static str] = &["reason", "location", "field"];
+    pub(crate) const SETTABLE: &'static [&'static str] = &["reason", "location", "field", "appearance"];
 
     pub(crate) fn parse(fields: &mut Fields) -> Result<Self, ConfigError> {
-        if fields.take::<serde_json::Value>("appearance")?.is_some() {
-            return Err(ConfigError::Value {
-                key: "appearance",
-                reason: "this version makes invisible seals only; remove the key".into(),
-            });
-        }
+        let appearance = fields.take("appearance")?.map(AppearanceConfig::parse).transpose()?;
         let mut text = |key| match fields.take::<String>(key)? {
             Some(text) => match refuse_text(&text) {
                 None => Ok(Some(text)),
@@ -113,8 +123,25 @@ impl PadesConfig {
             reason: text("reason")?,
             location: text("location")?,
             field: text("field")?,
+            appearance,
             certification: fields.take("certification")?,
+            lock: Self::parse_lock(fields)?,
         })
+    }
+
+    fn parse_lock(fields: &mut Fields) -> Result<Option<LockedFields>, ConfigError> {
+        let lock = fields.take::<LockedFields>("lock")?;
+        let refused = |reason: &str| Err(ConfigError::Value { key: "lock", reason: reason.to_owned() });
+        match &lock {
+            Some(LockedFields::Include(names) | LockedFields::Exclude(names)) if names.is_empty() => {
+                refused("it names no field; leave it out to lock none, or say \"all\"")
+            }
+            Some(lock) => match lock.names().iter().find_map(|name| refuse_text(name)) {
+                Some(reason) => refused(&format!("a name is unfit: {reason}")),
+                None => Ok(Some(lock.clone())),
+            },
+            None => Ok(None),
+        }
     }
 }
 

@@ -12,6 +12,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use cryptotoken_api::Certificate;
 use time::OffsetDateTime;
+use x509_cert::ext::pkix::CrlReason;
 
 /// Where revocation information and missing issuers come from. Safe to share between threads; every call blocks.
 pub trait RevocationSource: Send + Sync {
@@ -46,6 +47,8 @@ pub struct RevocationInfo {
     pub status: RevocationStatus,
     /// When the status was known to be this (`thisUpdate`): what freshness counts from.
     pub this_update: OffsetDateTime,
+    /// When it was signed, by its own word: not before `this_update`.
+    pub produced_at: OffsetDateTime,
     /// When newer information will be there at the latest (`nextUpdate`); after it, this is stale.
     pub next_update: Option<OffsetDateTime>,
     /// Certificates that sign it and are not above the certificate itself: a delegated responder, an indirect CRL's issuer.
@@ -68,6 +71,18 @@ pub enum RevocationStatus {
     Good,
     /// Revoked at this time.
     Revoked(OffsetDateTime),
+    /// On hold since this time: not to be relied on, and perhaps released later (RFC 5280, section 5.3.1, `certificateHold`).
+    OnHold(OffsetDateTime),
+}
+
+impl RevocationStatus {
+    /// What an entry says. `removeFromCRL` is for delta CRLs, which are not read here; elsewhere it says at most that there was a hold.
+    pub(crate) fn of(reason: Option<CrlReason>, since: OffsetDateTime) -> Self {
+        match reason {
+            Some(CrlReason::CertificateHold | CrlReason::RemoveFromCRL) => Self::OnHold(since),
+            _ => Self::Revoked(since),
+        }
+    }
 }
 
 /// Why there is no revocation information that can be relied on.

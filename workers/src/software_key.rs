@@ -7,6 +7,7 @@ use openssl::ec::{EcGroup, EcKey};
 use openssl::ecdsa::EcdsaSig;
 use openssl::nid::Nid;
 use openssl::pkey::{PKey, Private};
+use openssl::x509::X509;
 use time::OffsetDateTime;
 
 use crate::create::SignatureContext;
@@ -40,11 +41,17 @@ impl SoftwareKey {
             algorithm: self.algorithm,
             signing_time: OffsetDateTime::UNIX_EPOCH,
             level: crate::level::SignatureLevel::BaselineB,
+            minimum_level: crate::level::SignatureLevel::BaselineB,
             clock: &crate::clock::SystemClock,
             parameters: &self.parameters,
             id: uuid::Uuid::new_v4(),
             content_timestamp: None,
         }
+    }
+
+    /// For signatures that OpenSSL makes.
+    pub(crate) fn of_openssl(&self) -> (PKey<Private>, X509) {
+        (self.key.clone(), X509::from_der(self.credential.chain.leaf().der()).unwrap())
     }
 
     pub(crate) fn sign(&self, to_be_signed: ToBeSigned<'_>) -> SignatureValue {

@@ -6,8 +6,11 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use bytes::Bytes;
 use cryptotoken_api::DigestAlgorithm;
 use openssl::hash::Hasher;
+
+use crate::tlv::{OCTET_STRING, header};
 
 /// A document in a file that nobody else can open, and that is gone with the last clone of this.
 #[derive(Clone)]
@@ -23,6 +26,9 @@ struct Spooled {
 
 /// How much of the file is in memory at a time, in octets.
 const BLOCK: usize = 256 * 1024;
+
+/// The longest octet string, in octets, a number of blocks: more of them would be slow to put together, a longer one may be refused.
+const STRING: u64 = 64 * BLOCK as u64;
 
 impl SpooledDocument {
     /// The first `length` octets of a file that nobody writes any more. `sha256` is their digest, computed while they came. `place` is
@@ -81,6 +87,39 @@ impl SpooledDocument {
         self.0.file.read_exact_at(&mut block, offset)?;
         Ok(block)
     }
+
+    /// Octets in all of the strings that [`Self::strings`] gives.
+    #[must_use]
+    pub fn length_in_strings(&self) -> u64 {
+        let around = |length: u64| string_header(length).len() as u64;
+        let (full, last) = (self.length() / STRING, self.length() % STRING);
+        let last_header = if last == 0 { 0 } else { around(last) };
+        self.length() + full * around(STRING) + last_header
+    }
+
+    /// The block at this offset, in octet strings of at most 16 MiB (X.690, section 8.7.3), and the offset of the next; `None` at the end.
+    /// What reads a CMS can do that as a stream then.
+    ///
+    /// # Errors
+    /// As [`Self::digest`].
+    pub fn strings(&self, offset: u64) -> io::Result<Option<(Bytes, u64)>> {
+        let block = self.block(offset)?;
+        if block.is_empty() {
+            return Ok(None);
+        }
+        let next = offset + block.len() as u64;
+        let octets = if offset.is_multiple_of(STRING) {
+            [string_header((self.length() - offset).min(STRING)), block].concat()
+        } else {
+            block
+        };
+        Ok(Some((octets.into(), next)))
+    }
+}
+
+fn string_header(length: u64) -> Vec<u8> {
+    // None is longer than a string.
+    header(OCTET_STRING, length.min(STRING) as usize)
 }
 
 impl std::fmt::Debug for SpooledDocument {

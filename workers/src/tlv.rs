@@ -160,14 +160,6 @@ pub(crate) fn tlv<P: AsRef<[u8]>>(tag: u8, parts: &[P]) -> Vec<u8> {
     element
 }
 
-/// How many contents octets an element with this tag has by its header, and the octets behind the header, of which some may be missing.
-pub(crate) fn opened(octets: &[u8], tag: u8) -> Result<(usize, &[u8]), Malformed> {
-    match header_of(octets)? {
-        (found, header, Some(length)) if found == tag => Ok((length, octets.get(header..).unwrap_or_default())),
-        _ => Err(Malformed("an element with another tag, or without length, stands there")),
-    }
-}
-
 /// Identifier octet, length of the header, length of the contents (`None`: indefinite).
 fn header_of(octets: &[u8]) -> Result<(u8, usize, Option<usize>), Malformed> {
     const CUT: Malformed = Malformed("an element is cut off");

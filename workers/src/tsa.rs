@@ -40,7 +40,7 @@ pub struct TsaConfig {
     pub accepted_policies: Vec<PolicyId>,
     /// Digest algorithms of imprints. Default all three.
     pub accepted_digests: Vec<DigestAlgorithm>,
-    /// How far `genTime` may be from UTC. Default `1s`, the most that EN 319 422 allows.
+    /// How far `genTime` may be from UTC. Default `1s`, the most that EN 319 422 allows (clause 5.2.2).
     pub accuracy: Accuracy,
     /// Whether tokens carry the name of the certificate's subject in `tsa`. Default `false`.
     pub tsa_name: bool,
@@ -82,7 +82,7 @@ impl TsaConfig {
                 reason: "name at least one of SHA-256, SHA-384, SHA-512, or remove the key".into(),
             });
         }
-        // RFC 3161, section 2.4.2: true promises that any two tokens can be ordered by genTime, whatever the accuracy.
+        // EN 319 422, clause 5.2.2; RFC 3161, section 2.4.2: true promises that any two tokens can be ordered by genTime, whatever the accuracy.
         if fields.take("ordering")?.unwrap_or(false) {
             return Err(ConfigError::Value {
                 key: "ordering",

@@ -3,6 +3,9 @@
 //! CMS puts it into `SignedData`, PDF into the document security store, XML into the unsigned properties; what it is, is the
 //! same for all (EN 319 102-1, clause 5.5).
 
+mod embedded;
+
+use std::collections::VecDeque;
 use std::fmt;
 use std::time::Instant;
 
@@ -12,7 +15,7 @@ use time::OffsetDateTime;
 
 use crate::certificate_extensions::needs_no_revocation;
 use crate::certification_path::{CertificationPath, PathError};
-use crate::revocation::{RevocationError, RevocationEvidence, RevocationSource, RevocationStatus};
+use crate::revocation::{RevocationError, RevocationEvidence, RevocationInfo, RevocationSource, RevocationStatus};
 
 /// Certificates and revocation information, each once, in the order of first need.
 #[derive(Clone, Debug, Default)]
@@ -35,9 +38,19 @@ pub struct Subject {
     /// When it was used, as far as that is proven: it must have been valid then, and not revoked by then. The time of the
     /// signature timestamp for a signer, the time now for a time-stamping authority whose timestamp nothing else covers.
     pub used_at: OffsetDateTime,
-    /// The earliest time at which revocation information on this certificate (not on those above it) may have been made;
-    /// `None`: it need only be current.
-    pub not_before: Option<OffsetDateTime>,
+    /// When it signed, by its own word or a timestamp's: information that is there already must be of that time, or later.
+    pub signed_at: OffsetDateTime,
+    /// What revocation information on this certificate (not on those above it) must be.
+    pub freshness: Freshness,
+}
+
+/// The earliest times at which revocation information on the certificate of a subject may have been made.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Freshness {
+    /// Of what is asked for; `None`: it need only be current.
+    pub asked: Option<OffsetDateTime>,
+    /// Of what is there already; `None`: it need only have been current when the subject signed, or be made since.
+    pub embedded: Option<OffsetDateTime>,
 }
 
 /// What a certificate is needed for.
@@ -90,6 +103,16 @@ pub enum ValidationDataError {
         /// Since when.
         revoked_at: OffsetDateTime,
     },
+    /// A certificate of the path is on hold. Its issuer may release it, or revoke it.
+    #[error("{role}: the certificate of \"{subject}\" is on hold since {}", rfc3339(*since))]
+    OnHold {
+        /// What the path is needed for.
+        role: SubjectRole,
+        /// Whose certificate.
+        subject: String,
+        /// Since when.
+        since: OffsetDateTime,
+    },
 }
 
 impl ValidationDataError {
@@ -97,7 +120,10 @@ impl ValidationDataError {
     #[must_use]
     pub const fn role(&self) -> SubjectRole {
         match self {
-            Self::Path { role, .. } | Self::Revocation { role, .. } | Self::Revoked { role, .. } => *role,
+            Self::Path { role, .. }
+            | Self::Revocation { role, .. }
+            | Self::Revoked { role, .. }
+            | Self::OnHold { role, .. } => *role,
         }
     }
 
@@ -115,6 +141,8 @@ pub struct Collection<'a> {
     pub trust_anchors: &'a [Certificate],
     /// Certificates that may lie on a path: the credential's chain, those of timestamp tokens and of the signature.
     pub pool: &'a [Certificate],
+    /// Revocation information that is there already, and is used where it suffices.
+    pub evidence: &'a [RevocationEvidence],
     /// Where revocation information and missing issuers come from.
     pub source: &'a dyn RevocationSource,
     /// The time now, at which certificates of responders must be valid.
@@ -133,42 +161,76 @@ impl ValidationData {
         let mut data = Self::default();
         // With what was asked of each: a later subject may need younger information on the same certificate.
         let mut known: Vec<(Certificate, Option<OffsetDateTime>, RevocationStatus)> = Vec::new();
+        let mut used: Vec<(Certificate, RevocationEvidence)> = Vec::new();
         let mut pool = collection.pool.to_vec();
-        let mut waiting: std::collections::VecDeque<Subject> = subjects.to_vec().into();
+        let mut waiting: VecDeque<Subject> = subjects.to_vec().into();
         while let Some(subject) = waiting.pop_front() {
             let role = subject.role;
             let path = collection.path(&subject, &mut pool)?;
             path.certificates().iter().for_each(|certificate| data.add_certificate(certificate));
             for (position, (certificate, issuer)) in path.issued().enumerate() {
-                let not_before = subject.not_before.filter(|_| position == 0);
                 if needs_no_revocation(certificate) {
                     continue;
                 }
+                let freshness = if position == 0 { subject.freshness } else { Freshness::default() };
+                let not_before = freshness.asked;
                 let asked = known.iter().find(|(other, since, _)| other == certificate && *since >= not_before);
-                let status = if let Some((_, _, status)) = asked {
-                    *status
-                } else {
-                    let info = collection.source.revocation(certificate, issuer, not_before, collection.deadline);
-                    let info = info.map_err(|source| ValidationDataError::Revocation { role, source })?;
-                    known.push((certificate.clone(), not_before, info.status));
-                    data.add_evidence(info.evidence);
-                    waiting.extend(info.signers.into_iter().map(|certificate| Subject {
-                        certificate,
-                        role: SubjectRole::RevocationAuthority,
-                        used_at: collection.now,
-                        not_before: None,
-                    }));
-                    info.status
+                let there =
+                    if asked.is_some() { None } else { collection.there(&subject, freshness, certificate, issuer) };
+                let status = match (asked, there) {
+                    (Some((_, _, status)), _) => *status,
+                    (None, Some(info)) if collection.settles(&info, &subject, freshness) => {
+                        data.use_embedded(info, certificate, &mut used, &mut waiting)
+                    }
+                    (None, there) => {
+                        let answer = collection.source.revocation(certificate, issuer, not_before, collection.deadline);
+                        match (answer, there) {
+                            (Ok(info), _) => {
+                                known.push((certificate.clone(), not_before, info.status));
+                                data.add_evidence(info.evidence);
+                                waiting.extend(info.signers.into_iter().map(|each| authority(each, collection.now)));
+                                info.status
+                            }
+                            // Who no longer answers, or no longer what can be believed, takes nothing away from what was said.
+                            (
+                                Err(RevocationError::Unavailable { .. } | RevocationError::Invalid { .. }),
+                                Some(info),
+                            ) => data.use_embedded(info, certificate, &mut used, &mut waiting),
+                            (Err(source), _) => return Err(ValidationDataError::Revocation { role, source }),
+                        }
+                    }
                 };
                 // Of each subject anew: they were not used at the same time.
-                if let RevocationStatus::Revoked(revoked_at) = status
-                    && revoked_at <= subject.used_at
-                {
-                    return Err(ValidationDataError::Revoked { role, subject: certificate.subject(), revoked_at });
+                let whose = || certificate.subject();
+                match status {
+                    RevocationStatus::Revoked(revoked_at) if revoked_at <= subject.used_at => {
+                        return Err(ValidationDataError::Revoked { role, subject: whose(), revoked_at });
+                    }
+                    RevocationStatus::OnHold(since) if since <= subject.used_at => {
+                        return Err(ValidationDataError::OnHold { role, subject: whose(), since });
+                    }
+                    _ => {}
                 }
             }
         }
         Ok(data)
+    }
+
+    /// Who signed it must have been good when it was made.
+    fn use_embedded(
+        &mut self,
+        info: RevocationInfo,
+        certificate: &Certificate,
+        used: &mut Vec<(Certificate, RevocationEvidence)>,
+        waiting: &mut VecDeque<Subject>,
+    ) -> RevocationStatus {
+        let this = (certificate.clone(), info.evidence);
+        if !used.contains(&this) {
+            self.add_evidence(this.1.clone());
+            used.push(this);
+            waiting.extend(info.signers.into_iter().map(|each| authority(each, info.produced_at)));
+        }
+        info.status
     }
 
     fn add_certificate(&mut self, certificate: &Certificate) {
@@ -188,7 +250,36 @@ impl ValidationData {
     }
 }
 
+/// Who signs revocation information.
+fn authority(certificate: Certificate, signed_at: OffsetDateTime) -> Subject {
+    let role = SubjectRole::RevocationAuthority;
+    Subject { certificate, role, used_at: signed_at, signed_at, freshness: Freshness::default() }
+}
+
 impl Collection<'_> {
+    /// What is there already on a certificate of the subject's path, if it suffices.
+    fn there(
+        &self,
+        subject: &Subject,
+        freshness: Freshness,
+        certificate: &Certificate,
+        issuer: &Certificate,
+    ) -> Option<RevocationInfo> {
+        let info = embedded::newest(self, certificate, issuer)?;
+        let suffices = match freshness.embedded {
+            Some(not_before) => info.is_made_after(not_before),
+            None => info.is_usable(subject.signed_at, None) || info.is_made_after(subject.signed_at),
+        };
+        suffices.then_some(info)
+    }
+
+    /// Whether nothing that was learnt since could say otherwise. What was made before a signature leaves room for a thief, and what
+    /// is not current any more for an authority that was revoked since.
+    fn settles(&self, info: &RevocationInfo, subject: &Subject, freshness: Freshness) -> bool {
+        let made_after = subject.role == SubjectRole::Signer && info.is_made_after(subject.signed_at);
+        made_after || (freshness.embedded.is_none() && info.is_usable(self.now, None))
+    }
+
     fn path(&self, subject: &Subject, pool: &mut Vec<Certificate>) -> Result<CertificationPath, ValidationDataError> {
         let mut outage = None;
         let fetch = |certificate: &Certificate| match self.source.issuer(certificate, self.deadline) {

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::time::Instant;
 
 use bytes::Bytes;
-use cryptotoken_api::{Credential, DigestAlgorithm, DtbsRepresentation, Signer};
+use cryptotoken_api::{Credential, DigestAlgorithm, DtbsRepresentation, SignatureAlgorithm, Signer};
 use serde_json::{Map, Value};
 
 use crate::clock::Clock;
@@ -30,6 +30,12 @@ pub trait Worker: Send + Sync {
         environment: &SigningEnvironment<'_>,
     ) -> Result<SignedDocument, WorkerError>;
 
+    /// Lays out what [`Self::process`] would sign, so that it can be shown: [`crate::create::preview`]. Uses no key.
+    ///
+    /// # Errors
+    /// See [`WorkerError`]: every refusal that comes before the key is used, and [`WorkerError::NoPreview`].
+    fn preview(&self, request: &SigningRequest, environment: &PreviewEnvironment<'_>) -> Result<Preview, WorkerError>;
+
     /// Brings a signature, which others may have made, to the worker's level: [`crate::create::augment`]. Uses no key.
     ///
     /// # Errors
@@ -48,6 +54,8 @@ pub struct SignerDocument {
     pub content: DocumentContent,
     /// As the caller declared it; `None` when not at all.
     pub media_type: Option<String>,
+    /// A detached signature over it that is to be joined; `None` for whoever joins none.
+    pub signature: Option<Bytes>,
 }
 
 /// The bytes of a document, or what stands for them.
@@ -162,6 +170,28 @@ impl<'a> SigningEnvironment<'a> {
     }
 }
 
+/// What is lent to a worker that shows what it would sign: neither a key nor a network.
+#[derive(Clone, Copy)]
+pub struct PreviewEnvironment<'a> {
+    /// Who would sign.
+    pub credential: &'a Credential,
+    /// With what.
+    pub algorithm: SignatureAlgorithm,
+    /// The time.
+    pub clock: &'a dyn Clock,
+    /// The level that the signature would reach.
+    pub level: SignatureLevel,
+}
+
+/// A document as it would look with a seal that is not made yet.
+#[derive(Clone, Debug)]
+pub struct Preview {
+    /// The octets, in order: the document with an empty signature.
+    pub segments: Vec<Bytes>,
+    /// The page of the seal, the first being 0.
+    pub page: usize,
+}
+
 /// A signature to be brought to a higher level.
 #[derive(Clone, Debug)]
 pub struct AugmentationRequest {
@@ -191,7 +221,7 @@ pub struct AugmentationEnvironment<'a> {
 pub struct SignedDocument {
     /// The octets, in order. Ranges of the input are shared with it, not copied.
     pub segments: Vec<Bytes>,
-    /// A document that is not in memory, between the first segment and the others; `None` where there is none in it.
+    /// A document that is not in memory, as octet strings between the first segment and the others; `None` where there is none in it.
     pub spooled: Option<SpooledDocument>,
     /// What they are.
     pub media_type: String,
@@ -205,7 +235,7 @@ impl SignedDocument {
     /// Octets in all.
     #[must_use]
     pub fn length(&self) -> usize {
-        let spooled = self.spooled.as_ref().map_or(0, SpooledDocument::length);
+        let spooled = self.spooled.as_ref().map_or(0, SpooledDocument::length_in_strings);
         self.segments.iter().map(Bytes::len).sum::<usize>() + usize::try_from(spooled).unwrap_or(usize::MAX)
     }
 

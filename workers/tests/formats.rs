@@ -12,8 +12,12 @@ mod cades;
 mod mutations;
 #[path = "formats/pades.rs"]
 mod pades;
+#[path = "formats/pades_appearance.rs"]
+mod pades_appearance;
 #[path = "formats/pades_corpus.rs"]
 mod pades_corpus;
+#[path = "formats/pades_damaged.rs"]
+mod pades_damaged;
 #[path = "formats/pades_hostile.rs"]
 mod pades_hostile;
 #[path = "formats/pades_verifiers.rs"]

@@ -7,6 +7,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::Task;
 use crate::failure::Failure;
 
 /// A file to sign.
@@ -14,6 +15,8 @@ use crate::failure::Failure;
 pub(super) struct Input {
     /// Where it is.
     pub(super) path: PathBuf,
+    /// The document beside a detached signature.
+    pub(super) document: Option<PathBuf>,
     /// What it is called under the output folder.
     relative: PathBuf,
 }
@@ -24,6 +27,7 @@ pub(super) struct Inputs {
     /// One each, in the order of the arguments.
     pub(super) items: Vec<Input>,
     out_dir: Option<PathBuf>,
+    task: Task,
     /// Canonical paths of all inputs.
     untouchable: HashSet<PathBuf>,
 }
@@ -33,7 +37,7 @@ impl Inputs {
     ///
     /// # Errors
     /// When a path is not there, nothing is to be signed, or two files would get the same output.
-    pub(super) fn collect(paths: &[PathBuf], out_dir: Option<&Path>) -> Result<Self, Failure> {
+    pub(super) fn collect(paths: &[PathBuf], out_dir: Option<&Path>, task: Task) -> Result<Self, Failure> {
         let canonical_out = match out_dir {
             Some(dir) => {
                 fs::create_dir_all(dir).map_err(Failure::file(dir))?;
@@ -53,8 +57,11 @@ impl Inputs {
                 walk(path, Path::new(""), out, &mut items)?;
             } else {
                 let relative = path.file_name().map(PathBuf::from).unwrap_or_default();
-                items.push(Input { path: path.clone(), relative });
+                items.push(Input { path: path.clone(), document: None, relative });
             }
+        }
+        if task == Task::Augment {
+            find_documents(&mut items);
         }
         if items.is_empty() {
             return Err(Failure::Usage("there is no file in these folders".into()));
@@ -68,7 +75,7 @@ impl Inputs {
                 return Err(Failure::Usage(format!("{} is named twice", path.display())));
             }
         }
-        Ok(Self { items, out_dir: out_dir.map(Path::to_owned), untouchable })
+        Ok(Self { items, out_dir: out_dir.map(Path::to_owned), task, untouchable })
     }
 
     /// Writes a signed document to its place, by a temporary file that is renamed when it is whole.
@@ -110,7 +117,7 @@ impl Inputs {
             Some(dir) => dir.join(&input.relative),
             None => input.path.clone(),
         };
-        let name = output_name(path.file_name()?, media_type, self.out_dir.is_none())?;
+        let name = output_name(path.file_name()?, media_type, self.task, self.out_dir.is_none())?;
         Some(path.with_file_name(name))
     }
 }
@@ -131,10 +138,20 @@ fn walk(folder: &Path, relative: &Path, out_dir: &Path, items: &mut Vec<Input>) 
                 walk(&path, &relative, out_dir, items)?;
             }
         } else if path.is_file() && !name.to_string_lossy().starts_with(TEMPORARY) {
-            items.push(Input { path, relative });
+            items.push(Input { path, document: None, relative });
         }
     }
     Ok(())
+}
+
+/// Documents beside detached signatures go with these, and are none themselves.
+fn find_documents(items: &mut Vec<Input>) {
+    for input in items.iter_mut() {
+        let detached = input.path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("p7s"));
+        input.document = Some(input.path.with_extension("")).filter(|document| detached && document.is_file());
+    }
+    let documents: HashSet<PathBuf> = items.iter().filter_map(|input| input.document.clone()).collect();
+    items.retain(|input| !documents.contains(&input.path));
 }
 
 fn refuse_same_outputs(items: &[Input]) -> Result<(), Failure> {
@@ -152,7 +169,7 @@ fn refuse_same_outputs(items: &[Input]) -> Result<(), Failure> {
     Ok(())
 }
 
-fn output_name(input: &OsStr, media_type: &str, beside_input: bool) -> Option<OsString> {
+fn output_name(input: &OsStr, media_type: &str, task: Task, beside_input: bool) -> Option<OsString> {
     let essence = media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     let suffix = match essence.as_str() {
         "application/pkcs7-mime" => ".p7m",
@@ -163,12 +180,12 @@ fn output_name(input: &OsStr, media_type: &str, beside_input: bool) -> Option<Os
         _ => return None,
     };
     let mut name = input.to_owned();
-    if !suffix.is_empty() {
+    if task == Task::Sign && !suffix.is_empty() {
         name.push(suffix);
     } else if beside_input {
         let path = Path::new(input);
         name = path.file_stem().unwrap_or_default().to_owned();
-        name.push("-signed");
+        name.push(format!("-{}", task.done()));
         if let Some(extension) = path.extension() {
             name.push(".");
             name.push(extension);
@@ -182,7 +199,7 @@ mod tests {
     use super::*;
 
     fn name(input: &str, media_type: &str, beside: bool) -> String {
-        output_name(OsStr::new(input), media_type, beside).unwrap().into_string().unwrap()
+        output_name(OsStr::new(input), media_type, Task::Sign, beside).unwrap().into_string().unwrap()
     }
 
     #[test]
@@ -195,7 +212,29 @@ mod tests {
         assert_eq!(name("a.xml", "application/xml; charset=utf-8", true), "a-signed.xml");
         assert_eq!(name("a.svg", "image/svg+xml", false), "a.svg");
         assert_eq!(name("invoice", "text/xml", true), "invoice-signed");
-        assert_eq!(output_name(OsStr::new("a.pdf"), "text/html", true), None, "a proxy's page is no signed document");
+        let page = output_name(OsStr::new("a.pdf"), "text/html", Task::Sign, true);
+        assert_eq!(page, None, "a proxy's page is no signed document");
+        for (input, media_type, beside, expected) in [
+            ("a.pdf.p7m", "application/pkcs7-mime", false, "a.pdf.p7m"),
+            ("a.pdf.p7s", "application/pkcs7-signature", true, "a.pdf-augmented.p7s"),
+            ("a-signed.pdf", "application/pdf", true, "a-signed-augmented.pdf"),
+        ] {
+            let name = output_name(OsStr::new(input), media_type, Task::Augment, beside);
+            assert_eq!(name.unwrap(), expected);
+        }
+    }
+
+    #[test]
+    fn documents_go_with_the_detached_signatures_beside_them() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in ["a.pdf", "a.pdf.p7s", "b.p7m", "c.p7s"] {
+            fs::write(dir.path().join(name), name).unwrap();
+        }
+        let inputs = Inputs::collect(&[dir.path().to_owned()], Some(&dir.path().join("out")), Task::Augment).unwrap();
+        let found = |name: &str| inputs.items.iter().find(|input| input.path.ends_with(name));
+        assert_eq!(inputs.items.len(), 3);
+        assert_eq!(found("a.pdf.p7s").unwrap().document, Some(dir.path().join("a.pdf")));
+        assert!(found("b.p7m").unwrap().document.is_none() && found("c.p7s").unwrap().document.is_none());
     }
 
     #[test]
@@ -206,7 +245,7 @@ mod tests {
         fs::create_dir_all(&out).unwrap();
         fs::write(source.join("2026/11/a.pdf"), "a").unwrap();
         fs::write(out.join("of-an-earlier-run.pdf"), "b").unwrap();
-        let inputs = Inputs::collect(&[source], Some(&out)).unwrap();
+        let inputs = Inputs::collect(&[source], Some(&out), Task::Sign).unwrap();
         assert_eq!(inputs.items.len(), 1, "{:?}", inputs.items);
         let written = inputs.write(&inputs.items[0], "application/pdf", &mut "signed".as_bytes()).unwrap();
         assert_eq!(written, out.join("2026/11/a.pdf"));
@@ -218,7 +257,7 @@ mod tests {
     fn a_folder_without_an_output_folder_is_wrong_usage() {
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join("a"), "a").unwrap();
-        assert!(matches!(Inputs::collect(&[dir.path().to_owned()], None), Err(Failure::Usage(_))));
+        assert!(matches!(Inputs::collect(&[dir.path().to_owned()], None, Task::Sign), Err(Failure::Usage(_))));
     }
 
     #[test]
@@ -226,7 +265,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let input = dir.path().join("a.pdf");
         fs::write(&input, "original").unwrap();
-        let inputs = Inputs::collect(std::slice::from_ref(&input), Some(dir.path())).unwrap();
+        let inputs = Inputs::collect(std::slice::from_ref(&input), Some(dir.path()), Task::Sign).unwrap();
         assert!(inputs.write(&inputs.items[0], "application/pdf", &mut "signed".as_bytes()).is_err());
         assert_eq!(fs::read(&input).unwrap(), b"original");
     }
@@ -239,8 +278,8 @@ mod tests {
             fs::write(dir.path().join(folder).join("a.pdf"), folder).unwrap();
             dir.path().join(folder).join("a.pdf")
         });
-        assert!(matches!(Inputs::collect(&paths, Some(&dir.path().join("out"))), Err(Failure::Usage(_))));
-        assert!(Inputs::collect(&paths, None).is_ok());
+        assert!(matches!(Inputs::collect(&paths, Some(&dir.path().join("out")), Task::Sign), Err(Failure::Usage(_))));
+        assert!(Inputs::collect(&paths, None, Task::Sign).is_ok());
     }
 
     #[test]
@@ -249,7 +288,7 @@ mod tests {
         let path = dir.path().join("a.pdf");
         fs::write(&path, "a").unwrap();
         let again = dir.path().join(".").join("a.pdf");
-        assert!(matches!(Inputs::collect(&[path, again], None), Err(Failure::Usage(_))));
+        assert!(matches!(Inputs::collect(&[path, again], None, Task::Sign), Err(Failure::Usage(_))));
     }
 
     #[test]
@@ -263,7 +302,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let input = dir.path().join("a.pdf");
         fs::write(&input, "original").unwrap();
-        let inputs = Inputs::collect(&[input], None).unwrap();
+        let inputs = Inputs::collect(&[input], None, Task::Sign).unwrap();
         assert!(inputs.write(&inputs.items[0], "application/pdf", &mut Breaks).is_err());
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
     }

@@ -1,7 +1,7 @@
-//! The server as `sigillo sign` calls it: `POST /v1/workers/{worker}/sign/raw`.
+//! The server as `sigillo sign` calls it: `POST /v1/workers/{worker}/sign/raw`, or `…/augment`.
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{Cursor, Read};
 use std::path::Path;
 use std::time::Duration;
 
@@ -9,8 +9,10 @@ use secrecy::{ExposeSecret, SecretSlice, SecretString};
 use serde::{Deserialize, Serialize, Serializer};
 use ureq::http::Response;
 use ureq::tls::{Certificate, ClientCert, PemItem, PrivateKey, RootCerts, TlsConfig, TlsProvider, parse_pem};
-use ureq::{Agent, Body};
+use ureq::{Agent, Body, SendBody};
 
+use super::Task;
+use super::files::Input;
 use crate::failure::Failure;
 use crate::output::PROBLEM;
 
@@ -80,6 +82,7 @@ impl Service {
     pub(super) fn new(
         server: &str,
         worker: &str,
+        task: Task,
         api_key: Option<SecretString>,
         tls: &Tls<'_>,
     ) -> Result<Self, Failure> {
@@ -90,6 +93,10 @@ impl Service {
         if worker.is_empty() || !worker.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-')) {
             return Err(Failure::Usage(format!("\"{worker}\" is no name of a worker")));
         }
+        let path = match task {
+            Task::Sign => "sign/raw",
+            Task::Augment => "augment",
+        };
         let config = Agent::config_builder()
             .http_status_as_error(false)
             // An API key goes to the server that was named and nowhere else.
@@ -101,7 +108,7 @@ impl Service {
             .tls_config(tls.config()?);
         Ok(Self {
             agent: config.build().into(),
-            url: format!("{}/v1/workers/{worker}/sign/raw", server.trim_end_matches('/')),
+            url: format!("{}/v1/workers/{worker}/{path}", server.trim_end_matches('/')),
             api_key,
         })
     }
@@ -110,15 +117,33 @@ impl Service {
     ///
     /// # Errors
     /// [`Refusal`].
-    pub(super) fn sign(&self, path: &Path) -> Result<Signed, Refusal> {
+    pub(super) fn send(&self, input: &Input) -> Result<Signed, Refusal> {
         let mut attempt = 1;
+        let open = |path: &Path| File::open(path).map_err(|error| Refusal::local(&error));
         loop {
-            let file = File::open(path).map_err(|error| Refusal::local(&error))?;
-            let mut request = self.agent.post(&self.url).header("Content-Type", "application/octet-stream");
+            let file = open(&input.path)?;
+            let mut request = self.agent.post(&self.url);
             if let Some(key) = &self.api_key {
                 request = request.header("Authorization", format!("Bearer {}", key.expose_secret()));
             }
-            let response = request.send(&file).map_err(|error| Refusal::transport(&error))?;
+            let sent = match &input.document {
+                None => request.header("Content-Type", "application/octet-stream").send(&file),
+                Some(document) => {
+                    // Drawn for each request, so that nobody can write it into a file (RFC 2046, section 5.1.1).
+                    let limit = format!("sigillo-{}", uuid::Uuid::new_v4().simple());
+                    let part = |name: &str, before: &str| {
+                        Cursor::new(format!(
+                            "{before}--{limit}\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n"
+                        ))
+                    };
+                    let form =
+                        part("signature", "").chain(&file).chain(part("document", "\r\n")).chain(open(document)?);
+                    let mut form = form.chain(Cursor::new(format!("\r\n--{limit}--\r\n")));
+                    let media_type = format!("multipart/form-data; boundary={limit}");
+                    request.header("Content-Type", media_type).send(SendBody::from_reader(&mut form))
+                }
+            };
+            let response = sent.map_err(|error| Refusal::transport(&error))?;
             if response.status() == 200 {
                 return Ok(Signed::from(response));
             }
@@ -268,7 +293,7 @@ mod tests {
 
     #[test]
     fn servers_and_workers_that_cannot_be_meant_are_wrong_usage() {
-        let new = |server, worker| Service::new(server, worker, None, &Tls { ca: None, identity: None });
+        let new = |server, worker| Service::new(server, worker, Task::Sign, None, &Tls { ca: None, identity: None });
         assert!(new("https://sign.example", "invoices").is_ok());
         assert!(matches!(new("sign.example", "invoices"), Err(Failure::Usage(_))));
         assert!(matches!(new("https://sign.example", "../admin"), Err(Failure::Usage(_))));

@@ -13,6 +13,7 @@ use time::OffsetDateTime;
 use x509_cert::ext::pkix::{BasicConstraints, ExtendedKeyUsage, KeyUsage, PrivateKeyUsagePeriod, SubjectKeyIdentifier};
 
 use crate::algorithm::DigestAlgorithm;
+use crate::certified_key::CertifiedKey;
 use crate::distinguished_name;
 use crate::key::{PublicKey, UnusableKey, VerificationKey};
 use crate::ml_dsa::MlDsaKey;
@@ -56,7 +57,7 @@ pub struct Certificate(Arc<Parsed>);
 struct Parsed {
     der: Vec<u8>,
     certificate: x509_cert::Certificate,
-    public_key: PublicKey,
+    key: CertifiedKey,
 }
 
 impl Certificate {
@@ -67,8 +68,8 @@ impl Certificate {
     pub fn from_der(der: &[u8]) -> Result<Self, CertificateError> {
         let certificate = x509_cert::Certificate::from_der(der)?;
         let spki = certificate.tbs_certificate().subject_public_key_info().to_der()?;
-        let public_key = PublicKey::from_spki_der(&spki)?;
-        Ok(Self(Arc::new(Parsed { der: der.to_vec(), certificate, public_key })))
+        let key = CertifiedKey::from_spki_der(&spki)?;
+        Ok(Self(Arc::new(Parsed { der: der.to_vec(), certificate, key })))
     }
 
     /// The DER as issued; what is hashed and embedded, never re-encoded.
@@ -85,8 +86,8 @@ impl Certificate {
 
     /// The certified key.
     #[must_use]
-    pub fn public_key(&self) -> &PublicKey {
-        &self.0.public_key
+    pub fn key(&self) -> &CertifiedKey {
+        &self.0.key
     }
 
     /// Subject as RFC 4514 text.
@@ -209,7 +210,7 @@ impl Certificate {
         let issued = || {
             let (subject, authority) = (X509::from_der(self.der())?, X509::from_der(issuer.der())?);
             let named = subject.issuer_name().try_cmp(authority.subject_name())? == Ordering::Equal;
-            let signed = match issuer.public_key().verification_key() {
+            let signed = match issuer.key().verification_key() {
                 VerificationKey::OpenSsl(key) => subject.verify(key)?,
                 VerificationKey::MlDsa(key) => self.is_signed_by(key).unwrap_or(false),
             };
@@ -255,9 +256,18 @@ fn instant(time: x509_cert::time::Time) -> OffsetDateTime {
     OffsetDateTime::UNIX_EPOCH + time.to_unix_duration()
 }
 
-/// A certificate path, leaf first, each issued by the next.
-#[derive(Clone, Debug, PartialEq)]
-pub struct CertificateChain(Vec<Certificate>);
+/// A certificate path, leaf first, each issued by the next. The leaf's key is one that a token here can have.
+#[derive(Clone, Debug)]
+pub struct CertificateChain {
+    certificates: Vec<Certificate>,
+    leaf_key: PublicKey,
+}
+
+impl PartialEq for CertificateChain {
+    fn eq(&self, other: &Self) -> bool {
+        self.certificates == other.certificates
+    }
+}
 
 impl CertificateChain {
     /// A chain that is in order already, as the database keeps it.
@@ -266,7 +276,10 @@ impl CertificateChain {
     /// [`CertificateError::Empty`] and what [`Certificate::from_der`] reports.
     pub fn from_ders<D: AsRef<[u8]>>(ders: &[D]) -> Result<Self, CertificateError> {
         let certificates = ders.iter().map(|der| Certificate::from_der(der.as_ref())).collect::<Result<Vec<_>, _>>()?;
-        if certificates.is_empty() { Err(CertificateError::Empty) } else { Ok(Self(certificates)) }
+        let leaf = certificates.first().ok_or(CertificateError::Empty)?.key();
+        let unsupported = || UnusableKey::Unsupported(leaf.name().to_owned());
+        let leaf_key = leaf.known().cloned().ok_or_else(unsupported)?;
+        Ok(Self { certificates, leaf_key })
     }
 
     /// Reads a PEM bundle (or one DER certificate) in any order and puts it in order from the certificate of `key` upwards.
@@ -281,12 +294,11 @@ impl CertificateChain {
                 rest.push(certificate);
             }
         }
-        let leaf = rest.iter().position(|certificate| certificate.public_key().same_key(key)).ok_or_else(|| {
-            CertificateError::NoLeaf {
+        let leaf =
+            rest.iter().position(|certificate| certificate.key().is(key)).ok_or_else(|| CertificateError::NoLeaf {
                 fingerprint: key.fingerprint(),
                 found: rest.iter().map(|certificate| format!("\"{}\"", certificate.subject())).collect(),
-            }
-        })?;
+            })?;
         let mut ordered = vec![rest.swap_remove(leaf)];
         while let Some(last) = ordered.last() {
             let next = rest.iter().position(|candidate| last.is_issued_by(candidate));
@@ -297,7 +309,7 @@ impl CertificateChain {
         }
         match rest.into_iter().next() {
             Some(stray) => Err(CertificateError::Unrelated { subject: stray.subject() }),
-            None => Ok(Self(ordered)),
+            None => Ok(Self { certificates: ordered, leaf_key: key.clone() }),
         }
     }
 
@@ -305,18 +317,24 @@ impl CertificateChain {
     #[must_use]
     pub fn leaf(&self) -> &Certificate {
         #[expect(clippy::indexing_slicing, reason = "both constructors refuse an empty list")]
-        &self.0[0]
+        &self.certificates[0]
+    }
+
+    /// The signer's key.
+    #[must_use]
+    pub const fn leaf_key(&self) -> &PublicKey {
+        &self.leaf_key
     }
 
     /// All certificates, leaf first.
     #[must_use]
     pub fn certificates(&self) -> &[Certificate] {
-        &self.0
+        &self.certificates
     }
 
     /// What goes into a signature: all but a self-signed root above the leaf, which verifiers must have by other ways.
     pub fn without_root(&self) -> impl Iterator<Item = &Certificate> {
-        self.0.iter().enumerate().filter(|(i, c)| *i == 0 || !c.is_self_signed()).map(|(_, c)| c)
+        self.certificates.iter().enumerate().filter(|(i, c)| *i == 0 || !c.is_self_signed()).map(|(_, c)| c)
     }
 }
 

@@ -243,7 +243,8 @@ impl fmt::Debug for KeyId {
     }
 }
 
-/// The public half of a key, parsed: what verifies a signature in software.
+/// The public half of a key that a token here can have, parsed: what verifies its signatures in software. That of a certificate is a
+/// [`crate::CertifiedKey`].
 #[derive(Clone)]
 pub struct PublicKey {
     spec: KeySpec,

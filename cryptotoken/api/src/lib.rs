@@ -5,6 +5,7 @@
 
 pub mod algorithm;
 pub mod certificate;
+pub mod certified_key;
 pub mod credential;
 mod distinguished_name;
 pub mod error;
@@ -21,6 +22,7 @@ pub mod verification;
 
 pub use algorithm::{DigestAlgorithm, SignatureAlgorithm, SignatureScheme};
 pub use certificate::{Certificate, CertificateChain};
+pub use certified_key::CertifiedKey;
 pub use credential::{Credential, CredentialState, KeyLocation, Purpose};
 pub use error::{SignerError, TokenError};
 pub use key::{KeyAlias, KeyAttributes, KeyId, KeyInfo, KeySpec, PublicKey};

@@ -32,8 +32,9 @@ pub(crate) fn of(session: &Session, private: ObjectHandle, id: &KeyId) -> Result
         for attribute in session.get_attributes(certificate, &[AttributeType::Value])? {
             if let Attribute::Value(der) = attribute
                 && let Ok(certificate) = Certificate::from_der(&der)
+                && let Some(key) = certificate.key().known()
             {
-                return Ok(Some(certificate.public_key().clone()));
+                return Ok(Some(key.clone()));
             }
         }
     }

@@ -191,7 +191,7 @@ impl<'a> Ca<'a> {
             &["x509", "-in", &self.path(&format!("{name}.pem")), "-outform", "DER", "-out", &self.path("x.der")],
         );
         der.unwrap();
-        Certificate::from_der(&std::fs::read(self.path("x.der")).unwrap()).unwrap().public_key().clone()
+        Certificate::from_der(&std::fs::read(self.path("x.der")).unwrap()).unwrap().key().known().unwrap().clone()
     }
 }
 

@@ -169,7 +169,7 @@ pub(crate) fn view(certificate: &Certificate) -> Result<CertificateView, Adminis
         subject: certificate.subject(),
         issuer: certificate.issuer(),
         serial_number: certificate.serial_number(),
-        key: certificate.public_key().spec().name().to_owned(),
+        key: certificate.key().name().to_owned(),
         key_usage: usage
             .map(|usage| usage.0.into_iter().map(|usage| format!("{usage:?}")).collect())
             .unwrap_or_default(),

@@ -14,7 +14,7 @@ use cryptotoken::{KakLocation, PinSource, TokenConfig};
 use serde::Deserialize;
 use serde::de::IntoDeserializer;
 
-pub use fetch::{AccountConfig, FetchConfig};
+pub use fetch::{AccountConfig, FetchConfig, OcspCertificateId, OcspMethod};
 pub use quantity::{ByteSize, Timeout};
 
 /// Why the configuration is not accepted. The operator must correct the file or the environment.
@@ -102,6 +102,10 @@ pub struct ServerConfig {
     pub max_spool_bytes: ByteSize,
     /// How long a request may take in all, from its first byte to its answer. Default 60 s.
     pub request_timeout: Timeout,
+    /// How long a caller may take nothing of an answer before the connection is cut. Default 60 s.
+    pub send_timeout: Timeout,
+    /// How many octets a second callers must take of an answer from the spool folder, on the average. Default 64 KiB.
+    pub min_send_rate: ByteSize,
     /// The Unix socket over which `sigillo token unlock` hands a typed PIN to the server, used where a token has `unlock = "manual"`.
     /// Default `sigillo.sock` beside the configuration.
     pub control: PathBuf,
@@ -125,6 +129,8 @@ impl Default for ServerConfig {
             spool_above: ByteSize(8 << 20),
             max_spool_bytes: ByteSize(16 << 30),
             request_timeout: Timeout(std::time::Duration::from_secs(60)),
+            send_timeout: Timeout(std::time::Duration::from_secs(60)),
+            min_send_rate: ByteSize(64 << 10),
             control: PathBuf::from("sigillo.sock"),
             concurrency: None,
             queue: 256,

@@ -138,7 +138,7 @@ pub fn test(node: &Node, actor: &Actor, name: &str) -> Result<WorkerView, Admini
     let signer = crate::key::signer(node, location, algorithm, stored.spec, context)?;
     let content = DocumentContent::Memory(document);
     let request = SigningRequest {
-        document: SignerDocument { content, media_type: None },
+        document: SignerDocument { content, media_type: None, signature: None },
         parameters: SigningParameters::default(),
     };
     let environment = SigningEnvironment {

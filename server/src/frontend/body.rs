@@ -15,7 +15,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use workers::DocumentContent;
 
-use super::spool::{Incoming, Spool};
+use super::receiving::Receiving;
+use super::spool::Spool;
 use crate::error::ApiError;
 use crate::request_id::RequestId;
 
@@ -26,9 +27,12 @@ pub(crate) struct BodyLimits {
     /// What of a document can be in memory.
     memory: ByteSize,
     pending: Arc<Semaphore>,
-    spool: Option<(Spool, Arc<Semaphore>)>,
+    spool: Option<Spool>,
+    places: Arc<Semaphore>,
     /// The largest document that can be in the spool folder.
     on_disk: ByteSize,
+    /// The largest document as base64, which is in memory twice: so, and decoded.
+    in_json: ByteSize,
 }
 
 /// The part of the memory for pending requests, or of the place in the spool folder, that one of them holds. Gone with the request.
@@ -40,7 +44,9 @@ pub(crate) struct Pending {
 }
 
 /// Memory is counted in pieces of this size.
-const PIECE: u64 = 64 * 1024;
+const PIECE: u64 = 64 * KIB;
+
+const KIB: u64 = 1024;
 
 impl Pending {
     /// Counts octets that have arrived.
@@ -60,10 +66,38 @@ impl Pending {
         }
         Ok(())
     }
+
+    /// Gives back what was counted for octets that are no longer held.
+    pub(crate) fn shrink(&mut self, octets: usize) {
+        let before = self.octets.div_ceil(PIECE);
+        self.octets = self.octets.saturating_sub(octets as u64);
+        let less = usize::try_from(before - self.octets.div_ceil(PIECE)).unwrap_or(usize::MAX);
+        drop(self.held.as_mut().and_then(|held| held.split(less)));
+    }
 }
 
 /// What a body may hold beside the document: names and parameters, or digests. Parsed, a few octets of JSON become many.
 pub(crate) const ENVELOPE: ByteSize = ByteSize(64 * 1024);
+
+/// How large a body may be.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limit {
+    body: u64,
+    /// What the caller is told: a limit of what the body is there for.
+    said: ByteSize,
+}
+
+impl Limit {
+    /// A body that is that by itself.
+    pub(crate) const fn of(size: ByteSize) -> Self {
+        Self { body: size.0, said: size }
+    }
+
+    /// A body in which a document of this size is as base64.
+    pub(crate) const fn around(document: ByteSize) -> Self {
+        Self { body: document.0.saturating_mul(4) / 3 + ENVELOPE.0, said: document }
+    }
+}
 
 impl BodyLimits {
     pub(crate) fn new(configuration: &Configuration) -> Self {
@@ -73,12 +107,16 @@ impl BodyLimits {
             Arc::new(Semaphore::new(pieces.min(Semaphore::MAX_PERMITS)))
         };
         let document = server.max_document_bytes;
+        // A third more as base64, and once more decoded, beside what else is in the body.
+        let twice = server.max_pending_bytes.0.saturating_sub(2 * ENVELOPE.0) / 7 * 3;
         Self {
             memory: ByteSize(document.0.min(server.max_pending_bytes.0)),
             timeout: server.request_timeout.0,
             pending: pieces(server.max_pending_bytes),
-            spool: Spool::new(configuration).map(|spool| (spool, pieces(server.max_spool_bytes))),
+            spool: Spool::new(configuration),
+            places: pieces(server.max_spool_bytes),
             on_disk: ByteSize(document.0.min(server.max_spool_bytes.0)),
+            in_json: ByteSize(document.0.min(twice / KIB * KIB)),
         }
     }
 
@@ -87,80 +125,63 @@ impl BodyLimits {
         Pending { all: Arc::clone(&self.pending), held: None, octets: 0 }
     }
 
+    /// The place in the spool folder of a document of which nothing is there yet.
+    pub(crate) fn place(&self) -> Pending {
+        Pending { all: Arc::clone(&self.places), held: None, octets: 0 }
+    }
+
+    /// The spool folder, where there is one.
+    pub(crate) const fn spool(&self) -> Option<&Spool> {
+        self.spool.as_ref()
+    }
+
+    /// The largest document in the spool folder.
+    pub(crate) const fn on_disk(&self) -> ByteSize {
+        self.on_disk
+    }
+
     /// The largest document in memory.
-    pub(crate) const fn document(&self) -> u64 {
-        self.memory.0
+    pub(crate) const fn in_memory(&self) -> ByteSize {
+        self.memory
     }
 
-    /// The largest body in which such a document comes as base64 or as a part.
-    pub(crate) const fn envelope(&self) -> u64 {
-        self.memory.0.saturating_mul(4) / 3 + ENVELOPE.0
+    /// The largest document in a JSON body.
+    pub(crate) const fn in_json(&self) -> ByteSize {
+        self.in_json
     }
 
-    pub(crate) const fn too_large(&self) -> ApiError {
-        ApiError::TooLarge { limit: self.memory }
-    }
-
-    /// Receives a document that is the body. What is too big for memory goes to the spool folder, where there is one.
+    /// Receives a document that is the body. With `spooled`, what is too big for memory goes to the spool folder, where there is one.
     pub(crate) async fn receive(
         &self,
         request: &HttpRequest,
         id: RequestId,
         mut payload: web::Payload,
+        spooled: bool,
         pending: &mut Pending,
     ) -> Result<DocumentContent, ApiError> {
-        let Some((spool, places)) = &self.spool else {
-            return self.read(request, id, payload, self.document(), pending).await.map(DocumentContent::Memory);
-        };
-        let too_large = || ApiError::TooLarge { limit: self.on_disk };
-        if declared_length(request).is_some_and(|length| length > self.on_disk.0) {
-            return Err(too_large());
-        }
+        let mut document = Receiving::new(self, spooled);
+        document.expect(declared_length(request).unwrap_or(0))?;
         self.in_time(id, async move {
-            let (mut memory, mut incoming, mut length) = (BytesMut::new(), None::<Incoming>, 0_u64);
             while let Some(chunk) = payload.next().await {
-                let chunk = chunk.map_err(broken_off)?;
-                length = length.saturating_add(chunk.len() as u64);
-                if length > self.on_disk.0 {
-                    return Err(too_large());
-                }
-                incoming = match incoming {
-                    Some(incoming) => Some(incoming.take(&chunk).await?),
-                    None if length > spool.above() => {
-                        let place = Pending { all: Arc::clone(places), held: None, octets: 0 };
-                        let beginning = std::mem::take(&mut memory);
-                        let incoming = spool.begin(place).await?.take(&beginning).await?.take(&chunk).await?;
-                        // Memory is held for blocks on their way to the disk only.
-                        *pending = self.pending();
-                        Some(incoming)
-                    }
-                    None => {
-                        pending.grow(chunk.len())?;
-                        memory.extend_from_slice(&chunk);
-                        None
-                    }
-                };
+                document.take(&chunk.map_err(broken_off)?, pending).await?;
             }
-            match incoming {
-                Some(incoming) => Ok(DocumentContent::Spooled(incoming.finish().await?)),
-                None => Ok(DocumentContent::Memory(memory.freeze())),
-            }
+            document.finish().await
         })
         .await
     }
 
-    /// Reads the whole body, of at most `limit` octets.
+    /// Reads the whole body.
     pub(crate) async fn read(
         &self,
         request: &HttpRequest,
         id: RequestId,
         mut payload: web::Payload,
-        limit: u64,
+        limit: Limit,
         pending: &mut Pending,
     ) -> Result<Bytes, ApiError> {
         let declared = declared_length(request);
-        let too_large = || if limit <= ENVELOPE.0 { ApiError::TooLarge { limit: ENVELOPE } } else { self.too_large() };
-        if declared.is_some_and(|length| length > limit) {
+        let too_large = || ApiError::TooLarge { limit: limit.said };
+        if declared.is_some_and(|length| length > limit.body) {
             return Err(too_large());
         }
         self.in_time(id, async move {
@@ -168,7 +189,7 @@ impl BodyLimits {
             let mut body = BytesMut::with_capacity(declared.map_or(0, |length| length.min(1 << 20) as usize));
             while let Some(chunk) = payload.next().await {
                 let chunk = chunk.map_err(broken_off)?;
-                if (body.len() as u64).saturating_add(chunk.len() as u64) > limit {
+                if (body.len() as u64).saturating_add(chunk.len() as u64) > limit.body {
                     return Err(too_large());
                 }
                 pending.grow(chunk.len())?;

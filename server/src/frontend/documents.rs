@@ -20,6 +20,10 @@ pub(crate) struct SignRequest<'a> {
     #[schema(content_encoding = "base64")]
     #[serde(borrow)]
     pub(crate) document: Cow<'a, str>,
+    /// A detached signature over the document in padded standard base64, for workers that join signatures.
+    #[schema(content_encoding = "base64", value_type = Option<String>)]
+    #[serde(borrow)]
+    pub(crate) signature: Option<Cow<'a, str>>,
     /// What it is; checked against the worker's kind where given.
     #[schema(example = "application/pdf")]
     pub(crate) media_type: Option<String>,
@@ -63,6 +67,9 @@ pub(crate) struct SignForm {
     /// The document; its part's media type is checked where it is not `application/octet-stream`.
     #[schema(value_type = String, format = Binary)]
     document: Vec<u8>,
+    /// A detached signature over the document, for workers that join signatures.
+    #[schema(value_type = Option<String>, format = Binary)]
+    signature: Option<Vec<u8>>,
     /// Parameters as JSON.
     #[schema(value_type = Option<Object>)]
     parameters: Option<String>,

@@ -2,6 +2,7 @@
 
 mod augment;
 mod multipart;
+mod preview;
 
 use actix_web::http::header::{ACCEPT, CONTENT_TYPE};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web};
@@ -13,13 +14,13 @@ use workers::{
     DocumentContent, SignatureLevel, SignedDocument, SignerDocument, SigningParameters, SigningRequest, WorkerError,
 };
 
-use super::body::{ENVELOPE, Pending};
+use super::body::{ENVELOPE, Limit, Pending};
 use super::documents::{
     SignDigestRequest, SignDigestResponse, SignForm, SignRequest, SignResponse, base64 as decode_base64,
     parameters as read_parameters,
 };
 use super::problems::SigningProblems;
-use super::spool::octets;
+use super::sending::{SendLimits, octets};
 use crate::authorization::Grant;
 use crate::dispatch::{Completed, worker_config};
 use crate::error::{ApiError, Problem};
@@ -27,6 +28,7 @@ use crate::request_id::RequestId;
 use crate::service::Service;
 
 pub(crate) use augment::{__path_augment, augment};
+pub(crate) use preview::{__path_preview, preview};
 
 /// Sign the body.
 ///
@@ -55,17 +57,13 @@ pub(crate) async fn sign_raw(
     let grant = service.admit(&request, &worker, id).await?;
     let limits = service.limits();
     let mut pending = limits.pending();
-    let content = if worker_config(&grant).is_ok_and(|config| config.takes_spooled()) {
-        limits.receive(&request, id, payload, &mut pending).await
-    } else {
-        limits.read(&request, id, payload, limits.document(), &mut pending).await.map(DocumentContent::Memory)
-    };
+    let content = limits.receive(&request, id, payload, takes_spooled(&grant), &mut pending).await;
     let content = service.recorded(&grant, id, content).await?;
     // The media type is not looked at: what a client sends by default says nothing of the document.
-    let document = SignerDocument { content, media_type: None };
+    let document = SignerDocument { content, media_type: None, signature: None };
     let signing = SigningRequest { document, parameters: SigningParameters::default() };
     let completed = service.dispatcher().sign(grant, id, vec![signing], pending).await?;
-    document_response(only(completed)?.0)
+    document_response(only(completed)?.0, service.sending())
 }
 
 /// Sign a document sent in JSON or as a form.
@@ -100,7 +98,7 @@ pub(crate) async fn sign_document(
     let (signing, form) = service.recorded(&grant, id, signing).await?;
     let (document, chain, credential) = only(service.dispatcher().sign(grant, id, vec![signing], pending).await?)?;
     if form && !accepts_json(&request) {
-        return document_response(document);
+        return document_response(document, service.sending());
     }
     let mut response = HttpResponse::Ok();
     say_level(&mut response, document.level);
@@ -163,7 +161,7 @@ async fn read_digests(
         return Err(ApiError::MediaType("send the digests as application/json".into()));
     }
     let limits = service.limits();
-    let body = limits.read(request, id, payload, ENVELOPE.0, pending).await?;
+    let body = limits.read(request, id, payload, Limit::of(ENVELOPE), pending).await?;
     let SignDigestRequest { digests, digest_algorithm } = parse(&body)?;
     if digests.is_empty() || digests.len() > DIGESTS {
         return Err(ApiError::Malformed(format!("\"digests\" has {} entries; send 1 to {DIGESTS}", digests.len())));
@@ -179,7 +177,8 @@ async fn read_digests(
             let octets = decode_base64(&format!("digests[{index}]"), digest)?;
             let digest = DtbsRepresentation::new(algorithm, octets)
                 .map_err(|error| unacceptable(&format!("digests[{index}]"), error.to_string()))?;
-            let document = SignerDocument { content: DocumentContent::Digest(digest), media_type: None };
+            let document =
+                SignerDocument { content: DocumentContent::Digest(digest), media_type: None, signature: None };
             Ok(SigningRequest { document, parameters: SigningParameters::default() })
         })
         .collect()
@@ -194,22 +193,30 @@ async fn read_signing_request(
     pending: &mut Pending,
 ) -> Result<(SigningRequest, bool), ApiError> {
     let limits = service.limits();
-    let (content, media_type, parameters, form) = match essence(request).as_str() {
+    let (content, signature, media_type, parameters, form) = match essence(request).as_str() {
         "application/json" => {
-            let body = limits.read(request, id, payload, limits.envelope(), pending).await?;
-            let SignRequest { document, media_type, file_name: _, parameters } = parse(&body)?;
+            let limit = limits.in_json();
+            let body = limits.read(request, id, payload, Limit::around(limit), pending).await?;
+            let SignRequest { document, signature, media_type, file_name: _, parameters } = parse(&body)?;
             let parameters =
                 parameters.map(|json| read_parameters(json.get().as_bytes())).transpose()?.unwrap_or_default();
-            let octets = decode_base64("document", &document)?;
-            pending.grow(octets.len())?;
-            if octets.len() as u64 > limits.document() {
-                return Err(limits.too_large());
-            }
-            (Bytes::from(octets), media_type, parameters, false)
+            let mut decode = |field: &str, text: &str| {
+                let octets = decode_base64(field, text)?;
+                if octets.len() as u64 > limit.0 {
+                    return Err(ApiError::TooLarge { limit });
+                }
+                pending.grow(octets.len())?;
+                Ok(Bytes::from(octets))
+            };
+            let document = DocumentContent::Memory(decode("document", &document)?);
+            let signature = signature.map(|text| decode("signature", &text)).transpose()?;
+            (document, signature, media_type, parameters, false)
         }
         "multipart/form-data" => {
-            let form = limits.in_time(id, multipart::read(request, payload, limits, pending)).await?;
-            (form.document, form.media_type, form.parameters, true)
+            // In JSON, the answer is in memory too.
+            let spooled = takes_spooled(grant) && !accepts_json(request);
+            let form = limits.in_time(id, multipart::read(request, payload, limits, spooled, pending)).await?;
+            (form.document, form.signature, form.media_type, form.parameters, true)
         }
         other => {
             let found = if other.is_empty() { "no media type" } else { other };
@@ -221,8 +228,13 @@ async fn read_signing_request(
     if let Some(declared) = &media_type {
         worker_config(grant)?.kind().check_media_type(declared)?;
     }
-    let document = SignerDocument { content: DocumentContent::Memory(content), media_type };
+    let document = SignerDocument { content, media_type, signature };
     Ok((SigningRequest { document, parameters }, form))
+}
+
+/// Whether a document for this worker may be in the spool folder.
+fn takes_spooled(grant: &Grant) -> bool {
+    worker_config(grant).is_ok_and(|config| config.takes_spooled())
 }
 
 fn parse<'a, T: serde::Deserialize<'a>>(body: &'a [u8]) -> Result<T, ApiError> {
@@ -253,12 +265,12 @@ pub(super) fn only(completed: Completed) -> Result<(SignedDocument, CertificateC
     Ok((document, credential.chain, credential.name))
 }
 
-fn document_response(document: SignedDocument) -> Result<HttpResponse, ApiError> {
+fn document_response(document: SignedDocument, limits: SendLimits) -> Result<HttpResponse, ApiError> {
     let mut response = HttpResponse::Ok();
     response.insert_header((CONTENT_TYPE, document.media_type.clone()));
     say_level(&mut response, document.level);
     let length = document.length() as u64;
-    Ok(response.no_chunking(length).streaming(Box::pin(octets(document))))
+    Ok(response.no_chunking(length).streaming(Box::pin(octets(document, limits))))
 }
 
 /// Certificates as the JSON answers have them.

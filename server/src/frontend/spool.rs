@@ -1,4 +1,4 @@
-//! Documents that are too big for memory: received into files without a name, sent from there.
+//! Documents that are too big for memory: received into files without a name.
 
 use std::fs::File;
 use std::io::{ErrorKind, Write};
@@ -7,10 +7,9 @@ use std::path::{Path, PathBuf};
 use actix_web::error::BlockingError;
 use actix_web::web;
 use administration::Configuration;
-use bytes::{Bytes, BytesMut};
-use futures_util::{Stream, StreamExt, stream};
+use bytes::BytesMut;
 use openssl::sha::Sha256;
-use workers::{SignedDocument, SpooledDocument};
+use workers::SpooledDocument;
 
 use super::body::Pending;
 use crate::error::ApiError;
@@ -108,19 +107,4 @@ impl Incoming {
 
 fn stopping(error: BlockingError) -> ApiError {
     ApiError::Internal(error.to_string())
-}
-
-/// The octets of a signed document in order, the spooled ones read as they are sent.
-pub(crate) fn octets(document: SignedDocument) -> impl Stream<Item = Result<Bytes, std::io::Error>> {
-    let mut segments = document.segments.into_iter();
-    let first = segments.next();
-    let spooled = stream::iter(document.spooled).flat_map(|document| {
-        stream::try_unfold((document, 0), async |(document, offset)| {
-            let reader = document.clone();
-            let block = web::block(move || reader.block(offset)).await.map_err(std::io::Error::other)??;
-            let next = offset + block.len() as u64;
-            Ok((!block.is_empty()).then(|| (Bytes::from(block), (document, next))))
-        })
-    });
-    stream::iter(first).map(Ok).chain(spooled).chain(stream::iter(segments).map(Ok))
 }

@@ -10,7 +10,7 @@ use workers::tsa::refusal::FailureInfo;
 use workers::tsa::{QUERY_MEDIA_TYPE, REPLY_MEDIA_TYPE, response};
 use workers::{DocumentContent, SignerDocument, SigningParameters, SigningRequest, WorkerKind};
 
-use super::body::{ENVELOPE, Pending};
+use super::body::{ENVELOPE, Limit, Pending};
 use super::native::{essence, only};
 use super::problems::TimestampProblems;
 use crate::authorization::Grant;
@@ -62,7 +62,7 @@ async fn answer(
     let mut pending = service.limits().pending();
     let query = read(request, &grant, payload, id, service, &mut pending).await;
     let query = service.recorded(&grant, id, query).await?;
-    let document = SignerDocument { content: DocumentContent::Memory(query), media_type: None };
+    let document = SignerDocument { content: DocumentContent::Memory(query), media_type: None, signature: None };
     let signing = SigningRequest { document, parameters: SigningParameters::default() };
     let (document, _, _) = only(service.dispatcher().sign(grant, id, vec![signing], pending).await?)?;
     Ok(document.segments.concat().into())
@@ -86,7 +86,7 @@ async fn read(
     if essence(request) != QUERY_MEDIA_TYPE {
         return Err(ApiError::MediaType(format!("send the request for a timestamp as {QUERY_MEDIA_TYPE}")));
     }
-    service.limits().read(request, id, payload, ENVELOPE.0, pending).await
+    service.limits().read(request, id, payload, Limit::of(ENVELOPE), pending).await
 }
 
 fn rejection(worker: &str, id: RequestId, error: &ApiError, failure: FailureInfo) -> Result<HttpResponse, ApiError> {

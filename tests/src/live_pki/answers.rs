@@ -4,6 +4,9 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
 use super::authority::{Authority, openssl};
 use super::server::{Request, Response};
 use super::{Behaviour, Crl, Issuer, Ocsp, Timestamp};
@@ -11,7 +14,12 @@ use crate::programs::{repository, run};
 
 pub(super) fn answer(authority: &Authority, now: &Behaviour, request: &Request) -> Response {
     match (request.method.as_str(), request.path.as_str()) {
+        ("POST", "/ocsp") if now.ocsp == Ocsp::ByGet => Response::Answer(405, "text/plain", Vec::new()),
         ("POST", "/ocsp") => ocsp(authority, &now.ocsp, &request.body),
+        ("GET", path) if path.starts_with("/ocsp/") => {
+            let base64 = path.trim_start_matches("/ocsp/").replace("%2B", "+").replace("%2F", "/").replace("%3D", "=");
+            ocsp(authority, &now.ocsp, &STANDARD.decode(base64).expect("base64 in the URL"))
+        }
         ("POST", "/tsa") => timestamp(authority, &now.timestamp, request),
         ("GET", "/root.crl") => crl(authority, now.crl, "root"),
         ("GET", "/issuing.crl") => crl(authority, now.crl, "issuing"),
@@ -48,7 +56,8 @@ fn ocsp(authority: &Authority, ocsp: &Ocsp, body: &[u8]) -> Response {
         Ocsp::Down => return Response::HangUp,
         Ocsp::Status(status) => return Response::Answer(*status, "text/plain", Vec::new()),
         Ocsp::Garbage => return Response::Answer(200, "text/html", GARBAGE.to_vec()),
-        Ocsp::Proper => proper("responder"),
+        Ocsp::Proper | Ocsp::ByGet => proper("responder"),
+        Ocsp::Archive => odd("archive", 0),
         Ocsp::ByIssuer => proper("issuing"),
         Ocsp::Slow(time) => {
             std::thread::sleep(*time);
@@ -80,6 +89,14 @@ fn odd_ocsp(authority: &Authority, body: &[u8], how: &str, seconds: u64) -> Vec<
     python.arg(repository().join("tests/src/live_pki/odd_ocsp_response.py")).arg(authority.folder());
     run(python.arg(folder.path()).args([how, &seconds.to_string()]));
     std::fs::read(folder.path().join("response")).expect("the response")
+}
+
+fn odd_crl(authority: &Authority, name: &str, how: &str) -> Vec<u8> {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let mut python = Command::new(python());
+    python.arg(repository().join("tests/src/live_pki/odd_crl.py")).arg(authority.folder()).arg(name);
+    run(python.arg(folder.path()).arg(how));
+    std::fs::read(folder.path().join("crl")).expect("the CRL")
 }
 
 // Where `scripts/tools-env` says.
@@ -118,6 +135,8 @@ fn crl(authority: &Authority, crl: Crl, name: &str) -> Response {
         Crl::OtherScope => Response::Answer(200, DER, make(name, "other-scope", DAY).1),
         Crl::Indirect => Response::Answer(200, DER, make(name, "indirect", DAY).1),
         Crl::Delta => Response::Answer(200, DER, make(name, "delta", DAY).1),
+        Crl::ForeignEntry => Response::Answer(200, DER, odd_crl(authority, name, "foreign-entry")),
+        Crl::Archive => Response::Answer(200, DER, odd_crl(authority, name, "archive")),
         Crl::Forged => {
             let mut der = make(name, "crl", DAY).1;
             let at = der.windows(2).position(|pair| pair == b"\x17\x0d").expect("a time") + 13;

@@ -11,6 +11,8 @@ use crate::programs::run;
 pub(super) struct Authority {
     folder: PathBuf,
     url: String,
+    /// The curve of its keys.
+    curve: String,
     // openssl's files are for one process at a time.
     turn: Mutex<()>,
 }
@@ -19,10 +21,10 @@ const LEAF: &str =
     "basicConstraints = critical, CA:FALSE\nsubjectKeyIdentifier = hash\nauthorityKeyIdentifier = keyid\n";
 
 impl Authority {
-    pub(super) fn create(folder: &Path, url: &str) -> Self {
+    pub(super) fn create(folder: &Path, url: &str, curve: &str) -> Self {
         let folder = folder.join("live-pki");
         std::fs::create_dir(&folder).expect("a folder for the authority");
-        let this = Self { folder, url: url.to_owned(), turn: Mutex::new(()) };
+        let this = Self { folder, url: url.to_owned(), curve: curve.to_owned(), turn: Mutex::new(()) };
         let ca = "basicConstraints = critical, CA:TRUE\nkeyUsage = critical, keyCertSign, cRLSign\nsubjectKeyIdentifier = hash\n";
         this.root("root", "/C=EE/O=Live Authority/CN=Live Root", ca);
         // Another one, which nobody trusts.
@@ -70,6 +72,20 @@ impl Authority {
         (self.certificate(name), self.file(&format!("{name}.key")))
     }
 
+    pub(super) fn expired_seal(&self, name: &str) -> (PathBuf, PathBuf) {
+        self.request(name, &format!("/C=EE/O=Acme AS/CN=Seal {name}"));
+        let extensions = [
+            "subjectKeyIdentifier = hash",
+            "authorityKeyIdentifier = keyid",
+            "keyUsage = critical, digitalSignature, nonRepudiation",
+            &self.access(),
+            &self.distribution_point(),
+        ];
+        let dates = ["-startdate", "20240101000000Z", "-enddate", "20240131000000Z"];
+        self.sign_for("issuing", name, &self.file(&format!("{name}.csr")), &extensions.join("\n"), &dates);
+        (self.certificate(name), self.file(&format!("{name}.key")))
+    }
+
     pub(super) fn certify(&self, request: &Path, extensions: &[&str]) -> PathBuf {
         let name = request.file_stem().expect("a name").to_string_lossy().into_owned();
         let mut all = vec![
@@ -99,11 +115,27 @@ impl Authority {
     }
 
     pub(super) fn revoke(&self, certificate: &Path, when: &str) {
+        self.revoke_for(certificate, when, "");
+    }
+
+    pub(super) fn hold(&self, certificate: &Path, when: &str) {
+        self.revoke_for(certificate, when, ",certificateHold");
+    }
+
+    pub(super) fn release(&self, certificate: &Path) {
+        self.change_index(certificate, |fields| {
+            fields[0] = "V".into();
+            fields[2].clear();
+            true
+        });
+    }
+
+    fn revoke_for(&self, certificate: &Path, when: &str, reason: &str) {
         let date = run(Command::new("date").args(["-u", "-d", when, "+%y%m%d%H%M%SZ"]));
         let date = String::from_utf8_lossy(&date.stdout).trim().to_owned();
         self.change_index(certificate, |fields| {
             fields[0] = "R".into();
-            fields[2] = date.clone();
+            fields[2] = format!("{date}{reason}");
             true
         });
     }
@@ -172,7 +204,8 @@ impl Authority {
     fn root(&self, name: &str, subject: &str, extensions: &str) {
         let settings = format!("[ext]\n{extensions}[req]\ndistinguished_name = dn\n[dn]\n");
         std::fs::write(self.file(&format!("{name}.cnf")), settings).expect("settings");
-        let mut root = openssl(&["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]);
+        let mut root = openssl(&["req", "-x509", "-newkey", "ec", "-nodes", "-pkeyopt"]);
+        root.arg(format!("ec_paramgen_curve:{}", self.curve));
         root.args(["-days", "3650", "-subj", subject, "-extensions", "ext", "-config", &format!("{name}.cnf")]);
         root.args(["-keyout", &format!("{name}.key"), "-out", &format!("{name}.pem")]);
         run(root.current_dir(&self.folder));
@@ -180,17 +213,22 @@ impl Authority {
 
     fn request(&self, name: &str, subject: &str) {
         std::fs::write(self.file("req.cnf"), "[req]\ndistinguished_name = dn\n[dn]\n").expect("settings");
-        let mut request = openssl(&["req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]);
+        let mut request = openssl(&["req", "-new", "-newkey", "ec", "-nodes", "-pkeyopt"]);
+        request.arg(format!("ec_paramgen_curve:{}", self.curve));
         request.args(["-subj", subject, "-config", "req.cnf"]);
         request.args(["-keyout", &format!("{name}.key"), "-out", &format!("{name}.csr")]);
         run(request.current_dir(&self.folder));
     }
 
     fn sign(&self, issuer: &str, name: &str, request: &Path, extensions: &str) {
+        self.sign_for(issuer, name, request, extensions, &["-days", "365"]);
+    }
+
+    fn sign_for(&self, issuer: &str, name: &str, request: &Path, extensions: &str, dates: &[&str]) {
         let _turn = self.turn();
         std::fs::write(self.file(&format!("{name}.ext")), extensions).expect("extensions");
-        let mut sign = openssl(&["ca", "-batch", "-notext", "-utf8", "-preserveDN", "-days", "365", "-config"]);
-        sign.arg(format!("{issuer}.ca")).args([
+        let mut sign = openssl(&["ca", "-batch", "-notext", "-utf8", "-preserveDN"]);
+        sign.args(dates).arg("-config").arg(format!("{issuer}.ca")).args([
             "-cert",
             &format!("{issuer}.pem"),
             "-keyfile",

@@ -1,4 +1,4 @@
-"""Bouncy Castle: ML-DSA without OpenSSL. The libraries are those of the EU DSS checker; the Java program is compiled when it starts."""
+"""Bouncy Castle: ML-DSA without OpenSSL, and CMS of any size. The libraries are those of the EU DSS checker; the Java program is compiled when it starts."""
 
 import atexit
 import functools
@@ -8,6 +8,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
+from judges import interface
 from judges.interface import Answer, Missing
 
 FORMATS = {"cades", "plain"}
@@ -22,8 +23,9 @@ def judge(question) -> Answer:
     else:
         if len(question.roots) != 1:
             return Answer.error("it takes one root")
-        words = ["cades", question.roots[0], question.detached or "", question.file]
-    checker = _checker()
+        stamped = "stamped" if question.expect and not question.expect.endswith("-B") else "not stamped"
+        words = ["cades", question.roots[0], question.detached or "", question.content or "", question.file, stamped]
+    checker = _checker(interface.compilers(question))
     checker.stdin.write("\t".join(words) + "\n")
     checker.stdin.flush()
     verdict, separator, detail = checker.stdout.readline().rstrip("\n").partition("\t")
@@ -33,12 +35,13 @@ def judge(question) -> Answer:
 
 
 @functools.cache
-def _checker():
+def _checker(compilers):
     libraries = sorted(glob.glob(os.path.join(os.environ["SIGILLO_TOOLS_DIR"], "dss", "lib", "bc*.jar")))
     for program, found in (("java", shutil.which("java")), ("Bouncy Castle", libraries)):
         if not found:
             raise Missing(program)
-    words = ["java", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Djava.awt.headless=true", "-Duser.timezone=UTC"]
+    # A CMS is read as a stream: what is larger than this memory is judged all the same, or the stream is none.
+    words = ["java", "-Xmx256m", "-XX:+UseSerialGC", *compilers, "-Djava.awt.headless=true", "-Duser.timezone=UTC"]
     checker = subprocess.Popen(
         [*words, "-cp", ":".join(libraries), str(_PROGRAM)],
         stdin=subprocess.PIPE,

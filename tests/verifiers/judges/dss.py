@@ -7,14 +7,15 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from judges import cms_structure
+from judges import cms_structure, interface
 from judges.interface import Answer, Missing
 
 FORMATS = {"cades", "pades", "xades", "timestamp"}
 
 
-def judge(question) -> Answer:
-    if question.format == "cades" and cms_structure.uses_ml_dsa(Path(question.file).read_bytes()):
+def judge(question, taken_apart=None) -> Answer:
+    # One larger than memory is not looked into.
+    if question.format == "cades" and os.path.getsize(question.file) < interface.LARGE and cms_structure.uses_ml_dsa(Path(question.file).read_bytes()):
         return Answer.not_applicable("EU DSS 6.4 has no ML-DSA")
     options = [("--format", question.format), ("--policy", question.policy)]
     options += [("--root", root) for root in question.roots]
@@ -23,9 +24,11 @@ def judge(question) -> Answer:
     options += [("--says", says) for says in question.says]
     options += [("--signers", question.signers)]
     options += [("--signature-policy", policy) for policy in question.signature_policies]
+    options += [("--before", question.before), ("--password", question.password)]
     options += [("--detached", question.detached), ("--content", question.content), ("--expect", question.expect)]
+    options += [("--taken-apart", taken_apart)]
     words = [word for name, value in options if value is not None for word in (name, value)]
-    checker = _checker()
+    checker = _checker(interface.compilers(question))
     checker.stdin.write("\t".join([*words, question.file]) + "\n")
     checker.stdin.flush()
     verdict, separator, detail = checker.stdout.readline().rstrip("\n").partition("\t")
@@ -35,13 +38,14 @@ def judge(question) -> Answer:
 
 
 @functools.cache
-def _checker():
+def _checker(compilers):
     home = os.path.join(os.environ["SIGILLO_TOOLS_DIR"], "dss")
     for program, found in (("java", shutil.which("java")), ("the EU DSS checker", os.path.exists(f"{home}/dss-checker.jar"))):
         if not found:
             raise Missing(program)
-    # One short run on few cores: a simple collector and only the quick compiler start soonest.
-    words = ["java", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Djava.awt.headless=true", "-Duser.timezone=UTC"]
+    # One short run on few cores: a simple collector starts soonest. What DSS reads as a stream is larger than this memory; deep structures
+    # of PDFs take much stack.
+    words = ["java", "-Xmx1g", "-Xss256m", "-XX:+UseSerialGC", *compilers, "-Djava.awt.headless=true", "-Duser.timezone=UTC"]
     checker = subprocess.Popen(
         [*words, "-cp", f"{home}/dss-checker.jar:{home}/lib/*", "sigillo.dss.Main"],
         stdin=subprocess.PIPE,

@@ -1,16 +1,27 @@
 """What all tools share: their arguments, their answers, their exit codes."""
 
 import argparse
+import os
 import sys
 from dataclasses import dataclass
 
-FORMATS = ("cades", "pades", "xades", "plain", "timestamp")
+FORMATS = ("cades", "pades", "xades", "plain", "timestamp", "pdf")
 ALGORITHMS = ("rsa-pkcs1", "rsa-pss", "ecdsa", "eddsa", "ml-dsa")
 DIGESTS = ("SHA-256", "SHA-384", "SHA-512")
 
 
 class Missing(Exception):
     """A program this verifier needs is not installed; its text is the program's name."""
+
+
+# In octets: what is larger takes long to digest.
+LARGE = 1 << 28
+
+
+def compilers(question):
+    """Which compilers Java shall have: only the quick one starts soonest, the other one makes digests several times as fast."""
+    paths = [path for path in (question.file, question.detached) if path is not None]
+    return () if any(os.path.getsize(path) >= LARGE for path in paths) else ("-XX:TieredStopAtLevel=1",)
 
 
 @dataclass(frozen=True)
@@ -61,10 +72,12 @@ class Question:
     digest: str | None
     leaf: str | None
     ecdsa_encoding: str
+    before: str | None
+    password: str | None
     file: str
 
     def paths(self):
-        single = (self.detached, self.content, self.leaf, self.file)
+        single = (self.detached, self.content, self.leaf, self.before, self.file)
         return [*self.roots, *self.certificates, *self.crls, *(path for path in single if path)]
 
 
@@ -102,12 +115,15 @@ def _questions(tool, arguments):
                 _fail(tool, f"--format plain needs --{name}")
         if options.algorithm not in ("eddsa", "ml-dsa") and options.digest is None:
             _fail(tool, f"--algorithm {options.algorithm} needs --digest")
-    elif not options.root:
+    elif not options.root and options.format != "pdf":
         _fail(tool, f"--format {options.format} needs --root")
     if options.format == "timestamp" and options.detached is None:
         _fail(tool, "--format timestamp needs --detached")
     if options.content is not None and options.format != "cades":
         _fail(tool, "--content is only for --format cades")
+    for name in ("before", "password"):
+        if getattr(options, name) is not None and options.format != "pades":
+            _fail(tool, f"--{name} is only for --format pades")
     return [
         Question(
             format=options.format,
@@ -125,6 +141,8 @@ def _questions(tool, arguments):
             digest=options.digest,
             leaf=options.leaf,
             ecdsa_encoding=options.ecdsa_encoding,
+            before=options.before,
+            password=options.password,
             file=file,
         )
         for file in options.file
@@ -142,12 +160,14 @@ def _parser(tool):
     parser.add_argument("--signers", metavar="NUMBER", help="how many signatures, counter-signatures included; only dss counts them")
     parser.add_argument("--detached", metavar="DATA", help="what a detached or plain signature or a timestamp covers")
     parser.add_argument("--content", metavar="DATA", help="what an encapsulated signature must contain")
-    parser.add_argument("--expect", metavar="LEVEL", help="such as CAdES-BASELINE-B; only dss can name it")
-    parser.add_argument("--policy", choices=("default", "ed25519"), default="default", help="only dss has policies")
+    parser.add_argument("--expect", metavar="LEVEL", help="such as CAdES-BASELINE-B, which only dss can name, or PDF/A-2B for verapdf")
+    parser.add_argument("--policy", choices=("default", "ed25519", "permissions"), default="default", help="only dss has policies")
     parser.add_argument("--algorithm", choices=ALGORITHMS, help="plain only")
     parser.add_argument("--digest", choices=DIGESTS, help="plain only")
     parser.add_argument("--leaf", metavar="PEM", help="plain only: the certificate whose key made the signature")
     parser.add_argument("--ecdsa-encoding", choices=("der", "fixed"), default="der", help="plain only")
+    parser.add_argument("--before", metavar="PDF", help="pades only: the document before its last signature")
+    parser.add_argument("--password", metavar="TEXT", help="pades only: opens an encrypted document")
     parser.add_argument("file", nargs="+", metavar="FILE")
     return parser
 

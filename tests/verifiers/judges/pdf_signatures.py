@@ -23,13 +23,23 @@ class PdfSignature:
 
 def extract(pdf: bytes) -> list:
     """All signatures in the order they were added; the last must cover the file to its end."""
-    ranges = sorted((tuple(map(int, match.groups())) for match in _BYTE_RANGE.finditer(pdf)), key=lambda r: r[2] + r[3])
-    if not ranges:
-        raise Malformed("no /ByteRange")
+    ranges = _ranges(pdf)
     last = ranges[-1]
     if last[2] + last[3] != len(pdf):
         raise Malformed(f"the last signature ends at {last[2] + last[3]}, the file at {len(pdf)}")
     return [_signature(pdf, byte_range) for byte_range in ranges]
+
+
+def last_end(pdf: bytes) -> int:
+    """Where the last of the byte ranges ends."""
+    return sum(_ranges(pdf)[-1][2:])
+
+
+def _ranges(pdf):
+    ranges = sorted((tuple(map(int, match.groups())) for match in _BYTE_RANGE.finditer(pdf)), key=lambda r: r[2] + r[3])
+    if not ranges:
+        raise Malformed("no /ByteRange")
+    return ranges
 
 
 def _signature(pdf, byte_range):

@@ -3,11 +3,16 @@
 import asyncio
 import hashlib
 import logging
+from io import BytesIO
 from pathlib import Path
 
 from pyhanko.keys import load_cert_from_pemder
+from pyhanko.pdf_utils.crypt import AuthStatus
+from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
 from pyhanko.pdf_utils.reader import PdfFileReader
-from pyhanko.sign.validation import ades, async_validate_pdf_signature
+from pyhanko.sign.diff_analysis import ModificationLevel
+from pyhanko.sign.fields import SigFieldSpec, append_signature_field
+from pyhanko.sign.validation import ades, async_validate_pdf_signature, async_validate_pdf_timestamp
 from pyhanko.sign.validation.generic_cms import (
     async_validate_cms_signature,
     async_validate_detached_cms,
@@ -49,27 +54,112 @@ def judge(question) -> Answer:
 
 
 async def _pades(question, context):
+    if question.before is not None:
+        return await _last_signature(question, context)
     with open(question.file, "rb") as file:
-        reader = PdfFileReader(file)
-        if reader.encrypted:
-            reader.decrypt("")
+        reader = _reader(file, question)
         signatures = reader.embedded_regular_signatures
         if not signatures:
             return Answer.invalid("no signature found")
         for signature in signatures:
             status = await async_validate_pdf_signature(signature, context)
             if not status.bottom_line:
-                return Answer.invalid(f"{signature.field_name}: {status.summary()}")
+                unmet = f"; {status.seed_value_constraint_error}" if status.seed_value_constraint_error else ""
+                return Answer.invalid(f"{signature.field_name}: {status.summary()}{unmet}")
         # Below LTA the engine knows no proof of existence of what is inside, and past validation must fail.
         if question.expect == "PAdES-BASELINE-LTA":
             complaint = await _long_term(question, signatures)
             if complaint:
                 return Answer.invalid(complaint)
-        # Filled by the validation: what the last signature leaves uncovered.
-        stores_follow = question.expect == "PAdES-BASELINE-LT"
-        if not reader.embedded_timestamp_signatures and not stores_follow and status.coverage != SignatureCoverageLevel.ENTIRE_FILE:
-            return Answer.invalid(f"{signature.field_name} covers only {status.coverage.name}")
+        complaint = _coverage(question, status, signature, reader.embedded_timestamp_signatures)
+        if complaint:
+            return Answer.invalid(complaint)
         return Answer.valid(f"{len(signatures)} signature(s), last {status.summary()}")
+
+
+def _reader(file, question):
+    reader = PdfFileReader(file)
+    if question.before is not None and reader.xrefs.hybrid_xrefs_present:
+        # It judges signatures in hybrid-reference files only when told not to be strict.
+        reader = PdfFileReader(file, strict=False)
+    if reader.encrypted and reader.decrypt(question.password or "").status == AuthStatus.FAILED:
+        raise PermissionError("the password does not open it")
+    return reader
+
+
+async def _last_signature(question, context):
+    """Judges one signature; those that were there before must fare as they did then."""
+    earlier, unreadable = {}, None
+    with open(question.before, "rb") as file:
+        try:
+            for signature in _reader(file, question).embedded_signatures:
+                earlier[_place(signature)] = await _verdict(signature, context)
+            _add_field(_reader(file, question))
+        except Exception as refusal:  # it reads no such file, whoever signed it
+            unreadable = f"pyHanko cannot read the document itself: {type(refusal).__name__}: {refusal}"
+    with open(question.file, "rb") as file:
+        try:
+            signatures = _reader(file, question).embedded_signatures
+            new = [signature for signature in signatures if _place(signature) not in earlier]
+            if len(new) != 1 and unreadable is None:
+                return Answer.invalid(f"{len(new)} new signatures")
+            status = await async_validate_pdf_signature(new[-1], context)
+        except Exception as refusal:
+            if unreadable is not None:
+                return Answer.not_applicable(unreadable)
+            raise
+        if not status.bottom_line or status.coverage != SignatureCoverageLevel.ENTIRE_FILE:
+            return Answer.invalid(f"{new[-1].field_name}: {status.summary()}, covers {status.coverage.name}")
+        for signature in signatures:
+            was, now = earlier.get(_place(signature)), await _verdict(signature, context)
+            # Where a reference leads nowhere it cannot compare revisions.
+            if was not in (None, now) and now not in ("KeyError", "PdfStrictReadError"):
+                return Answer.invalid(f"{signature.field_name} was {was}, is {now}")
+        return Answer.valid(f"{len(signatures)} signature(s), last {status.summary()}")
+
+
+def _add_field(reader):
+    """What pyHanko itself would do to sign: raises where it cannot read enough of the document for that."""
+    if not reader.encrypted:
+        writer = IncrementalPdfFileWriter.from_reader(reader)
+        append_signature_field(writer, SigFieldSpec("pyHanko looks whether it can sign this"))
+        writer.write(BytesIO())
+
+
+def _place(signature):
+    return tuple(int(number) for number in signature.byte_range)
+
+
+async def _verdict(signature, context):
+    """Without what only says how far the document has gone on since."""
+    try:
+        validate = async_validate_pdf_timestamp if signature.sig_object_type == "/DocTimeStamp" else async_validate_pdf_signature
+        status = await validate(signature, context)
+    except Exception as refusal:
+        return type(refusal).__name__
+    changed = status.modification_level == ModificationLevel.OTHER
+    return f"intact {status.intact}, valid {status.valid}, changed {changed}"
+
+
+def _coverage(question, status, last, timestamps):
+    """What the last signature leaves uncovered that it should cover. Its revision it covers in full, or the validation has failed."""
+    if question.expect not in ("PAdES-BASELINE-LT", "PAdES-BASELINE-LTA"):
+        if not timestamps and status.coverage != SignatureCoverageLevel.ENTIRE_FILE:
+            return f"{last.field_name} covers only {status.coverage.name}"
+        return None
+    # The document security store and timestamps follow, and nothing else may.
+    if status.modification_level > ModificationLevel.LTA_UPDATES:
+        return f"{last.field_name} is followed by {status.modification_level.name}"
+    if question.expect == "PAdES-BASELINE-LTA":
+        stamp = timestamps[-1]
+        stamp.compute_integrity_info()
+        # pyHanko itself adds what validates the last timestamp after it.
+        followed = getattr(stamp.diff_result, "modification_level", ModificationLevel.OTHER)
+        if followed > ModificationLevel.LTA_UPDATES:
+            return f"the document timestamp {stamp.field_name} is followed by {followed.name}"
+        if stamp.signed_revision < last.signed_revision:
+            return "no document timestamp covers the last signature"
+    return None
 
 
 async def _long_term(question, signatures):

@@ -1,12 +1,14 @@
 """A throw-away certification authority and seal certificates, made by the openssl program, for ML-DSA by Python's cryptography."""
 
 from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import authority
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import mldsa
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 from judges.command import run
 
 _EXTENSIONS = """
@@ -24,6 +26,13 @@ subjectKeyIdentifier = hash
 authorityKeyIdentifier = keyid
 # noRevAvail (RFC 9608): no revocation data exists, so none is missed.
 2.5.29.56 = ASN1:NULL
+
+[unit]
+basicConstraints = critical, CA:FALSE
+keyUsage = critical, digitalSignature
+extendedKeyUsage = critical, timeStamping
+subjectKeyIdentifier = hash
+authorityKeyIdentifier = keyid
 """
 
 _KEYS = {
@@ -43,11 +52,14 @@ class Leaf:
 
 @dataclass(frozen=True)
 class Pki:
-    """One trusted root, one root that signed nothing here, one leaf per kind of key."""
+    """One trusted root, one root that signed nothing here, one leaf per kind of key, and some for time-stamping."""
 
     root: Path
     stranger: Path
     leaves: dict
+    units: dict
+    # Of the trusted root: EU DSS wants one for time-stamping units, whatever their certificates say.
+    crl: Path
 
 
 def create(folder) -> Pki:
@@ -56,17 +68,28 @@ def create(folder) -> Pki:
     extensions.write_text(_EXTENSIONS)
     root, root_key = _authority(folder, "Test Root", "root")
     stranger, _ = _authority(folder, "Test Stranger", "stranger")
-    leaves = {}
-    for name in _KEYS:
-        key = _key(folder, name, name)
+    def leaf(section, kind):
+        name = f"{section}-{kind}"
+        key = _key(folder, name, kind)
         request, certificate = folder / f"{name}.csr", folder / f"{name}.pem"
-        subject = f"/C=EE/O=Acme AS/organizationIdentifier=NTREE-12345678/CN=Test Seal {name}"
+        subject = f"/C=EE/O=Acme AS/organizationIdentifier=NTREE-12345678/CN=Test {section} {kind}"
         _openssl("req", "-new", "-utf8", "-key", key, "-subj", subject, "-out", request)
         _openssl("x509", "-req", "-sha256", "-in", request, "-CA", root, "-CAkey", root_key, "-CAcreateserial", "-days", "30",
-                 "-extfile", extensions, "-extensions", "leaf", "-out", certificate)
-        leaves[name] = Leaf(certificate, key)
+                 "-extfile", extensions, "-extensions", section, "-out", certificate)
+        return Leaf(certificate, key)
+
+    leaves = {kind: leaf("leaf", kind) for kind in _KEYS}
     leaves["ml-dsa"] = _ml_dsa(folder, root, root_key)
-    return Pki(root, stranger, leaves)
+    units = {kind: leaf("unit", kind) for kind in ("rsa", "p256")}
+    return Pki(root, stranger, leaves, units, _revocation_list(folder, root, root_key))
+
+
+def _revocation_list(folder, root, root_key):
+    issuer, now = x509.load_pem_x509_certificate(root.read_bytes()), datetime.now(timezone.utc)
+    empty = x509.CertificateRevocationListBuilder(issuer.subject, now, now + timedelta(days=1))
+    crl = folder / "root.crl"
+    crl.write_bytes(empty.sign(load_pem_private_key(root_key.read_bytes(), None), SHA256()).public_bytes(Encoding.DER))
+    return crl
 
 
 def _ml_dsa(folder, root, root_key):

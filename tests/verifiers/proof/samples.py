@@ -1,5 +1,5 @@
-"""Signed samples made by others: CAdES by OpenSSL (Ed25519 and ML-DSA by pyHanko), PAdES by pyHanko, XAdES by signxml, plain by OpenSSL
-(ML-DSA by Python's cryptography)."""
+"""Signed samples made by others: CAdES by OpenSSL (Ed25519 and ML-DSA by pyHanko), PAdES by pyHanko, XAdES by signxml, timestamps and
+plain by OpenSSL (ML-DSA by Python's cryptography)."""
 
 import asyncio
 from dataclasses import dataclass, replace
@@ -36,6 +36,7 @@ _PSS = ("rsa_padding_mode:pss", "rsa_pss_saltlen:digest")
 _DIGESTS = {"rsa-pkcs1": "SHA-256", "rsa-pss": "SHA-256", "ecdsa": "SHA-256", "eddsa": "SHA-512", "ml-dsa": "SHA-512"}
 _LEAVES = {"rsa-pkcs1": "rsa", "rsa-pss": "rsa", "ecdsa": "p256", "eddsa": "ed25519", "ml-dsa": "ml-dsa"}
 ALGORITHMS = tuple(_LEAVES)
+ARCHIVAL = {"pdfa-1b": "PDF/A-1B", "pdfa-2b": "PDF/A-2B", "pdfa-3b": "PDF/A-3B", "tagged": "PDF/A-2A,PDF/UA-1"}
 
 
 def create(pki, folder):
@@ -50,11 +51,15 @@ def create(pki, folder):
             samples.append(_pades(pki, leaf, algorithm, folder, "report"))
         if algorithm not in ("eddsa", "ml-dsa"):
             samples.append(_xades(leaf, algorithm, folder))
+        # OpenSSL makes no timestamps with RSA-PSS and EdDSA.
+        if algorithm in ("rsa-pkcs1", "ecdsa"):
+            samples.append(_timestamp(pki, pki.units[_LEAVES[algorithm]], algorithm, folder))
     leaf = pki.leaves["p256"]
     samples.append(_fixed_width(next(sample for sample in samples if sample.name == "plain ecdsa"), folder))
     for document in ("report-xref-stream", "report-linearized", "report-encrypted", "form", "no-final-newline"):
         samples.append(_pades(pki, leaf, "ecdsa", folder, document))
     samples.append(_signed_again(pki, pki.leaves["rsa"], samples[-1], folder))
+    samples += [_archival(document, profile) for document, profile in ARCHIVAL.items()]
     return samples
 
 
@@ -98,10 +103,27 @@ def _cades(pki, leaf, algorithm, folder, packaging):
     return Sample(f"cades {packaging} {algorithm}", "cades", algorithm, signed, data if detached else None, options)
 
 
+def _timestamp(pki, unit, algorithm, folder):
+    data, token = _FIXTURES / "binary" / "crlf.txt", folder / f"timestamp-{algorithm}.tst"
+    query, settings, serial = (folder / f"timestamp-{algorithm}.{ending}" for ending in ("tsq", "cnf", "serial"))
+    serial.write_text("01")
+    settings.write_text(f"[tsa]\ndefault_tsa = t\n[t]\nserial = {serial}\nsigner_cert = {unit.certificate}\ncerts = {pki.root}\n"
+                        f"signer_key = {unit.key}\nsigner_digest = sha256\ndefault_policy = 1.3.6.1.4.1.99999.1\ndigests = sha256\n"
+                        "accuracy = secs:1\ness_cert_id_alg = sha256\n")
+    _must("ts", "-query", "-data", data, "-sha256", "-cert", "-out", query)
+    _must("ts", "-reply", "-config", settings, "-queryfile", query, "-token_out", "-out", token)
+    return Sample(f"timestamp {algorithm}", "timestamp", algorithm, token, data, ("--crl", str(pki.crl)))
+
+
 def _pades(pki, leaf, algorithm, folder, document):
     signed = folder / f"pades-{document}-{algorithm}.pdf"
     _sign_pdf(pki, leaf, algorithm, _FIXTURES / "pdf" / f"{document}.pdf", signed, "Seal")
     return Sample(f"pades {document} {algorithm}", "pades", algorithm, signed)
+
+
+def _archival(document, profile):
+    """Not signed: what is judged is the claim."""
+    return Sample(f"pdf {document}", "pdf", "none", _FIXTURES / "pdf" / f"{document}.pdf", options=("--expect", profile))
 
 
 def _signed_again(pki, leaf, sample, folder):

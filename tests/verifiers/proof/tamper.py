@@ -1,4 +1,4 @@
-"""Change one byte of a sample in each part that its signature protects, and append to a PDF."""
+"""Change one byte of a sample in each part that its signature protects, append to a PDF, and have a PDF/A claim what it is not."""
 
 import re
 from dataclasses import replace
@@ -12,7 +12,7 @@ APPENDED = "bytes after the end"
 
 def every_part(sample, folder):
     """Yields (where, the sample with it changed)."""
-    return {"plain": _plain, "cades": _cades, "pades": _pades, "xades": _xades}[sample.format](sample, folder)
+    return {"plain": _plain, "cades": _cades, "pades": _pades, "xades": _xades, "pdf": _pdf, "timestamp": _timestamp}[sample.format](sample, folder)
 
 
 def _plain(sample, folder):
@@ -30,6 +30,17 @@ def _cades(sample, folder):
     else:
         content = cms.ContentInfo.load(der)["content"]["encap_content_info"]["content"].native
         yield "content", _with_file(sample, folder, "content", _flip(der, der.index(content) + len(content) // 2))
+
+
+def _timestamp(sample, folder):
+    der = sample.file.read_bytes()
+    info = cms.ContentInfo.load(der)["content"]["encap_content_info"]["content"].parsed
+    time = info["gen_time"].contents
+    for part, protected in (*_cms_parts(der), ("time", time), ("imprint", info["message_imprint"]["hashed_message"].native)):
+        # The last digit of a time's seconds, where it has no fraction: another digit.
+        at = der.index(protected) + (len(protected) - 2 if part == "time" else len(protected) // 2)
+        yield part, _with_file(sample, folder, part, _flip(der, at))
+    yield "data", _with_data(sample, folder)
 
 
 def _pades(sample, folder):
@@ -52,6 +63,19 @@ def _xades(sample, folder):
     ):
         at = re.search(pattern, xml).end()
         yield part, _with_file(sample, folder, part, xml[:at] + (b"2" if xml[at : at + 1] != b"2" else b"3") + xml[at + 1 :])
+
+
+def _pdf(sample, folder):
+    """Says more than it is: PDF/A-1 has neither object streams nor, at level A, pages without structure, PDF/A-2 no attachment of any kind."""
+    pdf = sample.file.read_bytes()
+    for part, said, instead in (
+        ("claimed level", b"<pdfaid:part>1</pdfaid:part><pdfaid:conformance>B", b"<pdfaid:part>1</pdfaid:part><pdfaid:conformance>A"),
+        ("claimed part", b"<pdfaid:part>2", b"<pdfaid:part>1"),
+        ("claimed part", b"<pdfaid:part>3", b"<pdfaid:part>2"),
+        ("output intent", b"/OutputIntents", b"/Forgotten    "),
+    ):
+        if said in pdf:
+            yield part, replace(_with_file(sample, folder, part, pdf.replace(said, instead)), options=())
 
 
 def _cms_parts(der):

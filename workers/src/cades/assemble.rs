@@ -42,7 +42,7 @@ impl Prepared for PreparedCades {
             return Ok(SignedDocument {
                 segments,
                 spooled: None,
-                media_type: ENCAPSULATED.into(),
+                media_type: if joined.detached { DETACHED } else { ENCAPSULATED }.into(),
                 level: Some(level),
                 degraded: None,
             });

@@ -11,10 +11,11 @@ use time::OffsetDateTime;
 use super::archive;
 use super::joining::COUNTER_SIGNATURE;
 use super::rebuild::{Additions, with};
-use super::received::{ReceivedSignedData, oid};
+use super::received::{ReceivedSignedData, is, oid};
 use super::signer_info::SignerInfo;
 use crate::augmentation::{Augmentable, AugmentationFault, Participants};
 use crate::level::SignatureLevel;
+use crate::revocation::RevocationEvidence;
 use crate::timestamp::TimestampToken;
 use crate::tlv::{CONTEXT_1, Element, Malformed, SEQUENCE, SET, tlv};
 use crate::validation_data::ValidationData;
@@ -46,12 +47,14 @@ pub(super) struct AugmentableCms {
     cms: Bytes,
     /// The document of a detached signature.
     document: Option<DocumentContent>,
+    /// Signers that were there before ours, whole: they are left as they are.
+    earlier: Vec<Vec<u8>>,
 }
 
 impl AugmentableCms {
     /// Reads and verifies: every signature, every timestamp, and that each covers what it should.
     pub(super) fn read(cms: Bytes, document: Option<&DocumentContent>) -> Result<Self, AugmentationFault> {
-        let this = Self { cms, document: document.cloned() };
+        let this = Self { cms, document: document.cloned(), earlier: Vec::new() };
         let parts = this.parts()?;
         if parts.signers.is_empty() {
             return Err(AugmentationFault::Malformed("the CMS has no signer"));
@@ -62,9 +65,12 @@ impl AugmentableCms {
             (Some(inside), Some(DocumentContent::Memory(sent))) if inside.as_ref() != sent.as_ref() => {
                 return Err(AugmentationFault::OtherDocument);
             }
-            (Some(_), Some(DocumentContent::Digest(_) | DocumentContent::Spooled(_))) => {
+            (Some(inside), Some(DocumentContent::Spooled(sent)))
+                if sent.digest(DigestAlgorithm::Sha256).ok() != Some(DigestAlgorithm::Sha256.digest(inside)) =>
+            {
                 return Err(AugmentationFault::OtherDocument);
             }
+            (Some(_), Some(DocumentContent::Digest(_))) => return Err(AugmentationFault::OtherDocument),
             _ => {}
         }
         let (certificates, content_type) = (parts.readable_certificates(), oid(parts.content_type)?);
@@ -81,6 +87,21 @@ impl AugmentableCms {
             }
         }
         Ok(this)
+    }
+
+    /// The same, to grow only what has come since `before`.
+    pub(super) fn read_since(
+        cms: Bytes,
+        document: Option<&DocumentContent>,
+        before: &[u8],
+    ) -> Result<Self, AugmentationFault> {
+        let before = ReceivedSignedData::read(before)?;
+        let earlier = before.signers.iter().map(|signer| signer.whole.to_vec()).collect();
+        Ok(Self { earlier, ..Self::read(cms, document)? })
+    }
+
+    fn grows(&self, signer: &SignerInfo<'_>) -> bool {
+        !self.earlier.iter().any(|earlier| earlier == signer.whole)
     }
 
     fn verify_timestamps(
@@ -113,13 +134,15 @@ impl AugmentableCms {
         ReceivedSignedData::read(&self.cms)
     }
 
-    /// Adds an unsigned attribute to signers that get one.
+    /// Adds an unsigned attribute to those signers that grow and get one.
     fn add_attributes(&mut self, attributes: &[Option<Vec<u8>>]) -> Result<(), AugmentationFault> {
         let parts = self.parts()?;
-        if parts.signers.len() != attributes.len() {
+        if parts.signers.iter().filter(|signer| self.grows(signer)).count() != attributes.len() {
             return Err(AugmentationFault::Count);
         }
-        let signers = parts.signers.iter().zip(attributes).map(|(signer, attribute)| match attribute {
+        let mut attributes = attributes.iter();
+        let mut next = |signer: &SignerInfo<'_>| if self.grows(signer) { attributes.next()?.as_ref() } else { None };
+        let signers = parts.signers.iter().map(|signer| match next(signer) {
             None => signer.whole.to_vec(),
             Some(attribute) => {
                 let old = signer.unsigned_attributes.iter().map(|each| each.whole.to_vec()).collect();
@@ -137,7 +160,7 @@ impl Augmentable for AugmentableCms {
         if level < SignatureLevel::BaselineLt {
             return Ok(());
         }
-        for signer in &self.parts()?.signers {
+        for signer in self.parts()?.signers.iter().filter(|signer| self.grows(signer)) {
             for (attribute, name) in OTHER_WAYS {
                 if !signer.unsigned(ObjectIdentifier::new_unwrap(attribute))?.is_empty() {
                     return Err(AugmentationFault::Attribute { level, attribute: name });
@@ -153,7 +176,7 @@ impl Augmentable for AugmentableCms {
 
     fn untimestamped(&self) -> Result<Vec<Vec<u8>>, AugmentationFault> {
         let mut inputs = Vec::new();
-        for signer in &self.parts()?.signers {
+        for signer in self.parts()?.signers.iter().filter(|signer| self.grows(signer)) {
             if signer.unsigned(SIGNATURE_TIMESTAMP)?.is_empty() {
                 inputs.push(signer.signature.contents.to_vec());
             }
@@ -163,7 +186,7 @@ impl Augmentable for AugmentableCms {
 
     fn add_timestamps(&mut self, tokens: &[TimestampToken]) -> Result<(), AugmentationFault> {
         let (mut tokens, mut attributes) = (tokens.iter(), Vec::new());
-        for signer in &self.parts()?.signers {
+        for signer in self.parts()?.signers.iter().filter(|signer| self.grows(signer)) {
             let needs = signer.unsigned(SIGNATURE_TIMESTAMP)?.is_empty();
             let token = if needs { Some(tokens.next().ok_or(AugmentationFault::Count)?) } else { None };
             attributes.push(token.map(|token| attribute(SIGNATURE_TIMESTAMP, &token.der)));
@@ -174,8 +197,9 @@ impl Augmentable for AugmentableCms {
     fn participants(&self) -> Result<Participants, AugmentationFault> {
         let parts = self.parts()?;
         let certificates = parts.readable_certificates();
-        let mut participants = Participants { pool: certificates.clone(), ..Participants::default() };
-        for (position, signer) in (1..).zip(&parts.signers) {
+        let evidence = parts.crls.iter().filter_map(evidence).collect();
+        let mut participants = Participants { pool: certificates.clone(), evidence, ..Participants::default() };
+        for (position, signer) in (1..).zip(&parts.signers).filter(|(_, signer)| self.grows(signer)) {
             let stamps = timestamps(signer.unsigned(SIGNATURE_TIMESTAMP)?, position, &certificates)?;
             let contents = timestamps(signer.signed(CONTENT_TIMESTAMP)?, position, &certificates)?;
             let archives = timestamps(signer.unsigned(archive::ARCHIVE_TIMESTAMP_V3)?, position, &certificates)?;
@@ -184,7 +208,7 @@ impl Augmentable for AugmentableCms {
                 .extend(stamps.iter().chain(&contents).chain(&archives).flat_map(|each| each.certificates.clone()));
             // What an archive timestamp covers was complete then; only its own authority is new.
             if let Some(latest) = archives.iter().max_by_key(|token| token.time) {
-                participants.authorities.push(latest.signer.clone());
+                participants.authorities.push((latest.signer.clone(), latest.time));
                 continue;
             }
             let certificate = signer.signer(&certificates);
@@ -198,9 +222,10 @@ impl Augmentable for AugmentableCms {
                 let used_at = stamps.iter().map(|token| token.time).min().unwrap_or_else(OffsetDateTime::now_utc);
                 participants.signers.push((certificate.clone(), used_at));
                 participants.pool.extend(stamps.iter().flat_map(|each| each.certificates.clone()));
-                participants.authorities.extend(stamps.into_iter().map(|token| token.signer));
+                participants.authorities.extend(stamps.into_iter().map(|token| (token.signer, token.time)));
             }
-            participants.authorities.extend(stamps.iter().chain(&contents).map(|token| token.signer.clone()));
+            let tokens = stamps.iter().chain(&contents);
+            participants.authorities.extend(tokens.map(|token| (token.signer.clone(), token.time)));
         }
         Ok(participants)
     }
@@ -223,20 +248,21 @@ impl Augmentable for AugmentableCms {
         let parts = self.parts()?;
         let content = content_digest(&parts, self.document.as_ref(), digest);
         let content = content.ok_or(AugmentationFault::Digest(digest))?;
-        let imprint = |signer| {
+        let imprint = |signer: &SignerInfo<'_>| {
             let index = archive::hash_index(&parts, signer, digest)?;
             archive::imprint(&parts, signer, digest, &content, &index)
         };
-        parts.signers.iter().map(imprint).collect()
+        parts.signers.iter().filter(|signer| self.grows(signer)).map(imprint).collect()
     }
 
     fn add_archive_timestamps(&mut self, tokens: &[TimestampToken]) -> Result<(), AugmentationFault> {
         let parts = self.parts()?;
-        if parts.signers.len() != tokens.len() {
+        let signers: Vec<_> = parts.signers.iter().filter(|signer| self.grows(signer)).collect();
+        if signers.len() != tokens.len() {
             return Err(AugmentationFault::Count);
         }
         let mut attributes = Vec::new();
-        for (signer, token) in parts.signers.iter().zip(tokens) {
+        for (signer, token) in signers.into_iter().zip(tokens) {
             let index = archive::hash_index(&parts, signer, token.imprint.algorithm())?;
             let token = archive::with_index(token, &index)?;
             attributes.push(Some(attribute(archive::ARCHIVE_TIMESTAMP_V3, &token)));
@@ -252,6 +278,18 @@ impl Augmentable for AugmentableCms {
     fn finish(self: Box<Self>) -> Vec<Bytes> {
         vec![self.cms]
     }
+}
+
+/// What a member of `crls` holds: a `CertificateList`, or an OCSP response in the other format.
+fn evidence(member: &Element<'_>) -> Option<RevocationEvidence> {
+    let copied = Bytes::copy_from_slice;
+    if member.tag == SEQUENCE {
+        return Some(RevocationEvidence::Crl(copied(member.whole)));
+    }
+    let mut parts = member.tagged(CONTEXT_1, "it is no other revocation information").ok()?.reader().ok()?;
+    let kind = parts.any("it has no kind").ok()?;
+    let response = parts.any("it has no value").ok()?;
+    is(kind, OCSP_RESPONSE).then(|| RevocationEvidence::Ocsp(copied(response.whole)))
 }
 
 fn counter_signatures<'a>(signer: &SignerInfo<'a>) -> Result<Vec<SignerInfo<'a>>, Malformed> {
@@ -283,7 +321,7 @@ pub(crate) fn timestamps(
 }
 
 /// The digest of the content; `None` where only one in another algorithm is known.
-fn content_digest(
+pub(super) fn content_digest(
     parts: &ReceivedSignedData<'_>,
     document: Option<&DocumentContent>,
     algorithm: DigestAlgorithm,

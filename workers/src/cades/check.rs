@@ -31,9 +31,7 @@ pub(super) fn check(
     let properties = properties.map_err(|error| Discrepancy::Unreadable(error.to_string()))?;
     let more = attributes(&properties, context.content_timestamp)
         .map_err(|error| Discrepancy::Unreadable(error.to_string()))?;
-    if let (CadesMode::CoSign | CadesMode::CounterSign, DocumentContent::Memory(before)) =
-        (config.mode, &document.content)
-    {
+    if let (CadesMode::CoSign | CadesMode::CounterSign, Some(before)) = (config.mode, joining::parts_of(document)) {
         return joining::check(config.mode, signed, before, context, &more);
     }
     // Read again, whatever was computed before: what is in the file now is what is sent.
@@ -71,11 +69,12 @@ pub(super) fn check(
 
 /// The octets to verify: of a signature around a document that is not in memory, its detached form.
 fn detached_form(signed: &SignedDocument) -> Result<Cow<'_, [u8]>, Discrepancy> {
-    let Some(content) = &signed.spooled else { return Ok(signed.contiguous()) };
+    if signed.spooled.is_none() {
+        return Ok(signed.contiguous());
+    }
     let unreadable = |reason: &str| Discrepancy::Unreadable(reason.to_owned());
     let [head, behind] = signed.segments.as_slice() else { return Err(unreadable("the CMS is not head and tail")) };
-    let length = usize::try_from(content.length()).map_err(|_| unreadable("the document is too long"))?;
-    detach(head, length, behind).map(Cow::Owned).map_err(|malformed| unreadable(malformed.0))
+    detach(head, behind).map(Cow::Owned).map_err(|malformed| unreadable(malformed.0))
 }
 
 const fn encapsulates(signed: &SignedDocument) -> SignaturePackaging {

@@ -1,48 +1,48 @@
 //! Put a document that is not in memory into a detached signature, and take it out again to check (RFC 5652, section 5.2).
 //!
 //! Everything else about such a signature is done to its detached form, which says the same: no signature and no timestamp covers
-//! where the content is. Nothing here is limited to what 32 bits count.
+//! where the content is and how its octet string is encoded.
+//!
+//! The encapsulated form is BER, as the standard lets it be: what is around the content has no lengths, and the content is in octet
+//! strings. Bouncy Castle, and EU DSS with it, takes no length above 31 bits, nor one above its memory; what has no
+//! lengths they read as a stream.
 
 use bytes::Bytes;
 use const_oid::db::rfc5911::{ID_DATA, ID_SIGNED_DATA};
 
 use super::augment::oid_tlv;
 use super::received::{ReceivedSignedData, is};
-use crate::tlv::{
-    CONTEXT_0, Element, INTEGER, Malformed, OBJECT_IDENTIFIER, OCTET_STRING, SEQUENCE, SET, header, opened, tlv,
-};
+use crate::tlv::{CONTEXT_0, Element, INTEGER, Malformed, OBJECT_IDENTIFIER, SEQUENCE, SET, tlv};
 
-/// What stands before and behind a content of so many octets in the encapsulated form of a detached signature.
-pub(super) fn encapsulate(detached: &[u8], length: usize) -> Result<[Bytes; 2], Malformed> {
+/// X.690, section 8.7.3: an octet string that is constructed of others.
+const OCTET_STRINGS: u8 = 0x24;
+/// X.690, section 8.1.3.6: the length of what goes on until end-of-contents octets.
+const INDEFINITE: u8 = 0x80;
+/// X.690, section 8.1.5: the ends of octet string, `[0]` and content; also those of SignedData, `[0]` and CMS.
+const THREE_ENDS: [u8; 6] = [0; 6];
+
+/// What stands before and behind the octet strings of the content in the encapsulated form of a detached signature.
+pub(super) fn encapsulate(detached: &[u8]) -> Result<[Bytes; 2], Malformed> {
     let parts = ReceivedSignedData::read(detached)?;
     if parts.content.is_some() || !is(parts.content_type, ID_DATA) {
         return Err(Malformed("the signature is not a detached one over data"));
     }
-    let octet_string = header(OCTET_STRING, length);
-    let explicit = header(CONTEXT_0, octet_string.len() + length);
-    let content_type = parts.content_type.whole;
-    let content_info = header(SEQUENCE, content_type.len() + explicit.len() + octet_string.len() + length);
-    let content_headers = [&content_info, content_type, &explicit, &octet_string].concat();
-
-    let signed_data = signed_data(detached)?;
-    let (before, behind) = around(signed_data, parts.encapsulated)?;
-    let inner = before.len() + content_headers.len() + length + behind.len();
-    let sequence = header(SEQUENCE, inner);
+    let (before, behind) = around(signed_data(detached)?, parts.encapsulated)?;
     let outer_type = oid_tlv(ID_SIGNED_DATA);
-    let explicit = header(CONTEXT_0, sequence.len() + inner);
-    let outer = header(SEQUENCE, outer_type.len() + explicit.len() + sequence.len() + inner);
-    let head = [&outer, &outer_type, &explicit, &sequence, before, &content_headers].concat();
-    Ok([head.into(), Bytes::copy_from_slice(behind)])
+    let [sequence, explicit, strings] = [SEQUENCE, CONTEXT_0, OCTET_STRINGS].map(|tag| [tag, INDEFINITE]);
+    let cms: [&[u8]; 5] = [&sequence, &outer_type, &explicit, &sequence, before];
+    let content: [&[u8]; 4] = [&sequence, parts.content_type.whole, &explicit, &strings];
+    let behind = [&THREE_ENDS, behind, &THREE_ENDS].concat();
+    Ok([[cms.concat(), content.concat()].concat().into(), behind.into()])
 }
 
-/// The detached form of a signature around a content of so many octets. Every length on the way to the content must be right.
-pub(super) fn detach(head: &[u8], length: usize, behind: &[u8]) -> Result<Vec<u8>, Malformed> {
-    let all = length + behind.len();
-    let (outer_type, rest) = Element::first(enter(head, SEQUENCE, all)?)?;
+/// The detached form of a signature around a content. Everything on the way to the content must be right.
+pub(super) fn detach(head: &[u8], behind: &[u8]) -> Result<Vec<u8>, Malformed> {
+    let (outer_type, rest) = Element::first(enter(head, SEQUENCE)?)?;
     if !is(outer_type, ID_SIGNED_DATA) {
         return Err(Malformed("it is no SignedData"));
     }
-    let signed_data = enter(enter(rest, CONTEXT_0, all)?, SEQUENCE, all)?;
+    let signed_data = enter(enter(rest, CONTEXT_0)?, SEQUENCE)?;
     let mut rest = signed_data;
     for tag in [INTEGER, SET] {
         let (element, after) = Element::first(rest)?;
@@ -50,23 +50,21 @@ pub(super) fn detach(head: &[u8], length: usize, behind: &[u8]) -> Result<Vec<u8
         rest = after;
     }
     let before = signed_data.get(..signed_data.len() - rest.len()).unwrap_or_default();
-    // What follows ends with the content.
-    let (content_type, rest) = Element::first(enter(rest, SEQUENCE, length)?)?;
+    let (content_type, rest) = Element::first(enter(rest, SEQUENCE)?)?;
     let content_type = content_type.tagged(OBJECT_IDENTIFIER, "the content has no type")?;
-    if !enter(enter(rest, CONTEXT_0, length)?, OCTET_STRING, length)?.is_empty() {
+    if !enter(enter(rest, CONTEXT_0)?, OCTET_STRINGS)?.is_empty() {
         return Err(Malformed("there is more than one content"));
     }
+    let behind = behind.strip_prefix(&THREE_ENDS).and_then(|behind| behind.strip_suffix(&THREE_ENDS));
+    let behind = behind.ok_or(Malformed("what has no length does not end"))?;
     let content_info = tlv(SEQUENCE, &[content_type.whole]);
     let signed_data = tlv(SEQUENCE, &[before, &content_info, behind]);
     Ok(tlv(SEQUENCE, &[oid_tlv(ID_SIGNED_DATA), tlv(CONTEXT_0, &[signed_data])]))
 }
 
-/// What stands behind the header of an element that ends `more` octets after these.
-fn enter(octets: &[u8], tag: u8, more: usize) -> Result<&[u8], Malformed> {
-    match opened(octets, tag)? {
-        (inside, rest) if inside == rest.len() + more => Ok(rest),
-        _ => Err(Malformed("the content is not where the lengths before it say")),
-    }
+/// What stands behind the header of an element without length.
+fn enter(octets: &[u8], tag: u8) -> Result<&[u8], Malformed> {
+    octets.strip_prefix(&[tag, INDEFINITE]).ok_or(Malformed("another element, or one with a length, stands there"))
 }
 
 /// The contents of the `SignedData` in a `ContentInfo`.
@@ -92,7 +90,14 @@ fn around<'a>(all: &'a [u8], member: Element<'_>) -> Result<(&'a [u8], &'a [u8])
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
+
+    use openssl::cms::{CMSOptions, CmsContentInfo};
+    use openssl::x509::store::X509StoreBuilder;
+
     use super::*;
+    use crate::software_key::SoftwareKey;
+    use crate::spooled::SpooledDocument;
 
     /// version, digestAlgorithms, encapContentInfo, signerInfos: enough of a SignedData.
     fn detached() -> Vec<u8> {
@@ -103,31 +108,50 @@ mod tests {
     }
 
     #[test]
-    fn a_content_beyond_32_bits_has_the_right_lengths_around_it() {
-        for length in [0, 127, 128, 70_000, 0x7fff_ffff, 0x1_0000_0000, 5 << 40] {
-            let [head, behind] = encapsulate(&detached(), length).unwrap();
-            assert_eq!(detach(&head, length, &behind).unwrap(), detached(), "{length}");
-        }
+    fn a_content_can_be_taken_out_again() {
+        let [head, behind] = encapsulate(&detached()).unwrap();
+        assert_eq!(detach(&head, &behind).unwrap(), detached());
     }
 
     #[test]
-    fn no_octet_of_the_headers_can_be_another() {
-        let [head, behind] = encapsulate(&detached(), 70_000).unwrap();
-        for (position, _) in head.iter().enumerate() {
-            let mut changed = head.to_vec();
+    fn no_octet_around_the_content_can_be_another() {
+        let [head, behind] = encapsulate(&detached()).unwrap();
+        for position in 0..head.len() + behind.len() {
+            let mut changed = [head.to_vec(), behind.to_vec()].concat();
             changed[position] ^= 1;
-            let read = detach(&changed, 70_000, &behind);
-            assert_ne!(read, Ok(detached()), "octet {position}");
+            let (head, behind) = changed.split_at(head.len());
+            assert_ne!(detach(head, behind), Ok(detached()), "octet {position}");
         }
-        assert!(detach(&head, 69_999, &behind).is_err() && detach(&head, 70_001, &behind).is_err());
     }
 
     #[test]
-    fn what_stands_around_a_content_in_memory_is_the_same() {
-        let content = [7; 300];
-        let [head, behind] = encapsulate(&detached(), content.len()).unwrap();
-        let whole = [&head, content.as_slice(), &behind].concat();
-        let parts = ReceivedSignedData::read(&whole).unwrap();
-        assert_eq!(parts.content_octets().unwrap().unwrap().as_ref(), content);
+    fn openssl_reads_a_content_in_strings() {
+        let (key, certificate) = SoftwareKey::generate().of_openssl();
+        // Around the blocks in which a document is read, around the strings, and none at all.
+        for length in [0, 1, 100, 262_143, 262_144, 600_000, 16_777_216, 33_554_433] {
+            let content: Vec<u8> = (0_usize..length).map(|at| (at % 251) as u8).collect();
+            let detached = CMSOptions::BINARY | CMSOptions::DETACHED;
+            let cms = CmsContentInfo::sign(Some(&certificate), Some(&key), None, Some(&content), detached).unwrap();
+            let [mut cms, behind] = encapsulate(&cms.to_der().unwrap()).unwrap().map(|part| part.to_vec());
+
+            let mut file = tempfile::tempfile().unwrap();
+            file.write_all(&content).unwrap();
+            let document = SpooledDocument::new(file, length as u64, Vec::new(), Box::new(()));
+            let (head, mut offset) = (cms.len(), 0);
+            while let Some((octets, next)) = document.strings(offset).unwrap() {
+                cms.extend_from_slice(&octets);
+                offset = next;
+            }
+            assert_eq!((cms.len() - head) as u64, document.length_in_strings());
+            cms.extend_from_slice(&behind);
+
+            let parts = ReceivedSignedData::read(&cms).unwrap();
+            assert_eq!(parts.content_octets().unwrap().unwrap().as_ref(), content, "{length}");
+            let (store, mut out) = (X509StoreBuilder::new().unwrap().build(), Vec::new());
+            let flags = CMSOptions::BINARY | CMSOptions::NO_SIGNER_CERT_VERIFY;
+            let mut cms = CmsContentInfo::from_der(&cms).unwrap();
+            cms.verify(None, Some(&store), None, Some(&mut out), flags).unwrap();
+            assert!(out == content, "{length}");
+        }
     }
 }

@@ -10,8 +10,9 @@ use cryptotoken_api::{Certificate, CertificateChain, DigestAlgorithm, SignatureA
 use der::Encode;
 use x509_cert::attr::Attribute;
 
+use super::archive::ARCHIVE_TIMESTAMP_V3;
 use super::attributes::{issuer_and_serial_number, signed_attributes};
-use super::augment::{AugmentableCms, attribute};
+use super::augment::{AugmentableCms, SIGNATURE_TIMESTAMP, attribute, content_digest};
 use super::rebuild::{Additions, with};
 use super::received::{ReceivedSignedData, is, oid};
 use super::signer_info::SignerInfo;
@@ -19,39 +20,69 @@ use super::{CadesMode, SignedAttributes};
 use crate::augmentation::AugmentationFault;
 use crate::create::SignatureContext;
 use crate::error::Discrepancy;
+use crate::level::SignatureLevel;
 use crate::tlv::Malformed;
-use crate::worker::SignedDocument;
+use crate::worker::{DocumentContent, SignedDocument, SignerDocument};
 
 /// `id-countersignature` (RFC 5652, section 11.4).
 pub(super) const COUNTER_SIGNATURE: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.9.6");
+
+/// Archive timestamps over the whole list of certificates: those that do not name what they cover (EN 319 122-1, clauses 5.5.3, A.2.3).
+const OVER_CERTIFICATES: [(&str, &str); 3] = [
+    ("1.2.840.113549.1.9.16.2.27", "an archive timestamp of the first version"),
+    ("1.2.840.113549.1.9.16.2.48", "an archive timestamp of the second version"),
+    ("0.4.0.1733.2.3", "a long-term-validation attribute"),
+];
 
 /// The signature to be joined.
 pub(super) struct Joined {
     cms: Bytes,
     mode: CadesMode,
+    /// Whether its document is beside it.
+    pub(super) detached: bool,
+}
+
+/// The signature to be joined and, if it is detached, its document; `None` where there is none in memory.
+pub(super) fn parts_of(document: &SignerDocument) -> Option<(&Bytes, Option<&DocumentContent>)> {
+    match (&document.signature, &document.content) {
+        (Some(signature), content) => Some((signature, Some(content))),
+        (None, DocumentContent::Memory(signature)) => Some((signature, None)),
+        (None, _) => None,
+    }
 }
 
 impl Joined {
     /// Reads and verifies it. Returns it with the digest to be signed: of its content, or of its signer's value.
     pub(super) fn read(
         cms: &Bytes,
+        document: Option<&DocumentContent>,
         mode: CadesMode,
         algorithm: DigestAlgorithm,
     ) -> Result<(Self, Vec<u8>), AugmentationFault> {
         let parts = ReceivedSignedData::read(cms)?;
-        let content = parts.content_octets()?.ok_or(AugmentationFault::Detached)?;
-        AugmentableCms::read(cms.clone(), None)?;
+        let inside = parts.content_octets()?;
+        if inside.is_none() && document.is_none() {
+            return Err(AugmentationFault::Detached);
+        }
+        AugmentableCms::read(cms.clone(), document)?;
         if !is(parts.content_type, ID_DATA) {
             return Err(Malformed("its content is not id-data").into());
+        }
+        for signer in &parts.signers {
+            for (attribute, name) in OVER_CERTIFICATES {
+                if !signer.unsigned(ObjectIdentifier::new_unwrap(attribute))?.is_empty() {
+                    return Err(AugmentationFault::Sealed(name));
+                }
+            }
         }
         let digest = match (mode, parts.signers.as_slice()) {
             (CadesMode::CounterSign, [signer]) => algorithm.digest(signer.signature.contents),
             (CadesMode::CounterSign, _) => {
                 return Err(Malformed("a counter-signature is of one signer, and it has several").into());
             }
-            _ => algorithm.digest(&content),
+            _ => content_digest(&parts, document, algorithm).ok_or(AugmentationFault::Digest(algorithm))?,
         };
-        Ok((Self { cms: cms.clone(), mode }, digest))
+        Ok((Self { cms: cms.clone(), mode, detached: inside.is_none() }, digest))
     }
 
     /// The signature with one more signer, or with a counter-signature.
@@ -109,15 +140,16 @@ pub(super) fn attributes(
 pub(super) fn check(
     mode: CadesMode,
     signed: &SignedDocument,
-    before: &Bytes,
+    (before, document): (&Bytes, Option<&DocumentContent>),
     context: &SignatureContext<'_>,
     more: &[Attribute],
 ) -> Result<(), Discrepancy> {
     let odd = |what: &str| Discrepancy::Unreadable(what.to_owned());
     let malformed = |malformed: Malformed| Discrepancy::Unreadable(malformed.to_string());
-    let (_, digest) = Joined::read(before, mode, context.algorithm.digest()).map_err(Discrepancy::Augmentation)?;
+    let (_, digest) =
+        Joined::read(before, document, mode, context.algorithm.digest()).map_err(Discrepancy::Augmentation)?;
     let octets = Bytes::from(signed.contiguous().into_owned());
-    AugmentableCms::read(octets.clone(), None).map_err(Discrepancy::Augmentation)?;
+    AugmentableCms::read(octets.clone(), document).map_err(Discrepancy::Augmentation)?;
     let (before, after) =
         (ReceivedSignedData::read(before).map_err(malformed)?, ReceivedSignedData::read(&octets).map_err(malformed)?);
     if before.encapsulated.whole != after.encapsulated.whole {
@@ -154,6 +186,12 @@ pub(super) fn check(
         return Err(odd("it is not what was there and one signer more"));
     };
 
+    let level = signed.level.unwrap_or_default();
+    let has = |attribute| signer.unsigned(attribute).map(|values| !values.is_empty()).map_err(malformed);
+    let stamped = (has(SIGNATURE_TIMESTAMP)?, has(ARCHIVE_TIMESTAMP_V3)?);
+    if stamped != (level >= SignatureLevel::BaselineT, level == SignatureLevel::BaselineLta) {
+        return Err(Discrepancy::Unreadable(format!("the timestamps are not those of level {level}")));
+    }
     let leaf = context.credential.chain.leaf();
     let expected = attributes(mode, &digest, context, more).and_then(|set| set.to_der());
     let expected = expected.map_err(|error| Discrepancy::Unreadable(error.to_string()))?;

@@ -45,11 +45,13 @@ impl SignatureFormat for CadesConfig {
             return Err(WorkerError::Parameter { name: "mime_type".into(), reason });
         }
         let mut joined = None;
+        let before = if self.mode == CadesMode::Sign { None } else { joining::parts_of(document) };
+        let before = before.map(|(cms, beside)| Joined::read(cms, beside, self.mode, digest_algorithm)).transpose()?;
         let (content, digest) = match (&document.content, self.packaging) {
-            (DocumentContent::Memory(cms), _) if self.mode != CadesMode::Sign => {
-                let (signature, digest) = Joined::read(cms, self.mode, digest_algorithm)?;
-                joined = Some(signature);
-                (None, digest)
+            _ if before.is_some() => {
+                let (signature, digest) = before.unzip();
+                joined = signature;
+                (None, digest.unwrap_or_default())
             }
             (DocumentContent::Spooled(_), _) if self.mode != CadesMode::Sign => return Err(WorkerError::NotInMemory),
             (DocumentContent::Memory(octets), SignaturePackaging::Encapsulated) => {
@@ -90,14 +92,20 @@ impl SignatureFormat for CadesConfig {
         if let (DocumentContent::Spooled(content), SignaturePackaging::Encapsulated) =
             (&document.content, self.packaging)
         {
-            let length = usize::try_from(content.length())
-                .map_err(|_| Discrepancy::Unreadable("the document is longer than can be counted here".into()))?;
-            let segments = encapsulate(&signed.contiguous(), length)
-                .map_err(|malformed| Discrepancy::Unreadable(malformed.to_string()))?;
-            signed.segments = segments.into();
+            let around = encapsulate(&signed.contiguous());
+            signed.segments = around.map_err(|malformed| Discrepancy::Unreadable(malformed.to_string()))?.into();
             signed.spooled = Some(content.clone());
         }
         Ok(())
+    }
+
+    fn growing(&self, signature: Bytes, document: &SignerDocument) -> Result<Box<dyn Augmentable>, AugmentationFault> {
+        match (self.mode, joining::parts_of(document)) {
+            (CadesMode::CoSign | CadesMode::CounterSign, Some((before, beside))) => {
+                Ok(Box::new(AugmentableCms::read_since(signature, beside, before)?))
+            }
+            _ => self.augmentable(signature, Some(&document.content)),
+        }
     }
 
     fn wants_content_timestamp(&self) -> bool {

@@ -3,7 +3,7 @@
 use const_oid::ObjectIdentifier;
 use const_oid::db::rfc5911::{ID_CONTENT_TYPE, ID_MESSAGE_DIGEST};
 use cryptotoken_api::verification::{IdentifiedError, verify_identified};
-use cryptotoken_api::{Certificate, DigestAlgorithm, PublicKey};
+use cryptotoken_api::{Certificate, CertifiedKey, DigestAlgorithm};
 use der::{Decode, Encode};
 use spki::AlgorithmIdentifierOwned;
 
@@ -135,10 +135,10 @@ impl<'a> SignerInfo<'a> {
         }
         // RFC 5652, section 5.4: what is signed is the DER SET OF, not the [0] that stands here.
         let signed = tlv(SET, &[attributes.contents]);
-        self.verify_value(certificate.public_key(), &signed)
+        self.verify_value(certificate.key(), &signed)
     }
 
-    fn verify_value(&self, key: &PublicKey, signed: &[u8]) -> Result<(), SignerInfoFault> {
+    fn verify_value(&self, key: &CertifiedKey, signed: &[u8]) -> Result<(), SignerInfoFault> {
         let algorithm = AlgorithmIdentifierOwned::from_ber(self.signature_algorithm.whole)
             .map_err(|_| Malformed("the signature algorithm cannot be read"))?;
         let digest = Some(self.digest()?);

@@ -68,12 +68,12 @@ pub(crate) fn verify_signed_data<'a>(
         return Err(odd("the signed attributes are not those of this certificate, time and content type"));
     }
     let octets = signer.signature.contents;
-    let value = match (context.algorithm.scheme(), leaf.public_key().spec().field_length()) {
+    let value = match (context.algorithm.scheme(), context.credential.chain.leaf_key().spec().field_length()) {
         (SignatureScheme::Ecdsa, Some(length)) => SignatureValue::from_ecdsa_der(octets, length)?,
         _ => SignatureValue::new(octets.to_vec()),
     };
     let data = DataToBeSigned::new(expected);
-    verification::verify(leaf.public_key(), context.algorithm, ToBeSigned::Data(&data), &value)?;
+    verification::verify(context.credential.chain.leaf_key(), context.algorithm, ToBeSigned::Data(&data), &value)?;
     Ok(signed_data)
 }
 

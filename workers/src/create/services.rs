@@ -11,7 +11,7 @@ use crate::error::WorkerError;
 use crate::level::SignatureLevel;
 use crate::revocation::RevocationSource;
 use crate::timestamp::{TimestampError, TimestampToken};
-use crate::validation_data::{Collection, Subject, SubjectRole, ValidationData};
+use crate::validation_data::{Collection, Freshness, Subject, SubjectRole, ValidationData};
 use crate::worker::AugmentationEnvironment;
 
 pub(super) struct Services<'a> {
@@ -66,30 +66,38 @@ impl<'a> Services<'a> {
         let source: &dyn RevocationSource =
             self.environment.revocation.ok_or(WorkerError::NoServices { level: self.environment.level })?;
         let called = self.environment.clock.now();
-        let not_before = |used_at: OffsetDateTime| match self.config.revocation_freshness() {
-            RevocationFreshness::AfterSignature(grace) => used_at + grace,
-            RevocationFreshness::MaxAge(age) => called - age,
+        // What is there already was collected when the signature was made, and is held to the policy as of then.
+        let freshness = |used_at: OffsetDateTime| match self.config.revocation_freshness() {
+            RevocationFreshness::AfterSignature(grace) => (used_at + grace, used_at + grace),
+            RevocationFreshness::MaxAge(age) => (called - age, used_at - age),
         };
-        let signers = participants.signers.iter().map(|(certificate, used_at)| Subject {
-            certificate: certificate.clone(),
-            role: SubjectRole::Signer,
-            used_at: *used_at,
-            not_before: Some(whole_second(not_before(*used_at))),
+        let signers = participants.signers.iter().map(|(certificate, used_at)| {
+            let (asked, embedded) = freshness(*used_at);
+            Subject {
+                certificate: certificate.clone(),
+                role: SubjectRole::Signer,
+                used_at: *used_at,
+                signed_at: *used_at,
+                freshness: Freshness { asked: Some(whole_second(asked)), embedded: Some(whole_second(embedded)) },
+            }
         });
         let mut subjects: Vec<Subject> = signers.collect();
-        if let Some(latest) = subjects.iter().filter_map(|subject| subject.not_before).max() {
+        if let Some(latest) = subjects.iter().filter_map(|subject| subject.freshness.asked).max() {
             self.wait_until(latest);
         }
         let now = self.environment.clock.now();
-        subjects.extend(participants.authorities.iter().map(|certificate| Subject {
+        subjects.extend(participants.authorities.iter().map(|(certificate, time)| Subject {
             certificate: certificate.clone(),
             role: SubjectRole::TimestampAuthority,
             used_at: now,
-            not_before: None,
+            signed_at: *time,
+            freshness: Freshness::default(),
         }));
         let pool = [chain, &participants.pool].concat();
         let (trust_anchors, deadline) = (self.config.trust_anchors(), self.environment.deadline);
-        Ok(ValidationData::collect(&Collection { trust_anchors, pool: &pool, source, now, deadline }, &subjects)?)
+        let evidence = &participants.evidence;
+        let collection = Collection { trust_anchors, pool: &pool, evidence, source, now, deadline };
+        Ok(ValidationData::collect(&collection, &subjects)?)
     }
 
     fn wait_until(&self, moment: OffsetDateTime) {

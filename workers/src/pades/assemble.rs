@@ -9,10 +9,10 @@ use super::prepare::PreparedPades;
 use crate::cades::augment::{SIGNATURE_TIMESTAMP, attribute};
 use crate::cades::signed_data::{signature_octets, signed_data};
 use crate::create::Prepared;
-use crate::error::Discrepancy;
+use crate::error::{Discrepancy, WorkerError};
 use crate::level::SignatureLevel;
 use crate::timestamp::TimestampToken;
-use crate::worker::SignedDocument;
+use crate::worker::{Preview, SignedDocument};
 
 /// What a sealed document is.
 pub(super) const MEDIA_TYPE: &str = "application/pdf";
@@ -44,5 +44,9 @@ impl Prepared for PreparedPades {
             level: Some(level),
             degraded: None,
         })
+    }
+
+    fn preview(self) -> Result<Option<Preview>, WorkerError> {
+        self.unsigned().map(Some)
     }
 }

@@ -13,10 +13,12 @@ use super::assemble::MEDIA_TYPE;
 use super::file::PdfFile;
 use super::layout::{Layout, TooSmall, byte_range, fill};
 use super::prepare::TIMESTAMP_ROOM;
+use super::refusal::PdfRefusal;
 use super::signatures::{FoundKind, FoundSignature};
 use super::{fields, pages, security_store, signature_dictionary, signatures};
 use crate::augmentation::{Augmentable, AugmentationFault, Participants};
 use crate::level::SignatureLevel;
+use crate::revocation::RevocationEvidence;
 use crate::timestamp::TimestampToken;
 use crate::validation_data::ValidationData;
 use crate::worker::DocumentContent;
@@ -39,6 +41,8 @@ struct Found {
     archives: Vec<(usize, Vec<Certificate>)>,
     /// Certificates in the security store now.
     stored: Vec<Certificate>,
+    /// Revocation information in it.
+    evidence: Vec<RevocationEvidence>,
 }
 
 impl AugmentablePdf {
@@ -74,7 +78,10 @@ impl AugmentablePdf {
     fn found(&self) -> Result<Found, AugmentationFault> {
         let file = PdfFile::open(&self.document)?;
         let signatures = signatures::behind(&file, self.before)?;
-        let stored = security_store::certificates(&file);
+        if file.last_section().is_none() && !signatures.is_empty() {
+            return Err(PdfRefusal::SignedAndDamaged.into());
+        }
+        let (stored, evidence) = (security_store::certificates(&file), security_store::evidence(&file));
         file.refuse_exhausted()?;
         let mut archives = Vec::new();
         for each in signatures.iter().filter(|each| matches!(each.kind, FoundKind::Timestamp(_))) {
@@ -83,16 +90,16 @@ impl AugmentablePdf {
             let revision = self.document.get(..end).and_then(|revision| PdfFile::open(revision).ok());
             archives.extend(revision.map(|revision| (end, security_store::certificates(&revision))));
         }
-        Ok(Found { signatures, archives, stored })
+        Ok(Found { signatures, archives, stored, evidence })
     }
 
     /// Lays out a document timestamp and gives the layout's parts that it must cover to `cover`.
     fn lay_out<T>(&self, cover: impl FnOnce(&[u8], &Layout) -> Option<T>) -> Result<T, AugmentationFault> {
         let file = PdfFile::open(&self.document)?;
-        let target = fields::choose(&file, &fields::all(&file)?, None)?;
+        let target = fields::choose(&file, &fields::all(&file)?, None, None)?;
         let page = pages::first(&file)?;
         let dictionary = |_| Ok(signature_dictionary::document_timestamp(self.room));
-        let layout = Layout::in_field(&file, &target, page, false, dictionary);
+        let layout = Layout::in_field(&file, &target, page, None, false, dictionary);
         file.refuse_exhausted()?;
         let layout = layout?;
         let covered =
@@ -106,7 +113,7 @@ impl AugmentablePdf {
     }
 
     fn add_document_timestamp(&mut self, tokens: &[TimestampToken]) -> Result<(), AugmentationFault> {
-        let ([token], Some(Layout { mut update, contents })) = (tokens, self.pending.take()) else {
+        let ([token], Some(Layout { mut update, contents, .. })) = (tokens, self.pending.take()) else {
             return Err(AugmentationFault::Count);
         };
         fill(&mut update, &contents, &token.der).map_err(|TooSmall { needed, reserved }| {
@@ -164,14 +171,15 @@ impl Augmentable for AugmentablePdf {
 
     fn participants(&self) -> Result<Participants, AugmentationFault> {
         let found = self.found()?;
-        let mut participants = Participants { pool: found.stored.clone(), ..Participants::default() };
+        let (pool, evidence) = (found.stored.clone(), found.evidence.clone());
+        let mut participants = Participants { pool, evidence, ..Participants::default() };
         for each in &found.signatures {
             let end = each.range.end();
             match &each.kind {
                 FoundKind::Timestamp(token) => {
                     participants.pool.extend(token.certificates.iter().cloned());
                     if !found.is_archived(end, &token.signer) {
-                        participants.authorities.push(token.signer.clone());
+                        participants.authorities.push((token.signer.clone(), token.time));
                     }
                 }
                 FoundKind::Signature { signer, timestamps, content_timestamps, certificates } => {
@@ -183,7 +191,7 @@ impl Augmentable for AugmentablePdf {
                     let used_at = times.min().unwrap_or_else(OffsetDateTime::now_utc);
                     participants.signers.push((signer.as_ref().clone(), used_at));
                     let tokens = timestamps.iter().chain(content_timestamps);
-                    participants.authorities.extend(tokens.map(|token| token.signer.clone()));
+                    participants.authorities.extend(tokens.map(|token| (token.signer.clone(), token.time)));
                 }
             }
         }

@@ -66,7 +66,7 @@ pub(super) fn check(
 
 /// Whether a reader of the whole file finds this signature dictionary in a field of the form.
 fn leads_to(document: &[u8], dictionary: &[u8]) -> Result<bool, PdfRefusal> {
-    let file = PdfFile::open(document)?;
+    let file = PdfFile::open_as_written(document)?;
     let fields = fields::all(&file)?;
     let mut signatures = fields.iter().filter(|field| field.signature().is_some());
     let found = signatures.any(|field| {

@@ -1,7 +1,7 @@
 //! Reads where the objects of a PDF are, strictly as written (ISO 32000-2, 7.5.4 to 7.5.8).
 //!
-//! Nothing is repaired: the offsets of a seal would count from what one program guessed, and the next program guesses
-//! differently. Nothing is read twice, so that a hostile file costs no more than an honest one.
+//! Nothing is guessed: where it is damaged, a seal lists all objects anew, as they are found by `super::scan`. Nothing is read twice,
+//! so that a hostile file costs no more than an honest one.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -42,6 +42,7 @@ pub(super) enum Location {
 }
 
 /// All sections of a file, merged.
+#[derive(Clone)]
 pub(super) struct CrossReference {
     /// Kind of the last section.
     pub(super) kind: SectionKind,
@@ -51,6 +52,8 @@ pub(super) struct CrossReference {
     pub(super) trailer: Dictionary,
     /// By object number.
     pub(super) locations: BTreeMap<u32, Location>,
+    /// The highest object number of a section that is a stream; some are not listed.
+    pub(super) highest_stream: u32,
 }
 
 struct Section {
@@ -66,7 +69,7 @@ impl CrossReference {
     /// [`PdfRefusal::CrossReference`] at the first defect.
     pub(super) fn read(file: &[u8]) -> Result<Self, PdfRefusal> {
         let start = start(file)?;
-        let mut reader = SectionReader { file, budget: 2 * file.len() + stream::MAX_DECOMPRESSED };
+        let mut reader = SectionReader { file, budget: 2 * file.len() + stream::MAX_DECOMPRESSED, highest_stream: 0 };
         let last = reader.section(start)?;
         let mut seen = HashSet::from([start]);
         let mut merged = last.locations;
@@ -81,7 +84,13 @@ impl CrossReference {
                 return Err(defect(TOO_MANY));
             }
         }
-        Ok(Self { kind: last.kind, start, trailer: last.trailer, locations: merged })
+        Ok(Self {
+            kind: last.kind,
+            start,
+            trailer: last.trailer,
+            locations: merged,
+            highest_stream: reader.highest_stream,
+        })
     }
 }
 
@@ -104,6 +113,7 @@ fn start(file: &[u8]) -> Result<usize, PdfRefusal> {
 struct SectionReader<'f> {
     file: &'f [u8],
     budget: usize,
+    highest_stream: u32,
 }
 
 impl SectionReader<'_> {
@@ -136,7 +146,9 @@ impl SectionReader<'_> {
     fn stream_section(&mut self, offset: usize) -> Result<Section, PdfRefusal> {
         let file = self.file;
         let malformed = || defect(&format!("the stream at offset {offset} is malformed"));
-        let (_, rest) = integer(file.get(offset..).unwrap_or_default()).ok_or_else(malformed)?;
+        let (number_of_stream, rest) = integer(file.get(offset..).unwrap_or_default()).ok_or_else(malformed)?;
+        let number_of_stream = u32::try_from(number_of_stream).map_err(|_| malformed())?;
+        self.highest_stream = self.highest_stream.max(number_of_stream);
         let (_, rest) = integer(rest).ok_or_else(malformed)?;
         let body = rest.trim_ascii_start().strip_prefix(b"obj").ok_or_else(malformed)?;
         let start = syntax::skip_white_space(body, 0);

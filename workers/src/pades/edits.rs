@@ -15,6 +15,7 @@ use super::syntax::{self, SyntaxError};
 pub(super) type Step<'s> = (&'s str, &'s [u8]);
 
 /// Objects with their new texts.
+#[derive(Clone)]
 pub(super) struct Edits<'f> {
     file: &'f PdfFile<'f>,
     texts: BTreeMap<ObjectId, Vec<u8>>,

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use lopdf::{Dictionary, Object, ObjectId};
 
+use super::field_lock::{FieldLock, LockedFields, Unreadable};
 use super::file::PdfFile;
 use super::refusal::PdfRefusal;
 
@@ -38,11 +39,15 @@ pub(super) enum TargetField {
         id: ObjectId,
         /// Its fully qualified name.
         name: String,
+        /// What the signature in it is to lock.
+        lock: Option<FieldLock>,
     },
     /// A field to be made.
     New {
         /// Its name.
         name: String,
+        /// What the signature in it is to lock.
+        lock: Option<FieldLock>,
     },
 }
 
@@ -50,7 +55,14 @@ impl TargetField {
     /// The fully qualified name.
     pub(super) fn name(&self) -> &str {
         match self {
-            Self::Existing { name, .. } | Self::New { name } => name,
+            Self::Existing { name, .. } | Self::New { name, .. } => name,
+        }
+    }
+
+    /// What the signature in it is to lock.
+    pub(super) const fn lock(&self) -> Option<&FieldLock> {
+        match self {
+            Self::Existing { lock, .. } | Self::New { lock, .. } => lock.as_ref(),
         }
     }
 }
@@ -113,6 +125,7 @@ fn full_name(parent: Option<&Field<'_>>, partial: Option<String>) -> String {
 }
 
 /// The field named `wanted`, or a new one; without a wish a new one of the first free name `Signature1`, `Signature2`, ….
+/// A field of the document locks what its author says, else what `lock` says.
 ///
 /// # Errors
 /// [`PdfRefusal::FieldUnusable`] when a field of that name exists that cannot take a signature.
@@ -120,11 +133,13 @@ pub(super) fn choose(
     file: &PdfFile<'_>,
     fields: &[Field<'_>],
     wanted: Option<&str>,
+    lock: Option<&LockedFields>,
 ) -> Result<TargetField, PdfRefusal> {
+    let lock = lock.cloned().map(FieldLock::from);
     let Some(wanted) = wanted else {
         let taken: HashSet<&str> = fields.iter().map(|field| field.name.as_str()).collect();
         let free = (1_u32..).map(|n| format!("Signature{n}")).find(|name| !taken.contains(name.as_str()));
-        return Ok(TargetField::New { name: free.unwrap_or_default() });
+        return Ok(TargetField::New { name: free.unwrap_or_default(), lock });
     };
     let unusable = |reason| PdfRefusal::FieldUnusable { field: wanted.to_owned(), reason };
     let mut named = fields.iter().filter(|field| field.name == wanted);
@@ -132,7 +147,7 @@ pub(super) fn choose(
         if wanted.contains('.') {
             return Err(unusable("there is none of that name, and a new one must not have a full stop in its name"));
         }
-        return Ok(TargetField::New { name: wanted.to_owned() });
+        return Ok(TargetField::New { name: wanted.to_owned(), lock });
     };
     if named.next().is_some() {
         return Err(unusable("there are several of that name"));
@@ -143,24 +158,25 @@ pub(super) fn choose(
     if !field.value.is_null() {
         return Err(unusable("it is signed already"));
     }
-    for (key, reason) in CONSTRAINTS {
-        if !file.value(field.dictionary, key).is_null() {
-            return Err(unusable(reason));
+    let own = match file.value(field.dictionary, b"Lock") {
+        Object::Null => None,
+        own => {
+            let own = own.as_dict().map_err(|_| Unreadable).and_then(|own| FieldLock::read(file, own));
+            Some(own.map_err(|_| unusable("it cannot be read what it locks (/Lock)"))?)
         }
+    };
+    if let (Some(own), Some(lock)) = (&own, &lock)
+        && own.fields != lock.fields
+    {
+        return Err(unusable("it locks other fields than the worker is told to lock"));
     }
     let widget = field.dictionary.has(b"Kids") || field.dictionary.has(b"Rect");
     match field.id {
-        Some(id) if widget => Ok(TargetField::Existing { id, name: wanted.to_owned() }),
+        Some(id) if widget => Ok(TargetField::Existing { id, name: wanted.to_owned(), lock: own.or(lock) }),
         Some(_) => Err(unusable("it has no widget on a page")),
         None => Err(unusable("it is not an indirect object")),
     }
 }
-
-/// Wishes of the form's author that are not carried out yet, so a field that has them is not signed.
-const CONSTRAINTS: [(&[u8], &str); 2] = [
-    (b"Lock", "it locks other fields when it is signed, which is not supported yet"),
-    (b"SV", "it has seed values that constrain the signature, which is not supported yet"),
-];
 
 /// Deeper than any form, shallow enough for quadratic name building to stay cheap.
 const MAX_DEPTH: usize = 32;

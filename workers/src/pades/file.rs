@@ -1,8 +1,10 @@
-//! Opens a caller's PDF and refuses those that readers would have to repair (ISO 32000-2, 7.5).
+//! Opens a caller's PDF as written (ISO 32000-2, 7.5), or where that is damaged by what is found in it.
 //!
 //! Objects are read when they are asked for, each at most once: a seal needs a handful of them, whatever the size of the
 //! document. `lopdf` has the types, the stream filters and the encryption; it does not load the file, because it repairs
 //! what it can, and reads everything (2026-11-20; rejected: `Document::load_mem`, quadratic on hostile files).
+
+mod reconstruction;
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::{BTreeMap, HashMap};
@@ -16,17 +18,20 @@ use super::refusal::PdfRefusal;
 use super::stream::{self, MAX_DECOMPRESSED};
 use super::syntax::{self, value};
 
-/// A PDF that was read as written.
+/// A PDF whose objects can be found.
 pub(super) struct PdfFile<'a> {
     bytes: &'a [u8],
     kind: SectionKind,
-    last_section: usize,
+    /// None where no section can be relied on.
+    last_section: Option<usize>,
     trailer: Dictionary,
     objects: BTreeMap<u32, Slot>,
     streams: RefCell<HashMap<u32, Rc<ObjectStream>>>,
     encryption: Option<EncryptionState>,
     catalog: ObjectId,
     budget: Cell<usize>,
+    /// Of those that are known to be referred to, or to be taken.
+    highest_reference: u32,
 }
 
 struct Slot {
@@ -38,37 +43,58 @@ struct Slot {
 struct ObjectStream {
     content: Vec<u8>,
     offsets: HashMap<u32, usize>,
+    /// In the order of the stream.
+    numbers: Vec<u32>,
 }
 
 impl<'a> PdfFile<'a> {
     /// Reads what says where everything is.
     ///
     /// # Errors
-    /// A [`PdfRefusal`] when it is no PDF, damaged, or opens only with a password.
+    /// A [`PdfRefusal`] when it is no PDF, damaged beyond repair, or opens only with a password.
     pub(super) fn open(bytes: &'a [u8]) -> Result<Self, PdfRefusal> {
-        match bytes.windows(HEADER.len()).take(HEADER_WINDOW).position(|window| window == HEADER) {
-            Some(0) => {}
-            Some(bytes) => return Err(PdfRefusal::BytesBeforeHeader { bytes }),
-            None => return Err(PdfRefusal::NotPdf),
-        }
-        let CrossReference { kind, start, trailer, locations } = CrossReference::read(bytes)?;
+        refuse_other_format(bytes)?;
+        let (defect, written) = match CrossReference::read(bytes) {
+            Ok(read) => match Self::as_written(bytes, read.clone()) {
+                Err(PdfRefusal::CrossReference(defect)) => (defect, Some(read)),
+                opened => return opened,
+            },
+            Err(PdfRefusal::CrossReference(defect)) => (defect, None),
+            Err(refusal) => return Err(refusal),
+        };
+        Self::reconstruct(bytes, defect, written)
+    }
+
+    /// As [`Self::open`], and nothing is repaired.
+    ///
+    /// # Errors
+    /// As [`Self::open`], and [`PdfRefusal::CrossReference`].
+    pub(super) fn open_as_written(bytes: &'a [u8]) -> Result<Self, PdfRefusal> {
+        refuse_other_format(bytes)?;
+        Self::as_written(bytes, CrossReference::read(bytes)?)
+    }
+
+    fn as_written(bytes: &'a [u8], read: CrossReference) -> Result<Self, PdfRefusal> {
+        let CrossReference { kind, start, trailer, locations, highest_stream } = read;
         let catalog = trailer.get(b"Root").and_then(Object::as_reference);
-        let catalog = catalog.map_err(|_| PdfRefusal::Malformed("the trailer names no catalog (/Root)".into()))?;
-        let slot = |location| Slot { location, object: OnceCell::new() };
+        let catalog = catalog.map_err(|_| PdfRefusal::CrossReference("the trailer names no catalog (/Root)".into()))?;
         let mut file = Self {
             bytes,
             kind,
-            last_section: start,
+            last_section: Some(start),
             trailer,
             objects: locations.into_iter().map(|(number, location)| (number, slot(location))).collect(),
             streams: RefCell::default(),
             encryption: None,
             catalog,
             budget: Cell::new(2 * bytes.len() + 2 * MAX_DECOMPRESSED),
+            highest_reference: highest_stream.min(HIGHEST_OBJECT_NUMBER),
         };
         file.refuse_misplaced_objects()?;
         file.encryption = file.open_encryption()?;
-        file.catalog()?;
+        if file.catalog().is_err() {
+            return Err(PdfRefusal::CrossReference(format!("the catalog, object {}, is not there", catalog.0)));
+        }
         Ok(file)
     }
 
@@ -82,9 +108,15 @@ impl<'a> PdfFile<'a> {
         self.kind
     }
 
-    /// Where the last cross-reference section begins, for `/Prev`.
-    pub(super) const fn last_section(&self) -> usize {
+    /// Where the last cross-reference section begins, for `/Prev`; none where the file's sections are damaged, so that an update
+    /// must list all [`Self::locations`].
+    pub(super) const fn last_section(&self) -> Option<usize> {
         self.last_section
+    }
+
+    /// Where each object is.
+    pub(super) fn locations(&self) -> impl Iterator<Item = (u32, Location)> {
+        self.objects.iter().map(|(number, slot)| (*number, slot.location))
     }
 
     /// The catalog's object number.
@@ -112,12 +144,15 @@ impl<'a> PdfFile<'a> {
         trailer
     }
 
-    /// The lowest object number that is free for certain.
+    /// The lowest object number that is free for certain, and that nothing in the trailer refers to: a reference to no object must
+    /// not come to mean a new one.
     pub(super) fn next_object_number(&self) -> Result<u32, PdfRefusal> {
         let declared = self.trailer.get(b"Size").and_then(Object::as_i64).unwrap_or(0);
         let declared = u32::try_from(declared).unwrap_or(u32::MAX);
         let next = self.objects.keys().next_back().map_or(1, |highest| highest + 1).max(declared);
-        if next > HIGHEST_OBJECT_NUMBER - 16 {
+        let next = next.max(self.highest_reference + 1);
+        let next = self.trailer.iter().fold(next, |next, (_, value)| next.max(highest_reference(value) + 1));
+        if next > HIGHEST_OBJECT_NUMBER - 64 {
             return Err(PdfRefusal::TooLarge("it has no object numbers left"));
         }
         Ok(next)
@@ -182,7 +217,15 @@ impl<'a> PdfFile<'a> {
     /// # Errors
     /// As [`Self::string`].
     pub(super) fn new_stream(&self, id: ObjectId, content: Vec<u8>) -> Result<Vec<u8>, PdfRefusal> {
-        let mut object = Object::Stream(Stream::new(Dictionary::new(), content));
+        self.stream_text(id, Stream::new(Dictionary::new(), content))
+    }
+
+    /// `stream` as it is to be object `id`, encrypted where the file is.
+    ///
+    /// # Errors
+    /// As [`Self::string`].
+    pub(super) fn stream_text(&self, id: ObjectId, stream: Stream) -> Result<Vec<u8>, PdfRefusal> {
+        let mut object = Object::Stream(stream);
         if let Some(state) = &self.encryption {
             encrypt_object(state, id, &mut object).map_err(unsupported)?;
         }
@@ -280,15 +323,17 @@ impl<'a> PdfFile<'a> {
         let (dictionary, content) = self.stream((number, 0))?;
         let integer_at = |key| usize::try_from(self.value(&dictionary, key).as_i64().ok()?).ok();
         let (first, count) = (integer_at(b"First")?, integer_at(b"N")?);
-        let mut offsets = HashMap::new();
+        let (mut offsets, mut numbers) = (HashMap::new(), Vec::new());
         let mut index = content.get(..first)?;
         for _ in 0..count {
             let entry = integer(index).and_then(|(number, rest)| Some((number, integer(rest)?)));
             let Some((number, (offset, rest))) = entry else { break };
-            offsets.entry(u32::try_from(number).ok()?).or_insert(first.checked_add(offset)?);
+            let number = u32::try_from(number).ok()?;
+            offsets.entry(number).or_insert(first.checked_add(offset)?);
+            numbers.push(number);
             index = rest;
         }
-        let stream = Rc::new(ObjectStream { content, offsets });
+        let stream = Rc::new(ObjectStream { content, offsets, numbers });
         self.streams.borrow_mut().insert(number, Rc::clone(&stream));
         Some(stream)
     }
@@ -355,6 +400,19 @@ impl<'a> PdfFile<'a> {
     }
 }
 
+/// A PDF has its header near its start.
+fn refuse_other_format(bytes: &[u8]) -> Result<(), PdfRefusal> {
+    match bytes.windows(HEADER.len()).take(HEADER_WINDOW).position(|window| window == HEADER) {
+        Some(0) => Ok(()),
+        Some(bytes) => Err(PdfRefusal::BytesBeforeHeader { bytes }),
+        None => Err(PdfRefusal::NotPdf),
+    }
+}
+
+const fn slot(location: Location) -> Slot {
+    Slot { location, object: OnceCell::new() }
+}
+
 /// The end of `N G obj` at `offset`, if that is there.
 fn header_end(bytes: &[u8], offset: usize, (number, generation): ObjectId) -> Option<usize> {
     // Bounded, so that a table full of bad offsets costs no more than a good one.
@@ -373,6 +431,16 @@ fn write_hexadecimal(object: &mut Object) {
         Object::Array(elements) => elements.iter_mut().for_each(write_hexadecimal),
         Object::Dictionary(entries) => entries.iter_mut().for_each(|(_, value)| write_hexadecimal(value)),
         _ => {}
+    }
+}
+
+/// The highest object number that `object` refers to, or zero.
+fn highest_reference(object: &Object) -> u32 {
+    match object {
+        Object::Reference((number, _)) => (*number).min(HIGHEST_OBJECT_NUMBER),
+        Object::Array(elements) => elements.iter().map(highest_reference).max().unwrap_or(0),
+        Object::Dictionary(entries) => entries.iter().map(|(_, value)| highest_reference(value)).max().unwrap_or(0),
+        _ => 0,
     }
 }
 

@@ -1,13 +1,13 @@
 //! Writes an update behind a PDF: changed and new objects, a cross-reference section, a trailer (ISO 32000-2, 7.5.6).
 //!
 //! Only what is given is written; the bytes before the update stay as they are. The section is of the same kind as the
-//! one before it, because readers do not take a mixture.
+//! one before it, because readers do not take a mixture. Where that is damaged, it lists all objects, and refers to no other.
 
 use std::collections::BTreeMap;
 
 use lopdf::{Object, ObjectId, Stream};
 
-use super::cross_reference::SectionKind;
+use super::cross_reference::{Location, SectionKind};
 use super::file::PdfFile;
 use super::refusal::PdfRefusal;
 
@@ -18,18 +18,14 @@ pub(super) struct IncrementalUpdate<'f> {
     objects: BTreeMap<u32, Location>,
 }
 
-struct Location {
-    offset: usize,
-    generation: u16,
-}
-
 impl<'f> IncrementalUpdate<'f> {
     /// An empty update of `file`.
     pub(super) fn new(file: &'f PdfFile<'f>) -> Self {
         // `%%EOF` ends its line; many files stop short of that.
         let ends_a_line = file.bytes().last().is_some_and(|last| b"\r\n".contains(last));
         let bytes = if ends_a_line { Vec::new() } else { b"\n".to_vec() };
-        Self { file, bytes, objects: BTreeMap::new() }
+        let objects = if file.last_section().is_none() { all_locations(file) } else { BTreeMap::new() };
+        Self { file, bytes, objects }
     }
 
     /// Appends an object and returns where in the update its text begins.
@@ -57,14 +53,16 @@ impl<'f> IncrementalUpdate<'f> {
 
     fn begin(&mut self, (number, generation): ObjectId) {
         let offset = self.file.bytes().len() + self.bytes.len();
-        self.objects.insert(number, Location { offset, generation });
+        self.objects.insert(number, Location::Offset { offset, generation });
         self.bytes.extend(format!("{number} {generation} obj\n").as_bytes());
     }
 
     fn trailer(&self, size: u32) -> Result<lopdf::Dictionary, PdfRefusal> {
-        let previous = i64::try_from(self.file.last_section());
         let mut trailer = self.file.lasting_trailer();
-        trailer.set("Prev", previous.map_err(|_| PdfRefusal::TooLarge("an offset is out of range"))?);
+        if let Some(previous) = self.file.last_section() {
+            let previous = i64::try_from(previous);
+            trailer.set("Prev", previous.map_err(|_| PdfRefusal::TooLarge("an offset is out of range"))?);
+        }
         trailer.set("Size", i64::from(size));
         Ok(trailer)
     }
@@ -84,15 +82,23 @@ impl<'f> IncrementalUpdate<'f> {
     }
 
     fn write_table(&mut self, next: u32) -> Result<(), PdfRefusal> {
-        // As in the standard's own example (annex H.7), the head of the free list leads the section.
-        let mut table = "xref\n0 1\n0000000000 65535 f \n".to_owned();
+        let mut table = "xref\n".to_owned();
+        if !self.objects.contains_key(&0) {
+            // As in the standard's own example (annex H.7), the head of the free list leads the section.
+            table.push_str("0 1\n0000000000 65535 f \n");
+        }
         for (first, locations) in self.subsections() {
             table.push_str(&format!("{first} {}\n", locations.len()));
-            for Location { offset, generation } in locations {
-                if *offset > LARGEST_TABLE_OFFSET {
-                    return Err(PdfRefusal::TooLarge("its cross-reference table holds offsets of ten digits only"));
+            for location in locations {
+                match location {
+                    Location::Offset { offset, .. } if *offset > LARGEST_TABLE_OFFSET => {
+                        return Err(PdfRefusal::TooLarge("its cross-reference table holds offsets of ten digits only"));
+                    }
+                    Location::Offset { offset, generation } => {
+                        table.push_str(&format!("{offset:010} {generation:05} n \n"));
+                    }
+                    _ => table.push_str("0000000000 65535 f \n"),
                 }
-                table.push_str(&format!("{offset:010} {generation:05} n \n"));
             }
         }
         self.bytes.extend(table.as_bytes());
@@ -111,10 +117,15 @@ impl<'f> IncrementalUpdate<'f> {
         for (first, locations) in self.subsections() {
             index.push(Object::Integer(i64::from(first)));
             index.push(Object::Integer(i64::try_from(locations.len()).unwrap_or(i64::MAX)));
-            for Location { offset, generation } in locations {
-                content.push(1);
-                content.extend((*offset as u64).to_be_bytes());
-                content.extend(generation.to_be_bytes());
+            for location in locations {
+                let (kind, field, last) = match *location {
+                    Location::Free => (0, 0, u16::MAX),
+                    Location::Offset { offset, generation } => (1, offset as u64, generation),
+                    Location::Compressed { container, index } => (2, u64::from(container), index_in_stream(index)?),
+                };
+                content.push(kind);
+                content.extend(field.to_be_bytes());
+                content.extend(last.to_be_bytes());
             }
         }
         dictionary.set("Type", Object::Name(b"XRef".to_vec()));
@@ -126,8 +137,28 @@ impl<'f> IncrementalUpdate<'f> {
     }
 }
 
+/// What a section lists that is the only one: object 0, which is free, and no gaps (ISO 32000-2, 7.5.4), unless they are large.
+fn all_locations(file: &PdfFile<'_>) -> BTreeMap<u32, Location> {
+    let mut all = BTreeMap::from([(0, Location::Free)]);
+    let mut expected = 1;
+    for (number, location) in file.locations() {
+        if number.saturating_sub(expected) <= LARGEST_GAP {
+            all.extend((expected..number).map(|unused| (unused, Location::Free)));
+        }
+        all.insert(number, location);
+        expected = number + 1;
+    }
+    all
+}
+
+fn index_in_stream(index: usize) -> Result<u16, PdfRefusal> {
+    u16::try_from(index).map_err(|_| PdfRefusal::TooLarge("an object stream holds more than 65536 objects"))
+}
+
 fn write_object(bytes: &mut Vec<u8>, object: &Object) -> Result<(), PdfRefusal> {
     lopdf::Writer::write_object(bytes, object).map_err(|error| PdfRefusal::Damaged(error.to_string()))
 }
 
+/// Hostile files have an object 8388607.
+const LARGEST_GAP: u32 = 1000;
 const LARGEST_TABLE_OFFSET: usize = 9_999_999_999;

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use lopdf::ObjectId;
 
+use super::appearance::{NewObjects, Shown, VisibleSeal};
 use super::byte_range::ByteRange;
 use super::edits::Edits;
 use super::fields::TargetField;
@@ -11,6 +12,7 @@ use super::file::PdfFile;
 use super::incremental_update::IncrementalUpdate;
 use super::refusal::PdfRefusal;
 use super::signature_dictionary::{SignatureDictionary, text_string};
+use super::syntax;
 
 /// An update with room in `/Contents`.
 pub(super) struct Layout {
@@ -18,6 +20,8 @@ pub(super) struct Layout {
     pub(super) update: Vec<u8>,
     /// Where in the update `/Contents` is, angle brackets included.
     pub(super) contents: Range<usize>,
+    /// The page that the field is on.
+    pub(super) page: ObjectId,
 }
 
 /// What was made does not fit the room.
@@ -30,6 +34,7 @@ pub(super) struct TooSmall {
 
 impl Layout {
     /// The update of `file` that puts a signature dictionary into the field; `dictionary` writes it for its object number.
+    /// A new field is on this page, invisible unless there is a seal to see.
     ///
     /// # Errors
     /// [`PdfRefusal`] when an object that must be extended is not what it should be, or numbers are used up.
@@ -37,6 +42,7 @@ impl Layout {
         file: &PdfFile<'_>,
         target: &TargetField,
         page: ObjectId,
+        seal: Option<&VisibleSeal<'_>>,
         certifies: bool,
         dictionary: impl FnOnce(ObjectId) -> Result<SignatureDictionary, PdfRefusal>,
     ) -> Result<Self, PdfRefusal> {
@@ -50,12 +56,40 @@ impl Layout {
 
         let mut edits = Edits::new(file);
         let catalog = file.catalog_id();
+        let field = match target {
+            TargetField::Existing { id, .. } => *id,
+            TargetField::New { .. } => new_id(),
+        };
+        let mut objects = NewObjects { file, update: &mut update, next: &mut new_id };
+        let shown = match (seal, target) {
+            (Some(seal), _) => Some(seal.write(field, &mut edits, &mut objects)?),
+            (None, TargetField::New { .. }) => Some(Shown::nothing(&mut objects)?),
+            (None, TargetField::Existing { .. }) => None,
+        };
         match target {
-            TargetField::Existing { id, .. } => edits.set(*id, &[], "V", &reference(signature))?,
-            TargetField::New { name } => {
-                let field = new_id();
-                update.write(field, &new_field(file, field, name, page, signature)?);
+            TargetField::Existing { .. } => {
+                edits.set(field, &[], "V", &reference(signature))?;
+                for (key, value) in shown.iter().flat_map(Shown::entries) {
+                    edits.set(field, &[], key, value.as_bytes())?;
+                }
+                if shown.is_some() {
+                    edits.set(field, &[], "F", WIDGET_FLAGS.as_bytes())?;
+                }
+            }
+            TargetField::New { name, lock } => {
+                let mut text = new_field(file, field, name, page, (seal, shown.as_ref()), signature)?;
+                if let Some(lock) = lock {
+                    // ISO 32000-2, table 235: an indirect reference.
+                    let id = new_id();
+                    let entries = lock.entries(|value| file.string(id, value))?;
+                    update.write(id, &[b"<</Type/SigFieldLock".to_vec(), entries, b">>".to_vec()].concat());
+                    text = syntax::with_entry(&text, "Lock", &reference(id))?;
+                }
+                update.write(field, &text);
                 edits.push(page, &[("Annots", b"[]")], &reference(field))?;
+                if lacks_tab_order(file, page)? {
+                    edits.set(page, &[], "Tabs", b"/S")?;
+                }
                 if file.value(file.catalog()?, b"AcroForm").is_null() {
                     let form = new_id();
                     let fields = [b"<</Fields[".to_vec(), reference(field), b"]/SigFlags 3>>".to_vec()].concat();
@@ -90,7 +124,7 @@ impl Layout {
         room.get_mut(..numbers.len())
             .ok_or(PdfRefusal::TooLarge("its byte range does not fit the room for it"))?
             .copy_from_slice(numbers.as_bytes());
-        Ok(Self { update, contents })
+        Ok(Self { update, contents, page })
     }
 }
 
@@ -113,26 +147,50 @@ pub(super) fn fill(update: &mut [u8], contents: &Range<usize>, octets: &[u8]) ->
     Ok(())
 }
 
-/// A signature field merged with its invisible widget (ISO 32000-2, 12.7.5.5).
+/// A signature field merged with its widget (ISO 32000-2, 12.7.5.5).
 fn new_field(
     file: &PdfFile<'_>,
     id: ObjectId,
     name: &str,
     page: ObjectId,
+    (seal, shown): (Option<&VisibleSeal<'_>>, Option<&Shown>),
     signature: ObjectId,
 ) -> Result<Vec<u8>, PdfRefusal> {
-    // Flags: print (3) and locked (8).
-    let parts = [
-        b"<</Type/Annot/Subtype/Widget/FT/Sig/F 132/Rect[0 0 0 0]/P ".to_vec(),
+    let rectangle = seal.map_or_else(|| "0 0 0 0".into(), VisibleSeal::rectangle);
+    let mut parts = vec![
+        format!("<</Type/Annot/Subtype/Widget/FT/Sig/F {WIDGET_FLAGS}/Rect[{rectangle}]/P ").into_bytes(),
         reference(page),
         b"/T".to_vec(),
         file.string(id, text_string(name))?,
         b"/V ".to_vec(),
         reference(signature),
-        b">>".to_vec(),
     ];
+    parts.extend(
+        shown.iter().flat_map(|shown| shown.entries()).map(|(key, value)| format!("/{key} {value}").into_bytes()),
+    );
+    if let Some(seal) = seal {
+        parts.extend([b"/TU".to_vec(), file.string(id, text_string(seal.description()))?]);
+    }
+    parts.push(b">>".to_vec());
     Ok(parts.concat())
 }
+
+/// Whether the page must be told that the tab key follows its structure: with an annotation on it, PDF/UA-1 wants that of every page of a
+/// tagged document (ISO 14289-1, 7.18.3). Verifiers take it for an alteration of what was signed before.
+fn lacks_tab_order(file: &PdfFile<'_>, page: ObjectId) -> Result<bool, PdfRefusal> {
+    let catalog = file.catalog()?;
+    let flags = file
+        .value(catalog, b"AcroForm")
+        .as_dict()
+        .map_or(0, |form| file.value(form, b"SigFlags").as_i64().unwrap_or(0));
+    let is_signed = flags & 1 == 1;
+    let tagged = file.value(catalog, b"StructTreeRoot").as_dict().is_ok();
+    let ordered = file.dictionary(page).is_none_or(|page| page.has(b"Tabs"));
+    Ok(tagged && !is_signed && !ordered)
+}
+
+/// Print (3) and locked (8): a seal is printed, and cannot be moved.
+const WIDGET_FLAGS: &str = "132";
 
 /// `object` as a reference.
 pub(super) fn reference((number, generation): ObjectId) -> Vec<u8> {

@@ -1,8 +1,12 @@
 //! Whether a document lets a further signature in: access permissions, certification and field locks
-//! (ISO 32000-2, 7.6.4.2, 12.8.2.2 and 12.8.2.4).
+//! (ISO 32000-2, 7.6.4.2, 12.7.5.5, 12.8.2.2 and 12.8.2.4).
+//!
+//! Validation data and document timestamps are not asked about: they are no changes (12.8.2.2.2), whatever is forbidden.
 
-use lopdf::{Dictionary, Permissions};
+use lopdf::{Dictionary, Object, Permissions};
 
+use super::Certification;
+use super::field_lock::{FieldLock, Unreadable, read_level};
 use super::fields::{Field, TargetField};
 use super::file::PdfFile;
 use super::refusal::PdfRefusal;
@@ -15,23 +19,67 @@ pub(super) fn check(file: &PdfFile<'_>, fields: &[Field<'_>], target: &TargetFie
     if let Some(permissions) = file.access_permissions() {
         check_access(permissions, target)?;
     }
+    let mut restrictions = Restrictions::default();
     if let Ok(permissions) = file.value(file.catalog()?, b"Perms").as_dict()
         && let Ok(certification) = file.value(permissions, b"DocMDP").as_dict()
     {
-        check_transforms(file, certification, target)?;
+        restrictions.read_transforms(file, certification);
     }
     for field in fields {
-        if let Some(signature) = field.signature() {
-            check_transforms(file, signature, target)?;
-            // PDF 2.0: the lock of a signed field may carry a level for the whole document.
-            if let Ok(lock) = file.value(field.dictionary, b"Lock").as_dict()
-                && file.value(lock, b"P").as_i64().ok() == Some(1)
-            {
-                return Err(PdfRefusal::ChangesForbidden);
+        let Some(signature) = field.signature() else { continue };
+        // Readers that look for four numbers there read no signature of the file.
+        if file.value(signature, b"ByteRange").as_array().is_ok_and(|numbers| numbers.len() != 4) {
+            let name = &field.name;
+            return Err(PdfRefusal::Malformed(format!("the signature in field \"{name}\" has an odd /ByteRange")));
+        }
+        restrictions.read_transforms(file, signature);
+        // What the author wants locked by this signature is locked, whether or not its signer repeated it.
+        if let Ok(lock) = file.value(field.dictionary, b"Lock").as_dict() {
+            restrictions.locks.push(FieldLock::read(file, lock));
+        }
+    }
+    restrictions.check(target)
+}
+
+/// What the signatures in a document forbid, together.
+#[derive(Default)]
+struct Restrictions {
+    levels: Vec<Option<Certification>>,
+    locks: Vec<Result<FieldLock, Unreadable>>,
+}
+
+impl Restrictions {
+    fn read_transforms(&mut self, file: &PdfFile<'_>, signature: &Dictionary) {
+        let Ok(references) = file.value(signature, b"Reference").as_array() else { return };
+        for reference in references {
+            let Ok(reference) = file.resolve(reference).as_dict() else { continue };
+            let Ok(parameters) = file.value(reference, b"TransformParams").as_dict() else { continue };
+            match file.value(reference, b"TransformMethod").as_name() {
+                Ok(b"DocMDP") => self.levels.push(match file.value(parameters, b"P") {
+                    // ISO 32000-2, table 257.
+                    Object::Null => Some(Certification::FormFilling),
+                    level => read_level(level),
+                }),
+                Ok(b"FieldMDP") => self.locks.push(FieldLock::read(file, parameters)),
+                _ => {}
             }
         }
     }
-    Ok(())
+
+    /// Refuses a field that one of them locks, and every field when one allows no changes. A later signature can allow less
+    /// than an earlier one, not more (ISO 32000-2, table 236). What cannot be read allows nothing.
+    fn check(&self, target: &TargetField) -> Result<(), PdfRefusal> {
+        let levels = self.levels.iter().copied();
+        let of_locks = self.locks.iter().flatten().filter_map(|lock| lock.level).map(Some);
+        if levels.chain(of_locks).any(|level| matches!(level, None | Some(Certification::NoChanges))) {
+            return Err(PdfRefusal::ChangesForbidden);
+        }
+        let name = target.name();
+        if self.locks.iter().any(|lock| lock.as_ref().map_or(true, |lock| lock.fields.contains(name))) {
+            return Err(PdfRefusal::FieldLocked { field: name.to_owned() });
+        }
+        Ok(())
+    }
 }
 
 /// ISO 32000-2, table 22: bits 4 and 6 for new fields; 6 or 9 for filling one that is there.
@@ -44,40 +92,6 @@ fn check_access(permissions: Permissions, target: &TargetField) -> Result<(), Pd
         (true, _) => Ok(()),
         (false, TargetField::New { .. }) => Err(PdfRefusal::AccessPermissions("new signature fields")),
         (false, TargetField::Existing { .. }) => Err(PdfRefusal::AccessPermissions("filling in form fields")),
-    }
-}
-
-fn check_transforms(file: &PdfFile<'_>, signature: &Dictionary, target: &TargetField) -> Result<(), PdfRefusal> {
-    let Ok(references) = file.value(signature, b"Reference").as_array() else { return Ok(()) };
-    for reference in references {
-        let Ok(reference) = file.resolve(reference).as_dict() else { continue };
-        let parameters = file.value(reference, b"TransformParams").as_dict();
-        match (file.value(reference, b"TransformMethod").as_name(), parameters) {
-            (Ok(b"DocMDP"), Ok(parameters)) if file.value(parameters, b"P").as_i64().ok() == Some(1) => {
-                return Err(PdfRefusal::ChangesForbidden);
-            }
-            (Ok(b"FieldMDP"), Ok(parameters)) if locks(file, parameters, target.name()) => {
-                return Err(PdfRefusal::FieldLocked { field: target.name().to_owned() });
-            }
-            _ => {}
-        }
-    }
-    Ok(())
-}
-
-/// Whether FieldMDP parameters cover the field (ISO 32000-2, table 259). An action that is none of the three locks.
-fn locks(file: &PdfFile<'_>, parameters: &Dictionary, field: &str) -> bool {
-    let listed = || {
-        let names = file.value(parameters, b"Fields").as_array().map(Vec::as_slice).unwrap_or_default();
-        names.iter().filter_map(|name| lopdf::decode_text_string(file.resolve(name)).ok()).any(|name| {
-            // Naming a field names its descendants.
-            field.strip_prefix(name.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
-        })
-    };
-    match file.value(parameters, b"Action").as_name() {
-        Ok(b"Include") => listed(),
-        Ok(b"Exclude") => !listed(),
-        _ => true,
     }
 }
 

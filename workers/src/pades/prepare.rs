@@ -6,14 +6,16 @@ use bytes::Bytes;
 use cms::signed_data::SignedAttributes;
 use cryptotoken_api::{CertificateChain, DataToBeSigned, SignatureAlgorithm};
 use der::Encode;
+use lopdf::ObjectId;
 
-use super::PadesConfig;
+use super::appearance::{SealFacts, VisibleSeal};
 use super::augment::AugmentablePdf;
 use super::file::PdfFile;
 use super::layout::{Layout, byte_range};
 use super::refusal::PdfRefusal;
+use super::seed_values::{self, Offer};
 use super::signature_dictionary::{self, SignatureClaims};
-use super::{fields, pages, permissions};
+use super::{AppearanceConfig, PadesConfig, fields, pages, permissions};
 use crate::augmentation::{Augmentable, AugmentationFault};
 use crate::cades::attributes::signed_attributes;
 use crate::create::{SignatureContext, SignatureFormat};
@@ -28,6 +30,8 @@ pub struct PreparedPades {
     pub(super) update: Vec<u8>,
     /// Where in the update `/Contents` is, angle brackets included.
     pub(super) contents: Range<usize>,
+    /// The page that the field is on.
+    pub(super) page: ObjectId,
     pub(super) chain: CertificateChain,
     pub(super) algorithm: SignatureAlgorithm,
     pub(super) signed_attributes: SignedAttributes,
@@ -52,15 +56,17 @@ impl SignatureFormat for PadesConfig {
         }
         let octets = document.octets()?;
         let chosen = |name, fixed| choose_text(parameters, name, fixed);
-        let claims = SignatureClaims {
-            signing_time: context.signing_time,
+        let chain = context.credential.chain.clone();
+        let appearance = AppearanceConfig::chosen(self.appearance.as_ref(), parameters.value("appearance"))?;
+        let seal = Seal {
             reason: chosen("reason", &self.reason)?,
             location: chosen("location", &self.location)?,
-            certification: self.certification,
+            field: chosen("field", &self.field)?,
+            appearance: appearance.as_ref(),
+            config: self,
+            context,
         };
-        let field = chosen("field", &self.field)?;
-        let chain = context.credential.chain.clone();
-        let Layout { update, contents } = update(octets, &claims, field, room(&chain, context.level))?;
+        let Layout { update, contents, page } = seal.update(octets)?;
 
         let digest = byte_range(octets.len(), &contents, update.len())
             .digest(&[octets, &update], context.algorithm.digest())
@@ -72,6 +78,7 @@ impl SignatureFormat for PadesConfig {
             document: octets.clone(),
             update,
             contents,
+            page,
             chain,
             algorithm: context.algorithm,
             signed_attributes,
@@ -97,37 +104,67 @@ impl SignatureFormat for PadesConfig {
     }
 }
 
-fn update(
-    document: &[u8],
-    claims: &SignatureClaims<'_>,
-    field: Option<&str>,
-    reserved: usize,
-) -> Result<Layout, PdfRefusal> {
-    let file = PdfFile::open(document)?;
-    let layout = update_of(&file, claims, field, reserved);
-    // First, because objects that could not be read any more look like missing ones.
-    file.refuse_exhausted()?;
-    layout
+/// A seal to be laid out.
+struct Seal<'s> {
+    reason: Option<&'s str>,
+    location: Option<&'s str>,
+    field: Option<&'s str>,
+    appearance: Option<&'s AppearanceConfig>,
+    config: &'s PadesConfig,
+    context: &'s SignatureContext<'s>,
 }
 
-fn update_of(
-    file: &PdfFile<'_>,
-    claims: &SignatureClaims<'_>,
-    field: Option<&str>,
-    reserved: usize,
-) -> Result<Layout, PdfRefusal> {
-    let fields = fields::all(file)?;
-    let target = fields::choose(file, &fields, field)?;
-    // Also when no field is added: what has no pages is shown by no reader.
-    let page = pages::first(file)?;
-    permissions::check(file, &fields, &target)?;
-    if claims.certification.is_some() && permissions::is_signed(&fields) {
-        return Err(PdfRefusal::AlreadySigned);
+impl Seal<'_> {
+    fn update(&self, document: &Bytes) -> Result<Layout, WorkerError> {
+        let file = PdfFile::open(document)?;
+        let layout = self.update_of(&file, document);
+        // First, because objects that could not be read any more look like missing ones.
+        file.refuse_exhausted()?;
+        layout
     }
 
-    let certifies = claims.certification.is_some();
-    let dictionary = |signature| signature_dictionary::lay_out(file, signature, claims, reserved);
-    Layout::in_field(file, &target, page, certifies, dictionary)
+    fn update_of(&self, file: &PdfFile<'_>, document: &Bytes) -> Result<Layout, WorkerError> {
+        let fields = fields::all(file)?;
+        let target = fields::choose(file, &fields, self.field, self.config.lock.as_ref())?;
+        // Also when no field is added: what has no pages is shown by no reader.
+        let page = pages::first(file)?;
+        permissions::check(file, &fields, &target)?;
+        if file.last_section().is_none() && permissions::is_signed(&fields) {
+            return Err(PdfRefusal::SignedAndDamaged.into());
+        }
+        let certifies = self.config.certification.is_some();
+        if certifies && permissions::is_signed(&fields) {
+            return Err(PdfRefusal::AlreadySigned.into());
+        }
+
+        let chain = &self.context.credential.chain;
+        let claims = SignatureClaims {
+            signing_time: self.context.signing_time,
+            reason: self.reason,
+            location: self.location,
+            certification: self.config.certification,
+            lock: target.lock(),
+        };
+        let digest = self.context.algorithm.digest();
+        seed_values::check(
+            file,
+            &target,
+            &Offer { claims: &claims, digest, level: self.context.minimum_level, chain },
+        )?;
+        let facts = SealFacts {
+            certificate: chain.leaf(),
+            signing_time: claims.signing_time,
+            reason: claims.reason,
+            location: claims.location,
+            document,
+        };
+        let visible = self.appearance.map(|appearance| VisibleSeal::new(file, &fields, &target, appearance, &facts));
+        let visible = visible.transpose()?;
+        let reserved = room(chain, self.context.level);
+        let page = visible.as_ref().map_or(page, |visible| visible.page);
+        let dictionary = |signature| signature_dictionary::lay_out(file, signature, &claims, reserved);
+        Ok(Layout::in_field(file, &target, page, visible.as_ref(), certifies, dictionary)?)
+    }
 }
 
 /// An estimate that is never too small: certificates, signature value, and attributes, which name the issuer twice.

@@ -20,9 +20,29 @@ pub enum PdfRefusal {
     /// The file cannot be read at all.
     #[error("the PDF is damaged ({0}); open and save it with a PDF program to repair it")]
     Damaged(String),
-    /// The cross-reference data does not describe the file, so readers guess, each in its own way.
+    /// The cross-reference data does not describe the file.
     #[error("the PDF's cross-reference data is damaged ({0}); open and save it with a PDF program to repair it")]
     CrossReference(String),
+    /// The cross-reference data does not describe the file, and readers may find different documents in it, or none.
+    #[error(
+        "the PDF's cross-reference data is damaged ({defect}) and cannot be made anew: {reason}; open and save it with a PDF program \
+         to repair it"
+    )]
+    Irreparable {
+        /// What is wrong with it.
+        defect: String,
+        /// What stands in the way.
+        reason: String,
+    },
+    /// The cross-reference data does not describe the file, and it is signed: what an earlier signature covers can only be guessed.
+    #[error("the PDF is signed, and its cross-reference data is damaged; send it as it was signed")]
+    SignedAndDamaged,
+    /// The end of the file is missing.
+    #[error("the PDF is cut off: it ends within object {object}; send all of it")]
+    CutOff {
+        /// The number of the object that it ends in.
+        object: u32,
+    },
     /// An object that the seal must extend is not what ISO 32000 says it is.
     #[error("the PDF is malformed: {0}")]
     Malformed(String),
@@ -41,8 +61,8 @@ pub enum PdfRefusal {
     /// There is no page that a signature field could belong to.
     #[error("the PDF has no pages")]
     NoPages,
-    /// An earlier signature forbids every change (DocMDP level 1).
-    #[error("the PDF is certified and forbids any change, further signatures too (DocMDP level 1)")]
+    /// An earlier signature forbids every change, by certification or by the lock of its field.
+    #[error("the PDF is certified or locked and forbids any change, further signatures too (DocMDP level 1)")]
     ChangesForbidden,
     /// An earlier signature locks the field that the seal would fill.
     #[error("an earlier signature locks the form field \"{field}\" (FieldMDP)")]
@@ -58,9 +78,20 @@ pub enum PdfRefusal {
         /// What stands in the way.
         reason: &'static str,
     },
+    /// The author of the form demands of the signature in this field what the worker does not give.
+    #[error("the form field \"{field}\" demands {demand} (seed values); name another field, or a worker that meets it")]
+    SeedValue {
+        /// The full name of the field.
+        field: String,
+        /// What is demanded.
+        demand: String,
+    },
     /// A certification must be the first signature in a document (ISO 32000-2, 12.8.2.2).
     #[error("the PDF is signed already; a certification must be its first signature")]
     AlreadySigned,
+    /// The document has no place for a visible seal where it is to be.
+    #[error("the seal cannot be shown: {0}")]
+    Seal(String),
     /// Numbers of the format are used up.
     #[error("the PDF is too large: {0}")]
     TooLarge(&'static str),

@@ -10,6 +10,7 @@ use super::file::PdfFile;
 use super::incremental_update::IncrementalUpdate;
 use super::layout::reference;
 use super::refusal::PdfRefusal;
+use crate::revocation::RevocationEvidence;
 use crate::validation_data::ValidationData;
 
 const CERTIFICATES: &str = "Certs";
@@ -19,6 +20,12 @@ const CRLS: &str = "CRLs";
 /// The certificates in the store that can be read.
 pub(super) fn certificates(file: &PdfFile<'_>) -> Vec<Certificate> {
     entries(file, CERTIFICATES).iter().filter_map(|der| Certificate::from_der(der).ok()).collect()
+}
+
+/// The revocation information in the store.
+pub(super) fn evidence(file: &PdfFile<'_>) -> Vec<RevocationEvidence> {
+    let ocsp = entries(file, OCSP_RESPONSES).into_iter().map(|der| RevocationEvidence::Ocsp(der.into()));
+    ocsp.chain(entries(file, CRLS).into_iter().map(|der| RevocationEvidence::Crl(der.into()))).collect()
 }
 
 /// The update that adds what is not there yet; none when everything is.

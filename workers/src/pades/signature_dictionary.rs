@@ -8,6 +8,7 @@ use lopdf::ObjectId;
 use time::OffsetDateTime;
 
 use super::Certification;
+use super::field_lock::FieldLock;
 use super::file::PdfFile;
 use super::refusal::PdfRefusal;
 
@@ -21,6 +22,21 @@ pub(super) struct SignatureClaims<'c> {
     pub(super) location: Option<&'c str>,
     /// DocMDP level of a certification.
     pub(super) certification: Option<Certification>,
+    /// What it locks (FieldMDP).
+    pub(super) lock: Option<&'c FieldLock>,
+}
+
+impl SignatureClaims<'_> {
+    /// The DocMDP level of a certification: the worker's, or less where the lock of the field says so.
+    pub(super) fn certification_level(&self) -> Option<Certification> {
+        self.certification.and(self.lowest_level())
+    }
+
+    /// What the document allows after this signature, where it says anything.
+    pub(super) fn lowest_level(&self) -> Option<Certification> {
+        let locked = self.lock.and_then(|lock| lock.level);
+        self.certification.into_iter().chain(locked).min_by_key(|level| level.level())
+    }
 }
 
 /// A signature dictionary with room for what is not known yet.
@@ -43,7 +59,7 @@ pub(super) fn lay_out(
     claims: &SignatureClaims<'_>,
     reserved: usize,
 ) -> Result<SignatureDictionary, PdfRefusal> {
-    let (mut text, byte_range, contents) = begin("Sig", "ETSI.CAdES.detached", reserved);
+    let (mut text, byte_range, contents) = begin("Sig", SUB_FILTER, reserved);
     let mut string = |key: &str, value: Vec<u8>| -> Result<(), PdfRefusal> {
         text.extend(key.as_bytes());
         text.extend(file.string(id, value)?);
@@ -56,17 +72,32 @@ pub(super) fn lay_out(
     if let Some(location) = claims.location {
         string("/Location", text_string(location))?;
     }
-    if let Some(certification) = claims.certification {
-        // ISO 32000-2, 12.8.2.2.
-        let reference = format!(
-            "/Reference[<</Type/SigRef/TransformMethod/DocMDP\
-             /TransformParams<</Type/TransformParams/V/1.2/P {}>>>>]",
-            certification.level()
-        );
-        text.extend(reference.as_bytes());
+    let references = transforms(file, id, claims)?;
+    if !references.is_empty() {
+        text.extend([b"/Reference[", references.as_slice(), b"]"].concat());
     }
     text.extend(b">>");
     Ok(SignatureDictionary { text, byte_range, contents })
+}
+
+/// What later changes are to be compared with: signature reference dictionaries (ISO 32000-2, tables 256 to 259).
+fn transforms(file: &PdfFile<'_>, id: ObjectId, claims: &SignatureClaims<'_>) -> Result<Vec<u8>, PdfRefusal> {
+    let mut references = Vec::new();
+    if let Some(level) = claims.certification_level() {
+        let parameters = format!("<</Type/TransformParams/V/1.2/P {}>>", level.level());
+        references.extend(format!("<</Type/SigRef/TransformMethod/DocMDP/TransformParams{parameters}>>").as_bytes());
+    }
+    if let Some(lock) = claims.lock {
+        let (number, generation) = file.catalog_id();
+        let start = format!(
+            "<</Type/SigRef/TransformMethod/FieldMDP/Data {number} {generation} R\
+             /TransformParams<</Type/TransformParams/V/1.2"
+        );
+        references.extend(start.as_bytes());
+        references.extend(lock.entries(|name| file.string(id, name))?);
+        references.extend(b">>>>");
+    }
+    Ok(references)
 }
 
 /// The dictionary of a document timestamp, with room for `reserved` octets of token (EN 319 142-1, clause 5.4.3).
@@ -77,7 +108,7 @@ pub(super) fn document_timestamp(reserved: usize) -> SignatureDictionary {
 }
 
 fn begin(kind: &str, sub_filter: &str, reserved: usize) -> (Vec<u8>, Range<usize>, Range<usize>) {
-    let start = format!("<</Type/{kind}/Filter/Adobe.PPKLite/SubFilter/{sub_filter}/ByteRange [0 ");
+    let start = format!("<</Type/{kind}/Filter/{FILTER}/SubFilter/{sub_filter}/ByteRange [0 ");
     let mut text = start.into_bytes();
     let byte_range = extend(&mut text, &[b' '; BYTE_RANGE_ROOM]);
     text.extend(b"]/Contents ");
@@ -113,6 +144,11 @@ fn date(time: OffsetDateTime) -> String {
         time.second()
     )
 }
+
+/// The handler that readers have for such signatures.
+pub(super) const FILTER: &str = "Adobe.PPKLite";
+/// EN 319 142-1, clause 6.3.
+pub(super) const SUB_FILTER: &str = "ETSI.CAdES.detached";
 
 /// Three numbers of up to 19 digits, with blanks between.
 const BYTE_RANGE_ROOM: usize = 3 * 19 + 2;

@@ -201,7 +201,8 @@ fn splice(text: &[u8], range: Range<usize>, insertion: &[u8]) -> Result<Vec<u8>,
     Ok([before, insertion, after].concat())
 }
 
-fn regular_length(bytes: &[u8]) -> usize {
+/// How many regular characters `bytes` begin with (ISO 32000-2, 7.2.3).
+pub(super) fn regular_length(bytes: &[u8]) -> usize {
     bytes.iter().take_while(|byte| !is_white_space(**byte) && !b"()<>[]{}/%".contains(byte)).count()
 }
 

@@ -13,7 +13,7 @@ pub(super) fn check(
     document: &SignerDocument,
     context: &SignatureContext<'_>,
 ) -> Result<(), Discrepancy> {
-    let key = context.credential.chain.leaf().public_key();
+    let key = context.credential.chain.leaf_key();
     let octets = signed.contiguous();
     let value = match (context.algorithm.scheme(), options.ecdsa_encoding, key.spec().field_length()) {
         (SignatureScheme::Ecdsa, EcdsaEncoding::Der, Some(length)) => SignatureValue::from_ecdsa_der(&octets, length)?,

@@ -1,22 +1,24 @@
 //! What may be believed of a certificate revocation list (RFC 5280, sections 5 and 6.3).
 //!
-//! Complete CRLs of the certificate's own issuer, for all reasons. Indirect CRLs, deltas and lists for some reasons are refused: a
-//! certificate that is not on one of these may be revoked all the same.
+//! Complete CRLs of the certificate's own issuer, for all reasons. Lists for some reasons and deltas are refused, because a certificate
+//! that is not on one of these may be revoked all the same; so are indirect CRLs, whose entries may be of other issuers.
 
 use bytes::Bytes;
+use const_oid::ObjectIdentifier;
 use const_oid::db::rfc5280::{
-    ID_CE_AUTHORITY_KEY_IDENTIFIER, ID_CE_CRL_NUMBER, ID_CE_DELTA_CRL_INDICATOR, ID_CE_ISSUING_DISTRIBUTION_POINT,
+    ID_CE_AUTHORITY_KEY_IDENTIFIER, ID_CE_CRL_NUMBER, ID_CE_CRL_REASONS, ID_CE_DELTA_CRL_INDICATOR,
+    ID_CE_ISSUING_DISTRIBUTION_POINT,
 };
-use cryptotoken_api::Certificate;
-use der::asn1::{AnyRef, BitString};
+use cryptotoken_api::{Certificate, rfc3339};
+use der::asn1::{AnyRef, BitString, GeneralizedTime};
 use der::{Decode, Header, Reader, SliceReader, Tag, TagMode, TagNumber};
 use openssl::x509::{X509, X509Name};
 use spki::AlgorithmIdentifierOwned;
 use time::OffsetDateTime;
 use x509_cert::ext::Extensions;
-use x509_cert::ext::pkix::KeyUsages;
 use x509_cert::ext::pkix::crl::dp::IssuingDistributionPoint;
 use x509_cert::ext::pkix::name::DistributionPointName;
+use x509_cert::ext::pkix::{CrlReason, KeyUsages};
 use x509_cert::time::Time;
 
 use super::armour::unarmoured;
@@ -35,6 +37,29 @@ pub fn verify(
     issuer: &Certificate,
     now: OffsetDateTime,
 ) -> Result<RevocationInfo, RevocationError> {
+    judge(received, certificate, issuer, now, false)
+}
+
+/// What a CRL said when it was made, however long ago that is.
+///
+/// # Errors
+/// As [`verify`], but for what is stale.
+pub fn at_its_time(
+    received: &Bytes,
+    certificate: &Certificate,
+    issuer: &Certificate,
+    now: OffsetDateTime,
+) -> Result<RevocationInfo, RevocationError> {
+    judge(received, certificate, issuer, now, true)
+}
+
+fn judge(
+    received: &Bytes,
+    certificate: &Certificate,
+    issuer: &Certificate,
+    now: OffsetDateTime,
+    may_be_stale: bool,
+) -> Result<RevocationInfo, RevocationError> {
     let invalid = |reason: String| RevocationError::Invalid { subject: certificate.subject(), reason };
     let der = match unarmoured(received, &["X509 CRL"]) {
         Some(std::borrow::Cow::Borrowed(_)) => received.clone(),
@@ -43,17 +68,28 @@ pub fn verify(
     };
     let crl = CertificateList::read(&der).map_err(|error| invalid(format!("the CRL cannot be read: {error}")))?;
     crl.check_signature(issuer).map_err(|reason| invalid(format!("the CRL is not to be believed: {reason}")))?;
-    crl.validity.check(now).map_err(|reason| invalid(format!("the CRL {reason}")))?;
+    let at = if may_be_stale { now.min(crl.validity.this_update) } else { now };
+    crl.validity.check(at).map_err(|reason| invalid(format!("the CRL {reason}")))?;
     crl.check_scope(certificate).map_err(|reason| invalid(format!("the CRL {reason}")))?;
-    let status = crl.status(certificate).map_err(|error| invalid(format!("the CRL cannot be read: {error}")))?;
+    let status = crl.status(certificate).map_err(|error| invalid(format!("the CRL {error}")))?;
+    if status == RevocationStatus::Good && !crl.covers_expired(certificate) {
+        return Err(invalid(format!(
+            "the CRL was made after the certificate expired on {}, and does not say that it keeps what expired so long ago",
+            rfc3339(certificate.not_after())
+        )));
+    }
     Ok(RevocationInfo {
         status,
         this_update: crl.validity.this_update,
+        produced_at: crl.validity.this_update,
         next_update: crl.validity.next_update,
         signers: Vec::new(),
         evidence: RevocationEvidence::Crl(der.clone()),
     })
 }
+
+/// `id-ce-expiredCertsOnCRL` (X.509, clause 9.5.2.8; EN 319 411-1 wants it of lists that keep what expired).
+const EXPIRED_CERTS_ON_CRL: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.60");
 
 /// `CertificateList`, with what is signed and the entries as they were received.
 struct CertificateList<'a> {
@@ -145,7 +181,17 @@ impl<'a> CertificateList<'a> {
         Ok(())
     }
 
-    fn status(&self, certificate: &Certificate) -> Result<RevocationStatus, der::Error> {
+    /// X.509 (2019), clause 9.5.2.8 `expiredCertsOnCRL`: whether certificates that expired when this one did are still on it.
+    fn covers_expired(&self, certificate: &Certificate) -> bool {
+        if self.validity.this_update <= certificate.not_after() {
+            return true;
+        }
+        let since = self.extensions.iter().find(|extension| extension.extn_id == EXPIRED_CERTS_ON_CRL);
+        let since = since.and_then(|since| GeneralizedTime::from_der(since.extn_value.as_bytes()).ok());
+        since.is_some_and(|since| OffsetDateTime::UNIX_EPOCH + since.to_unix_duration() <= certificate.not_after())
+    }
+
+    fn status(&self, certificate: &Certificate) -> Result<RevocationStatus, EntryFault> {
         let wanted = certificate.fields().serial_number().as_bytes();
         let Some(entries) = self.entries else { return Ok(RevocationStatus::Good) };
         let mut reader = SliceReader::new(entries.value())?;
@@ -154,23 +200,55 @@ impl<'a> CertificateList<'a> {
                 let header = Header::decode(entry)?;
                 header.tag().assert_eq(Tag::Integer)?;
                 let serial = entry.read_slice(header.length())?;
-                let found = serial == wanted;
-                let revoked_at = if found { Some(instant(Time::decode(entry)?)) } else { None };
-                // What else is said of it (reason, hold) does not make it less revoked.
-                entry.drain(entry.remaining_len())?;
-                Ok::<_, der::Error>(revoked_at)
+                Ok::<_, der::Error>((serial == wanted, entry.read_slice(entry.remaining_len())?))
             })?;
-            if let Some(revoked_at) = found {
-                return Ok(RevocationStatus::Revoked(revoked_at));
+            // RFC 5280, section 5.3: nothing may be learnt from a list with a critical extension that is not known, on whatever entry.
+            // Reading them all takes long: most have none behind their time, and TRUE is in them as these octets.
+            let (found, rest) = found;
+            if found || (rest.len() > TIME && rest.windows(3).any(|octets| octets == [0x01, 0x01, 0xff])) {
+                let mut rest = SliceReader::new(rest)?;
+                let since = Time::decode(&mut rest)?;
+                let reason = reason(rest.read_slice(rest.remaining_len())?)?;
+                if found {
+                    return Ok(RevocationStatus::of(reason, instant(since)));
+                }
             }
         }
         Ok(RevocationStatus::Good)
     }
 }
 
+/// Octets of the longest time: `YYYYMMDDhhmmssZ` as an element.
+const TIME: usize = 17;
+
+/// Why entries say nothing.
+#[derive(Debug, thiserror::Error)]
+enum EntryFault {
+    #[error("cannot be read: {0}")]
+    Malformed(#[from] der::Error),
+    #[error("has an entry with a critical extension that is not known ({0})")]
+    Critical(ObjectIdentifier),
+}
+
+/// The reason among the extensions of an entry, which may have none.
+fn reason(extensions: &[u8]) -> Result<Option<CrlReason>, EntryFault> {
+    if extensions.is_empty() {
+        return Ok(None);
+    }
+    let mut reason = None;
+    for extension in Extensions::from_der(extensions)? {
+        match extension.extn_id {
+            ID_CE_CRL_REASONS => reason = Some(CrlReason::from_der(extension.extn_value.as_bytes())?),
+            other if extension.critical => return Err(EntryFault::Critical(other)),
+            _ => {}
+        }
+    }
+    Ok(reason)
+}
+
 fn covers(point: &IssuingDistributionPoint, certificate: &Certificate) -> Result<(), String> {
     if point.indirect_crl {
-        return Err("is an indirect one, which is not supported".into());
+        return Err("is an indirect one, whose entries may be of other issuers, which is not supported".into());
     }
     if point.only_some_reasons.is_some() {
         return Err("is for some reasons of revocation only".into());

@@ -14,7 +14,7 @@ pub(crate) fn verify(
     signed: &[u8],
     signature: &[u8],
 ) -> Result<(), String> {
-    verify_identified(signer.public_key(), algorithm, None, signed, signature).map_err(|error| match error {
+    verify_identified(signer.key(), algorithm, None, signed, signature).map_err(|error| match error {
         IdentifiedError::Algorithm(oid) => format!("its signature algorithm {oid} is not acceptable"),
         IdentifiedError::Mismatch => format!("its signature is not one of \"{}\"", signer.subject()),
     })

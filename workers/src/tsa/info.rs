@@ -1,4 +1,4 @@
-//! The `TSTInfo`: what a timestamp says (RFC 3161, section 2.4.2; EN 319 422, clause 5.2).
+//! The `TSTInfo`: what a timestamp says (RFC 3161, section 2.4.2; EN 319 422, clause 5.2.2).
 
 use const_oid::ObjectIdentifier;
 use der::asn1::{Int, OctetString};

@@ -47,7 +47,7 @@ fn options(more: &str) -> TsaConfig {
 fn request() -> SignerDocument {
     let imprint = DtbsRepresentation::new(DigestAlgorithm::Sha256, vec![7; 32]).unwrap();
     let query = TimestampRequest::new(imprint, None).unwrap().to_der().unwrap();
-    SignerDocument { content: DocumentContent::Memory(query.into()), media_type: None }
+    SignerDocument { content: DocumentContent::Memory(query.into()), media_type: None, signature: None }
 }
 
 /// What the timestamp says, or why there is none.

@@ -35,12 +35,16 @@ pub(super) fn digest_named(uri: &str) -> Option<DigestAlgorithm> {
     DigestAlgorithm::ALL.into_iter().find(|digest| digest_uri(*digest) == uri)
 }
 
-/// The signature algorithm of this identifier with this key.
-pub(super) fn signature_named(uri: &str, key: KeySpec) -> Option<SignatureAlgorithm> {
-    let schemes = [SignatureScheme::RsaPkcs1, SignatureScheme::RsaPss, SignatureScheme::Ecdsa];
+/// The signature algorithm of this identifier. It names no size of keys: those here stand for all of their kind.
+pub(super) fn signature_named(uri: &str) -> Option<SignatureAlgorithm> {
+    let schemes = [
+        (KeySpec::Rsa2048, SignatureScheme::RsaPkcs1),
+        (KeySpec::Rsa2048, SignatureScheme::RsaPss),
+        (KeySpec::EcP256, SignatureScheme::Ecdsa),
+    ];
     let pairs = schemes.into_iter().flat_map(|scheme| DigestAlgorithm::ALL.map(|digest| (scheme, digest)));
     pairs
-        .filter_map(|(scheme, digest)| SignatureAlgorithm::for_key(key, Some(scheme), Some(digest)).ok())
+        .filter_map(|((key, scheme), digest)| SignatureAlgorithm::for_key(key, Some(scheme), Some(digest)).ok())
         .find(|algorithm| signature_uri(*algorithm) == Some(uri))
 }
 

@@ -4,7 +4,8 @@
 use std::collections::HashSet;
 
 use bytes::Bytes;
-use cryptotoken_api::{DataToBeSigned, DigestAlgorithm, DtbsRepresentation, SignatureValue, ToBeSigned, verification};
+use cryptotoken_api::verification::verify_identified;
+use cryptotoken_api::{DigestAlgorithm, DtbsRepresentation, SignatureScheme, SignatureValue};
 use time::OffsetDateTime;
 
 use super::algorithm::signature_named;
@@ -17,6 +18,7 @@ use super::unsigned::{Values, archive_timestamp, contained, signature_timestamp}
 use crate::augmentation::{Augmentable, AugmentationFault, Participants};
 use crate::cades::signer_info::SignerInfoFault;
 use crate::level::SignatureLevel;
+use crate::revocation::RevocationEvidence;
 use crate::timestamp::TimestampToken;
 use crate::validation_data::ValidationData;
 use crate::worker::DocumentContent;
@@ -187,18 +189,22 @@ pub(super) fn verify(
         return Err(AugmentationFault::Malformed("the signed properties of a signature are not signed"));
     }
     let certificate = signature.signer().ok_or_else(|| fault(SignerInfoFault::NoCertificate))?;
-    let key = certificate.public_key();
     let signed_info = signature.signed_info()?;
     let algorithm = |local: &str| signed_info.only(SIGNATURE_NAMESPACE, local);
     let algorithm_of = algorithm("SignatureMethod").and_then(|each| each.attribute("Algorithm"));
-    let known = algorithm_of.and_then(|uri| signature_named(uri, key.spec()));
+    let known = algorithm_of.and_then(signature_named);
     let known = known.ok_or(AugmentationFault::Malformed("the signature algorithm is not known here"))?;
     let canonicalization = algorithm("CanonicalizationMethod")
         .ok_or(AugmentationFault::Malformed("a signature names no canonicalization"))?;
-    let data = DataToBeSigned::new(surroundings.canonical(signature, signed_info, &method(canonicalization)?)?);
-    let value = binary(&signature.value()?.text).ok_or_else(|| fault(SignerInfoFault::Value))?;
-    verification::verify(key, known, ToBeSigned::Data(&data), &SignatureValue::new(value))
-        .map_err(|_| fault(SignerInfoFault::Value))
+    let data = surroundings.canonical(signature, signed_info, &method(canonicalization)?)?;
+    let wrong = || fault(SignerInfoFault::Value);
+    let mut value = binary(&signature.value()?.text).ok_or_else(wrong)?;
+    if known.scheme() == SignatureScheme::Ecdsa {
+        // XML has the two numbers beside each other (RFC 4050, section 3.3), everybody else has DER.
+        value = SignatureValue::new(value).to_ecdsa_der().map_err(|_| wrong())?;
+    }
+    let identifier = known.identifier().map_err(|_| wrong())?;
+    verify_identified(certificate.key(), &identifier, None, &data, &value).map_err(|_| wrong())
 }
 
 /// Verifies that every timestamp covers what it should.
@@ -290,19 +296,23 @@ impl Augmentable for AugmentableXades {
         self.each(|_, signature, position| {
             let (stamps, contents) = (signature.stamps(position)?, signature.content_stamps(position)?);
             participants.pool.extend(signature.certificates());
+            let [ocsp, crls] =
+                ["EncapsulatedOCSPValue", "EncapsulatedCRLValue"].map(|each| signature.encapsulated(each));
+            participants.evidence.extend(ocsp.into_iter().map(|der| RevocationEvidence::Ocsp(der.into())));
+            participants.evidence.extend(crls.into_iter().map(|der| RevocationEvidence::Crl(der.into())));
             let tokens = || stamps.iter().chain(&contents).map(|stamp| &stamp.token);
             participants.pool.extend(tokens().flat_map(|token| token.certificates.clone()));
             let archives = stamps.iter().filter(|stamp| stamp.is(XADES141_NAMESPACE, "ArchiveTimeStamp"));
             // What an archive timestamp covers was complete then; only its own authority is new.
             if let Some(latest) = archives.max_by_key(|stamp| stamp.token.time) {
-                participants.authorities.push(latest.token.signer.clone());
+                participants.authorities.push((latest.token.signer.clone(), latest.token.time));
                 return Ok(());
             }
             let fault = AugmentationFault::Signer { position, fault: SignerInfoFault::NoCertificate };
             let certificate = signature.signer().ok_or(fault)?;
             let used_at = stamps.iter().map(|stamp| stamp.token.time).min().unwrap_or_else(OffsetDateTime::now_utc);
             participants.signers.push((certificate, used_at));
-            participants.authorities.extend(tokens().map(|token| token.signer.clone()));
+            participants.authorities.extend(tokens().map(|token| (token.signer.clone(), token.time)));
             Ok(())
         })?;
         Ok(participants)

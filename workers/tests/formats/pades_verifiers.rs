@@ -6,16 +6,23 @@ use std::process::Command;
 use cryptotoken_api::KeySpec;
 
 use crate::pades::forms;
+use crate::pades_appearance::rich_seals;
 use crate::pdf::document;
 use crate::software_key::SoftwareKey;
 
 const TOOLS: [&str; 5] = ["dss", "pyhanko", "openssl", "pdfsig", "qpdf"];
 
 /// What the verifier says of each file: `valid`, `invalid` …, and why.
-fn judge(tool: &str, roots: &[PathBuf], files: &[PathBuf]) -> Vec<(String, String)> {
+pub(crate) fn judge(
+    tool: &str,
+    format: &str,
+    expected: &str,
+    roots: &[PathBuf],
+    files: &[PathBuf],
+) -> Vec<(String, String)> {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/verifiers").join(tool);
     let mut command = Command::new(&script);
-    command.args(["--format", "pades", "--expect", "PAdES-BASELINE-B"]);
+    command.args(["--format", format, "--expect", expected]);
     for root in roots {
         command.arg("--root").arg(root);
     }
@@ -32,33 +39,33 @@ fn judge(tool: &str, roots: &[PathBuf], files: &[PathBuf]) -> Vec<(String, Strin
 }
 
 /// Signed documents in a folder, with the roots of their signers.
-struct Samples {
+pub(crate) struct Samples {
     folder: tempfile::TempDir,
-    names: Vec<String>,
+    pub(crate) names: Vec<String>,
     files: Vec<PathBuf>,
     roots: Vec<PathBuf>,
 }
 
 impl Samples {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { folder: tempfile::tempdir().unwrap(), names: Vec::new(), files: Vec::new(), roots: Vec::new() }
     }
 
-    fn trust(&mut self, key: &SoftwareKey) {
+    pub(crate) fn trust(&mut self, key: &SoftwareKey) {
         let root = self.folder.path().join(format!("root{}.pem", self.roots.len()));
         std::fs::write(&root, key.root.to_pem().unwrap()).unwrap();
         self.roots.push(root);
     }
 
-    fn add(&mut self, name: String, document: &[u8]) {
+    pub(crate) fn add(&mut self, name: String, document: &[u8]) {
         let file = self.folder.path().join(format!("{}.pdf", self.files.len()));
         std::fs::write(&file, document).unwrap();
         self.names.push(name);
         self.files.push(file);
     }
 
-    fn judge(&self, tool: &str) -> Vec<(String, String)> {
-        judge(tool, &self.roots, &self.files)
+    pub(crate) fn judge(&self, tool: &str) -> Vec<(String, String)> {
+        judge(tool, "pades", "PAdES-BASELINE-B", &self.roots, &self.files)
     }
 }
 
@@ -87,6 +94,17 @@ fn every_verifier_accepts_every_algorithm_and_form_and_eu_dss_names_the_baseline
         let once = first.sign("kind = \"pades\"", &document).unwrap().contiguous().into_owned();
         samples.add(format!("{form}, one seal"), &once);
         samples.add(format!("{form}, two seals"), &second.sign("kind = \"pades\"", &once).unwrap().contiguous());
+    }
+    let visible = "kind = \"pades\"\n[appearance]\ntext = \"{signer}: Kinnitatud õigesti, Αθήνα\\n{time}\"";
+    for (form, document) in forms() {
+        let once = first.sign(visible, &document).unwrap().contiguous().into_owned();
+        samples.add(format!("{form}, one visible seal"), &once);
+        samples.add(format!("{form}, two visible seals"), &second.sign(visible, &once).unwrap().contiguous());
+    }
+    for (name, definition, document) in rich_seals() {
+        let once = first.sign(&definition, &document).unwrap().contiguous().into_owned();
+        samples.add(format!("{name}, rich seal"), &once);
+        samples.add(format!("{name}, two rich seals"), &second.sign(&definition, &once).unwrap().contiguous());
     }
     for level in 1..=3 {
         let definition = format!("kind = \"pades\"\ncertification = {level}");

@@ -75,7 +75,7 @@ impl SoftwareKey {
         content: DocumentContent,
         parameters: SigningParameters,
     ) -> Result<SignedDocument, WorkerError> {
-        let document = SignerDocument { content, media_type: None };
+        let document = SignerDocument { content, media_type: None, signature: None };
         self.process(definition, SigningRequest { document, parameters })
     }
 

@@ -25,7 +25,7 @@ fn data() -> DataToBeSigned {
 #[test]
 fn signatures_of_openssl_verify_and_changed_ones_do_not() {
     for spec in SETS {
-        let key = certificate(spec.name()).public_key().clone();
+        let key = certificate(spec.name()).key().known().unwrap().clone();
         assert_eq!(key.spec(), spec);
         let algorithm = SignatureAlgorithm::for_key(spec, None, None).unwrap();
         let octets = fixture(&format!("ml-dsa/{spec}.signature"));
@@ -52,7 +52,7 @@ fn signatures_of_openssl_verify_and_changed_ones_do_not() {
 
 #[test]
 fn a_digest_and_the_algorithm_of_another_key_are_refused() {
-    let key = certificate("ml-dsa-65").public_key().clone();
+    let key = certificate("ml-dsa-65").key().known().unwrap().clone();
     let value = SignatureValue::new(fixture("ml-dsa/ml-dsa-65.signature"));
     let (data, refused) = (data(), |algorithm, signed: ToBeSigned<'_>| verify(&key, algorithm, signed, &value));
     let digest = ToBeSigned::Data(&data).representation(DigestAlgorithm::Sha512);
@@ -69,9 +69,10 @@ fn a_digest_and_the_algorithm_of_another_key_are_refused() {
 #[test]
 fn a_signature_of_somebody_else_goes_by_the_identifier_beside_it_which_has_no_parameters() {
     for spec in SETS {
-        let key = certificate(spec.name()).public_key().clone();
+        let key = certificate(spec.name()).key().known().unwrap().clone();
         let signature = fixture(&format!("ml-dsa/{spec}.signature"));
-        let verified = |identifier| verify_identified(&key, &identifier, None, data().as_bytes(), &signature);
+        let verified =
+            |identifier| verify_identified(&key.clone().into(), &identifier, None, data().as_bytes(), &signature);
         let identifier = SignatureAlgorithm::for_key(spec, None, None).unwrap().identifier().unwrap();
         verified(identifier.clone()).unwrap();
         let with_null = AlgorithmIdentifierOwned { parameters: Some(der::Any::null()), ..identifier };
@@ -90,7 +91,7 @@ fn a_certificate_is_issued_by_the_key_that_signed_it_and_by_no_other() {
         let leaf = certificate(spec.name());
         assert!(leaf.is_issued_by(&root) && !leaf.is_self_signed() && !root.is_issued_by(&leaf), "{spec}");
         let bundle = [fixture("ml-dsa/root.pem"), fixture(&format!("ml-dsa/{spec}.pem"))].concat();
-        let chain = CertificateChain::for_key(&bundle, leaf.public_key()).unwrap();
+        let chain = CertificateChain::for_key(&bundle, leaf.key().known().unwrap()).unwrap();
         assert_eq!(chain.certificates(), [leaf.clone(), root.clone()]);
         // A letter of the subject.
         let mut changed = leaf.der().to_vec();
@@ -105,18 +106,18 @@ fn a_certificate_is_issued_by_the_key_that_signed_it_and_by_no_other() {
 #[test]
 fn a_key_is_encoded_as_openssl_encodes_it() {
     for spec in SETS {
-        let key = certificate(spec.name()).public_key().clone();
+        let key = certificate(spec.name()).key().known().unwrap().clone();
         let spki = SubjectPublicKeyInfoRef::try_from(key.spki_der()).unwrap();
         let made = PublicKey::from_ml_dsa(spec, spki.subject_public_key.as_bytes().unwrap()).unwrap();
         assert_eq!(made.spki_der(), key.spki_der());
         assert!(made.same_key(&key));
-        assert!(!made.same_key(certificate("root").public_key()));
+        assert!(!made.same_key(certificate("root").key().known().unwrap()));
     }
 }
 
 #[test]
 fn keys_that_break_rfc_9881_are_refused() {
-    let key = certificate("ml-dsa-44").public_key().clone();
+    let key = certificate("ml-dsa-44").key().known().unwrap().clone();
     assert!(PublicKey::from_ml_dsa(KeySpec::MlDsa65, &[0; 1312]).is_err());
     assert!(PublicKey::from_ml_dsa(KeySpec::Rsa2048, &[0; 1312]).is_err());
     let mut spki = SubjectPublicKeyInfoOwned::try_from(key.spki_der()).unwrap();

@@ -11,7 +11,8 @@ use openssl::sign::{RsaPssSaltlen, Verifier};
 use spki::AlgorithmIdentifierOwned;
 
 use crate::algorithm::DigestAlgorithm;
-use crate::key::{KeySpec, PublicKey, VerificationKey};
+use crate::certified_key::CertifiedKey;
+use crate::key::{KeySpec, VerificationKey};
 use crate::ml_dsa;
 
 /// Why a signature of somebody else is not accepted. A retry never helps.
@@ -31,7 +32,7 @@ pub enum IdentifiedError {
 /// # Errors
 /// [`IdentifiedError`].
 pub fn verify_identified(
-    key: &PublicKey,
+    key: &CertifiedKey,
     identifier: &AlgorithmIdentifierOwned,
     digest: Option<DigestAlgorithm>,
     data: &[u8],
@@ -52,7 +53,7 @@ enum Algorithm {
     RsaPkcs1(DigestAlgorithm),
     RsaPss { digest: DigestAlgorithm, mask: DigestAlgorithm, salt: u16 },
     Ecdsa(DigestAlgorithm),
-    Eddsa,
+    Eddsa(Id),
     MlDsa,
 }
 
@@ -68,7 +69,8 @@ impl Algorithm {
             rfc5912::ECDSA_WITH_SHA_384 => Self::Ecdsa(Sha384),
             rfc5912::ECDSA_WITH_SHA_512 => Self::Ecdsa(Sha512),
             rfc5912::ID_EC_PUBLIC_KEY => Self::Ecdsa(digest?),
-            rfc8410::ID_ED_25519 => Self::Eddsa,
+            rfc8410::ID_ED_25519 => Self::Eddsa(Id::ED25519),
+            rfc8410::ID_ED_448 => Self::Eddsa(Id::ED448),
             rfc5912::ID_RSASSA_PSS => Self::pss(identifier)?,
             oid => KeySpec::ALL.into_iter().find(|spec| ml_dsa::oid(*spec) == Some(oid)).map(|_| Self::MlDsa)?,
         })
@@ -89,12 +91,14 @@ impl Algorithm {
 
     fn verify(&self, key: &PKeyRef<Public>, data: &[u8], signature: &[u8]) -> Result<bool, ErrorStack> {
         let (fits, digest) = match self {
-            Self::RsaPkcs1(digest) | Self::RsaPss { digest, .. } => (Id::RSA, Some(*digest)),
-            Self::Ecdsa(digest) => (Id::EC, Some(*digest)),
-            Self::Eddsa => (Id::ED25519, None),
-            Self::MlDsa => return Ok(false),
+            Self::RsaPkcs1(digest) => (key.id() == Id::RSA, Some(*digest)),
+            // OpenSSL holds the parameters against those of a key that is for RSASSA-PSS alone.
+            Self::RsaPss { digest, .. } => (matches!(key.id(), Id::RSA | Id::RSA_PSS), Some(*digest)),
+            Self::Ecdsa(digest) => (key.id() == Id::EC, Some(*digest)),
+            Self::Eddsa(kind) => (key.id() == *kind, None),
+            Self::MlDsa => (false, None),
         };
-        if key.id() != fits {
+        if !fits {
             return Ok(false);
         }
         let mut verifier = match digest {

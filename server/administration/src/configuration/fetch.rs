@@ -25,6 +25,11 @@ pub struct FetchConfig {
     pub retry_after: Timeout,
     /// The largest CRL. Default 32 MiB.
     pub max_crl_bytes: ByteSize,
+    /// How OCSP responders are asked: `POST` (default), and `GET` of those that answer 405 to it; or `GET` at once, which caches of others
+    /// can answer.
+    pub ocsp_method: OcspMethod,
+    /// The digest that identifies certificates to OCSP responders: `SHA-1` (default), which every one knows, or `SHA-256`.
+    pub ocsp_certificate_id: OcspCertificateId,
     /// An HTTP proxy for everything, `http://proxy.example.com:3128`. Default: none. It then resolves names: who may be asked
     /// must be limited there too.
     pub proxy: Option<String>,
@@ -44,11 +49,37 @@ impl Default for FetchConfig {
             timeout: Timeout(Duration::from_secs(10)),
             retry_after: Timeout(Duration::from_secs(5)),
             max_crl_bytes: ByteSize(32 << 20),
+            ocsp_method: OcspMethod::default(),
+            ocsp_certificate_id: OcspCertificateId::default(),
             proxy: None,
             tls_ca: None,
             accounts: Vec::new(),
         }
     }
+}
+
+/// How OCSP responders are asked (RFC 6960, appendix A.1).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+pub enum OcspMethod {
+    /// The request is the body.
+    #[default]
+    #[serde(rename = "POST")]
+    Post,
+    /// The request is in the URL.
+    #[serde(rename = "GET")]
+    Get,
+}
+
+/// The digest in the `CertID` of OCSP requests (RFC 6960, section 4.1.1).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+pub enum OcspCertificateId {
+    /// SHA-1.
+    #[default]
+    #[serde(rename = "SHA-1")]
+    Sha1,
+    /// SHA-256.
+    #[serde(rename = "SHA-256")]
+    Sha256,
 }
 
 /// `[[fetch.account]]`: how to authenticate with a service that wants it. One of `password`, `bearer` and `certificate`.

@@ -1,11 +1,11 @@
 //! Augment a signature that is there: bytes in, the same signature at a higher level out.
 
 use actix_web::{HttpRequest, HttpResponse, web};
-use workers::{AugmentationRequest, DocumentContent};
+use workers::AugmentationRequest;
 
-use super::{document_response, essence, multipart};
+use super::{document_response, essence, multipart, takes_spooled};
 use crate::error::ApiError;
-use crate::frontend::body::Pending;
+use crate::frontend::body::{Limit, Pending};
 use crate::frontend::documents::AugmentForm;
 use crate::frontend::problems::SigningProblems;
 use crate::request_id::RequestId;
@@ -39,11 +39,14 @@ pub(crate) async fn augment(
 ) -> Result<HttpResponse, ApiError> {
     let grant = service.admit(&request, &worker, id).await?;
     let mut pending = service.limits().pending();
-    let signature = read(&request, id, payload, &service, &mut pending).await;
+    let signature = read(&request, id, payload, &service, takes_spooled(&grant), &mut pending).await;
     let signature = service.recorded(&grant, id, signature).await?;
     let completed = service.dispatcher().augment(grant, id, signature, pending).await?;
     let document = completed.documents.into_iter().next();
-    document_response(document.ok_or_else(|| ApiError::Internal("a request completed without a document".into()))?)
+    document_response(
+        document.ok_or_else(|| ApiError::Internal("a request completed without a document".into()))?,
+        service.sending(),
+    )
 }
 
 async fn read(
@@ -51,14 +54,15 @@ async fn read(
     id: RequestId,
     payload: web::Payload,
     service: &Service,
+    spooled: bool,
     pending: &mut Pending,
 ) -> Result<AugmentationRequest, ApiError> {
     let limits = service.limits();
     if essence(request) != "multipart/form-data" {
-        let signature = limits.read(request, id, payload, limits.document(), pending).await?;
+        let signature = limits.read(request, id, payload, Limit::of(limits.in_memory()), pending).await?;
         return Ok(AugmentationRequest { signature, document: None });
     }
     let (signature, document) =
-        limits.in_time(id, multipart::read_signature(request, payload, limits, pending)).await?;
-    Ok(AugmentationRequest { signature, document: document.map(DocumentContent::Memory) })
+        limits.in_time(id, multipart::read_signature(request, payload, limits, spooled, pending)).await?;
+    Ok(AugmentationRequest { signature, document })
 }

@@ -27,7 +27,7 @@ fn document() -> SignerDocument {
     }
     let start = file.len();
     file += &format!("{table}trailer\n<</Size 4/Root 1 0 R>>\nstartxref\n{start}\n%%EOF\n");
-    SignerDocument { content: DocumentContent::Memory(Bytes::from(file)), media_type: None }
+    SignerDocument { content: DocumentContent::Memory(Bytes::from(file)), media_type: None, signature: None }
 }
 
 /// The finding for a PDF whose update is changed before it is signed, so that the signature itself is right.

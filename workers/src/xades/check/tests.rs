@@ -54,7 +54,11 @@ fn format() -> XadesConfig {
 }
 
 fn signer_document(text: &str) -> SignerDocument {
-    SignerDocument { content: DocumentContent::Memory(Bytes::copy_from_slice(text.as_bytes())), media_type: None }
+    SignerDocument {
+        content: DocumentContent::Memory(Bytes::copy_from_slice(text.as_bytes())),
+        media_type: None,
+        signature: None,
+    }
 }
 
 fn fault(finding: Result<(), Discrepancy>) -> Option<SignerInfoFault> {

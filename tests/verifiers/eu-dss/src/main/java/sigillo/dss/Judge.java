@@ -13,11 +13,13 @@ import java.util.Locale;
 import java.util.Map;
 
 import eu.europa.esig.dss.diagnostic.SignatureWrapper;
+import eu.europa.esig.dss.enumerations.DigestAlgorithm;
 import eu.europa.esig.dss.enumerations.Indication;
 import eu.europa.esig.dss.enumerations.SignatureLevel;
 import eu.europa.esig.dss.jaxb.object.Message;
 import eu.europa.esig.dss.model.DSSDocument;
 import eu.europa.esig.dss.model.FileDocument;
+import eu.europa.esig.dss.pades.validation.PDFDocumentValidator;
 import eu.europa.esig.dss.simplereport.SimpleReport;
 import eu.europa.esig.dss.spi.DSSUtils;
 import eu.europa.esig.dss.spi.policy.SignaturePolicyProvider;
@@ -40,11 +42,34 @@ final class Judge {
 
     Verdict judge(Question question) throws Question.Unusable {
         log.take();
-        SignedDocumentValidator validator = SignedDocumentValidator.fromDocument(new FileDocument(question.document()));
-        validator.setCertificateVerifier(trust(question));
-        validator.setEnableEtsiValidationReport(false);
-        validator.setLocale(Locale.ENGLISH);
-        if (question.detached() != null) {
+        Map<String, Indication> earlier;
+        try {
+            earlier = earlier(question);
+        } catch (RuntimeException | StackOverflowError unreadable) {
+            return judgeUnreadable(question, unreadable);
+        }
+        return judge(question, earlier);
+    }
+
+    /** Even where it cannot read what was there before, it may accept what was made of it; its rejection then says nothing. */
+    private Verdict judgeUnreadable(Question question, Throwable unreadable) throws Question.Unusable {
+        try {
+            Verdict verdict = judge(question, Map.of());
+            if (verdict.word().equals("valid")) {
+                return verdict;
+            }
+        } catch (RuntimeException | StackOverflowError stillUnreadable) {
+            // As before.
+        }
+        return Verdict.notApplicable("DSS cannot read the document itself: " + unreadable);
+    }
+
+    private Verdict judge(Question question, Map<String, Indication> earlier) throws Question.Unusable {
+        TakenApart apart = question.takenApart() ? TakenApart.of(question.document()) : null;
+        SignedDocumentValidator validator = validator(question, apart == null ? new FileDocument(question.document()) : apart.signature());
+        if (apart != null) {
+            validator.setDetachedContents(List.of(apart.content()));
+        } else if (question.detached() != null) {
             validator.setDetachedContents(List.of(new FileDocument(question.detached())));
         }
         validator.setSignaturePolicyProvider(signaturePolicies(question));
@@ -60,12 +85,25 @@ final class Judge {
         if (question.signers() != null && report.getSignatureIdList().size() != Integer.parseInt(question.signers())) {
             complaints.add("it has " + report.getSignatureIdList().size() + " signatures, not " + question.signers());
         }
+        if (question.before() != null && report.getSignatureIdList().stream().filter(id -> !earlier.containsKey(id)).count() != 1) {
+            complaints.add("of " + report.getSignatureIdList().size() + " signatures " + earlier.size() + " are earlier ones");
+        }
         for (String id : report.getSignatureIdList()) {
+            if (earlier.containsKey(id)) {
+                if (earlier.get(id) != report.getIndication(id)) {
+                    complaints.add("an earlier signature was " + earlier.get(id) + " and is " + report.getIndication(id));
+                }
+                continue;
+            }
             findings.add(report.getSignatureFormat(id) == null ? "unknown format" : spelling(report.getSignatureFormat(id)));
             complaints.addAll(complaints(question, reports, id));
         }
-        for (AdvancedSignature signature : validator.getSignatures()) {
-            complaints.addAll(contentComplaints(question, validator, signature));
+        if (apart != null) {
+            complaints.addAll(contentComplaints(question, apart.content()));
+        } else {
+            for (AdvancedSignature signature : validator.getSignatures()) {
+                complaints.addAll(contentComplaints(question, validator, signature));
+            }
         }
         findings.add("policy " + question.policy());
         findings.addAll(complaints);
@@ -83,6 +121,28 @@ final class Judge {
         SignaturePolicyProvider provider = new SignaturePolicyProvider();
         provider.setSignaturePoliciesById(known);
         return provider;
+    }
+
+    private SignedDocumentValidator validator(Question question, DSSDocument document) throws Question.Unusable {
+        SignedDocumentValidator validator = SignedDocumentValidator.fromDocument(document);
+        validator.setCertificateVerifier(trust(question));
+        validator.setEnableEtsiValidationReport(false);
+        validator.setLocale(Locale.ENGLISH);
+        if (question.password() != null && validator instanceof PDFDocumentValidator pdf) {
+            pdf.setPasswordProtection(question.password().toCharArray());
+        }
+        return validator;
+    }
+
+    /** The signatures that were there before the last, and how they fared then. */
+    private Map<String, Indication> earlier(Question question) throws Question.Unusable {
+        Map<String, Indication> earlier = new HashMap<>();
+        if (question.before() == null) {
+            return earlier;
+        }
+        SimpleReport report = validate(validator(question, new FileDocument(question.before())), question).getSimpleReport();
+        report.getSignatureIdList().forEach(id -> earlier.put(id, report.getIndication(id)));
+        return earlier;
     }
 
     private static CommonCertificateVerifier trust(Question question) throws Question.Unusable {
@@ -173,5 +233,14 @@ final class Judge {
             throw new Question.Unusable("cannot read " + question.content());
         }
         return List.of("the signed content is not " + question.content());
+    }
+
+    private static List<String> contentComplaints(Question question, DSSDocument content) {
+        if (question.content() == null) {
+            return List.of();
+        }
+        byte[] expected = new FileDocument(question.content()).getDigestValue(DigestAlgorithm.SHA256);
+        boolean same = Arrays.equals(expected, content.getDigestValue(DigestAlgorithm.SHA256));
+        return same ? List.of() : List.of("the signed content is not " + question.content());
     }
 }

@@ -21,8 +21,8 @@ final class Policies {
     InputStream named(String name) throws Question.Unusable {
         return switch (name) {
             case "default" -> null;
-            case "ed25519" -> new ByteArrayInputStream(derived.computeIfAbsent(name, Policies::derive));
-            default -> throw new Question.Unusable("unknown policy " + name + "; there are default and ed25519");
+            case "ed25519", "permissions" -> new ByteArrayInputStream(derived.computeIfAbsent(name, Policies::derive));
+            default -> throw new Question.Unusable("unknown policy " + name + "; there are default, ed25519 and permissions");
         };
     }
 

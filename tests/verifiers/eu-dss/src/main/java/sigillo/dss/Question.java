@@ -8,15 +8,18 @@ import java.util.List;
 import java.util.Map;
 
 record Question(String format, List<File> roots, List<File> certificates, List<File> crls, List<String> says, String signers, File detached, File content, String expect,
-                String policy, Map<String, File> signaturePolicies, File document) {
+                String policy, Map<String, File> signaturePolicies, boolean takenApart, File before, String password, File document) {
 
     static Question parse(String line) throws Unusable {
         String format = null;
         String expect = null;
         String policy = "default";
         String signers = null;
+        boolean takenApart = false;
         File detached = null;
         File content = null;
+        File before = null;
+        String password = null;
         List<File> roots = new ArrayList<>();
         List<File> certificates = new ArrayList<>();
         List<File> crls = new ArrayList<>();
@@ -40,13 +43,17 @@ record Question(String format, List<File> roots, List<File> certificates, List<F
                     String[] policyAndFile = value.split("=", 2);
                     signaturePolicies.put(policyAndFile[0], readable(policyAndFile[1]));
                 }
+                case "--taken-apart" -> takenApart = value.equals("yes");
+                case "--before" -> before = readable(value);
+                case "--password" -> password = value;
                 default -> throw new Unusable("unknown option " + words[i]);
             }
         }
         if (format == null || words.length % 2 == 0) {
             throw new Unusable("not a question: " + line);
         }
-        return new Question(format, roots, certificates, crls, says, signers, detached, content, expect, policy, signaturePolicies, readable(words[words.length - 1]));
+        return new Question(format, roots, certificates, crls, says, signers, detached, content, expect, policy, signaturePolicies, takenApart, before,
+                            password, readable(words[words.length - 1]));
     }
 
     private static File readable(String path) throws Unusable {

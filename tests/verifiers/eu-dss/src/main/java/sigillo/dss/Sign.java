@@ -1,113 +1,128 @@
-/** Makes or augments CAdES signatures with EU DSS, for tests that need signatures of others. Options in pairs, see the switch. */
+/**
+ * EU DSS makes CAdES, PAdES and XAdES signatures, augments them, and stamps PDFs, for tests that need signatures of others.
+ * Options in pairs, see the switch in Order.java. With --batch one order on each line of standard input, separated by tabs, and an
+ * answer for each: "done", or "refused" with why.
+ */
 package sigillo.dss;
 
-import java.io.File;
-import java.io.FileInputStream;
-import java.io.InputStream;
-import java.security.KeyStore;
+import java.io.BufferedReader;
+import java.io.InputStreamReader;
+import java.io.PrintStream;
+import java.nio.charset.StandardCharsets;
 import java.security.PrivateKey;
 import java.security.Signature;
+import java.security.cert.Certificate;
+import java.security.cert.X509Certificate;
 import java.util.ArrayList;
 import java.util.List;
 
 import eu.europa.esig.dss.cades.CAdESSignatureParameters;
 import eu.europa.esig.dss.cades.signature.CAdESService;
 import eu.europa.esig.dss.enumerations.DigestAlgorithm;
-import eu.europa.esig.dss.enumerations.SignatureLevel;
 import eu.europa.esig.dss.enumerations.SignaturePackaging;
 import eu.europa.esig.dss.model.DSSDocument;
-import eu.europa.esig.dss.model.FileDocument;
 import eu.europa.esig.dss.model.SignatureValue;
 import eu.europa.esig.dss.model.ToBeSigned;
 import eu.europa.esig.dss.model.x509.CertificateToken;
-import eu.europa.esig.dss.spi.DSSUtils;
-import eu.europa.esig.dss.spi.validation.CommonCertificateVerifier;
-import eu.europa.esig.dss.spi.x509.CommonCertificateSource;
-import eu.europa.esig.dss.spi.x509.CommonTrustedCertificateSource;
-import eu.europa.esig.dss.spi.x509.revocation.crl.ExternalResourcesCRLSource;
-import eu.europa.esig.dss.spi.x509.tsp.KeyEntityTSPSource;
+import eu.europa.esig.dss.pades.PAdESSignatureParameters;
+import eu.europa.esig.dss.pades.PAdESTimestampParameters;
+import eu.europa.esig.dss.pades.signature.PAdESService;
+import eu.europa.esig.dss.signature.AbstractSignatureParameters;
+import eu.europa.esig.dss.signature.DocumentSignatureService;
+import eu.europa.esig.dss.xades.XAdESSignatureParameters;
+import eu.europa.esig.dss.xades.signature.XAdESService;
 
 public final class Sign {
-
-    static final char[] PASSWORD = "password".toCharArray();
 
     private Sign() {
     }
 
     public static void main(String[] words) throws Exception {
-        CAdESSignatureParameters parameters = new CAdESSignatureParameters();
-        parameters.setSignaturePackaging(SignaturePackaging.ENVELOPING);
-        CommonTrustedCertificateSource roots = new CommonTrustedCertificateSource();
-        CommonCertificateSource certificates = new CommonCertificateSource();
-        List<DSSDocument> crls = new ArrayList<>();
-        List<DSSDocument> detached = new ArrayList<>();
-        KeyEntityTSPSource authority = null;
-        KeyStore keys = null;
-        String augment = null;
-        String out = null;
-        for (int i = 0; i + 1 < words.length - 1; i += 2) {
-            String value = words[i + 1];
-            switch (words[i]) {
-                case "--level" -> parameters.setSignatureLevel(SignatureLevel.valueByName(value));
-                case "--packaging" -> parameters.setSignaturePackaging(SignaturePackaging.valueOf(value));
-                case "--key" -> keys = keys(value);
-                case "--tsa" -> authority = authority(value);
-                case "--root" -> roots.addCertificate(DSSUtils.loadCertificate(new File(value)));
-                case "--cert" -> certificates.addCertificate(DSSUtils.loadCertificate(new File(value)));
-                case "--crl" -> crls.add(new FileDocument(value));
-                case "--detached" -> detached.add(new FileDocument(value));
-                case "--augment" -> augment = value;
-                case "--out" -> out = value;
-                default -> throw new IllegalArgumentException("unknown option " + words[i]);
+        if (words.length == 1 && words[0].equals("--batch")) {
+            batch();
+        } else {
+            carryOut(new Order(words));
+        }
+    }
+
+    private static void batch() throws Exception {
+        PrintStream answers = new PrintStream(System.out, true, StandardCharsets.UTF_8);
+        // Libraries that print must not be mistaken for answers.
+        System.setOut(System.err);
+        BaselineLog.install();
+        BufferedReader lines = new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
+        for (String line = lines.readLine(); line != null; line = lines.readLine()) {
+            Order order = new Order(line.split("\t"));
+            try {
+                carryOut(order);
+                answers.println("done");
+            } catch (RuntimeException refusal) {
+                // DSS has no common class for what it refuses.
+                answers.println("refused\t" + refusal.toString().replaceAll("\\s+", " "));
             }
         }
-        CommonCertificateVerifier verifier = new CommonCertificateVerifier(true);
-        verifier.setTrustedCertSources(roots);
-        verifier.setAdjunctCertSources(certificates);
-        verifier.setCrlSource(new ExternalResourcesCRLSource(crls.toArray(new DSSDocument[0])));
-        CAdESService service = new CAdESService(verifier);
-        service.setTspSource(authority);
-        DSSDocument document = new FileDocument(words[words.length - 1]);
-        DSSDocument signed;
-        if ("yes".equals(augment)) {
-            parameters.setDetachedContents(detached);
-            signed = service.extendDocument(document, parameters);
+    }
+
+    private static void carryOut(Order order) throws Exception {
+        switch (order.level.getSignatureForm()) {
+            case CAdES -> {
+                CAdESService service = new CAdESService(order.verifier());
+                service.setTspSource(order.authority);
+                CAdESSignatureParameters parameters = new CAdESSignatureParameters();
+                parameters.setSignaturePackaging(order.packaging == null ? SignaturePackaging.ENVELOPING : order.packaging);
+                carryOut(order, service, parameters);
+            }
+            case XAdES -> {
+                XAdESService service = new XAdESService(order.verifier());
+                service.setTspSource(order.authority);
+                XAdESSignatureParameters parameters = new XAdESSignatureParameters();
+                parameters.setSignaturePackaging(order.packaging);
+                carryOut(order, service, parameters);
+            }
+            case PAdES -> {
+                PAdESService service = new PAdESService(order.verifier());
+                service.setTspSource(order.authority);
+                PAdESSignatureParameters parameters = new PAdESSignatureParameters();
+                parameters.setPermission(order.certification);
+                parameters.getImageParameters().getFieldParameters().setFieldId(order.field);
+                if (order.deed == Order.Deed.STAMP) {
+                    service.timestamp(order.document, new PAdESTimestampParameters()).save(order.out);
+                } else {
+                    carryOut(order, service, parameters);
+                }
+            }
+            default -> throw new IllegalArgumentException("no such format: " + order.level);
+        }
+    }
+
+    private static <P extends AbstractSignatureParameters<?>> void carryOut(
+            Order order, DocumentSignatureService<P, ?> service, P parameters) throws Exception {
+        parameters.setSignatureLevel(order.level);
+        DSSDocument made;
+        if (order.deed == Order.Deed.AUGMENT) {
+            parameters.setDetachedContents(order.detached);
+            made = service.extendDocument(order.document, parameters);
         } else {
-            signed = sign(service, parameters, keys, document);
+            made = sign(order, service, parameters);
         }
-        signed.save(out);
+        made.save(order.out);
     }
 
-    private static DSSDocument sign(CAdESService service, CAdESSignatureParameters parameters, KeyStore keys, DSSDocument document)
-            throws Exception {
-        String alias = keys.aliases().nextElement();
-        PrivateKey key = (PrivateKey) keys.getKey(alias, PASSWORD);
+    private static <P extends AbstractSignatureParameters<?>> DSSDocument sign(
+            Order order, DocumentSignatureService<P, ?> service, P parameters) throws Exception {
+        String alias = order.keys.aliases().nextElement();
         parameters.setDigestAlgorithm(DigestAlgorithm.SHA256);
-        parameters.setSigningCertificate(new CertificateToken((java.security.cert.X509Certificate) keys.getCertificate(alias)));
         List<CertificateToken> chain = new ArrayList<>();
-        for (java.security.cert.Certificate each : keys.getCertificateChain(alias)) {
-            chain.add(new CertificateToken((java.security.cert.X509Certificate) each));
+        for (Certificate each : order.keys.getCertificateChain(alias)) {
+            chain.add(new CertificateToken((X509Certificate) each));
         }
+        parameters.setSigningCertificate(chain.get(0));
         parameters.setCertificateChain(chain);
-        ToBeSigned data = service.getDataToSign(document, parameters);
+        ToBeSigned data = service.getDataToSign(order.document, parameters);
         Signature signature = Signature.getInstance(parameters.getSignatureAlgorithm().getJCEId());
-        signature.initSign(key);
+        signature.initSign((PrivateKey) order.keys.getKey(alias, Order.PASSWORD));
         signature.update(data.getBytes());
-        return service.signDocument(document, parameters, new SignatureValue(parameters.getSignatureAlgorithm(), signature.sign()));
-    }
-
-    static KeyStore keys(String path) throws Exception {
-        KeyStore keys = KeyStore.getInstance("PKCS12");
-        try (InputStream file = new FileInputStream(path)) {
-            keys.load(file, PASSWORD);
-        }
-        return keys;
-    }
-
-    static KeyEntityTSPSource authority(String path) throws Exception {
-        KeyStore keys = keys(path);
-        KeyEntityTSPSource source = new KeyEntityTSPSource(keys, keys.aliases().nextElement(), PASSWORD);
-        source.setTsaPolicy("1.3.6.1.4.1.99999.3");
-        return source;
+        SignatureValue value = new SignatureValue(parameters.getSignatureAlgorithm(), signature.sign());
+        return service.signDocument(order.document, parameters, value);
     }
 }

@@ -11,6 +11,11 @@ record Verdict(String word, String detail) {
         return new Verdict("invalid", detail);
     }
 
+    /** It cannot judge such a document at all, whoever signed it. */
+    static Verdict notApplicable(String detail) {
+        return new Verdict("n/a", detail);
+    }
+
     /** The question could not be answered: says nothing about the document. */
     static Verdict error(String detail) {
         return new Verdict("error", detail);

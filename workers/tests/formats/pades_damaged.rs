@@ -1,0 +1,130 @@
+//! PDFs whose cross-reference data is damaged: sealed so that every verifier accepts the seal, or refused for what stands in the way.
+
+use cryptotoken_api::KeySpec;
+use workers::WorkerError;
+
+use crate::pades::forms;
+use crate::pades_verifiers::Samples;
+use crate::pdf::{PAGES, TREE, document, pdf};
+use crate::software_key::SoftwareKey;
+
+fn last(document: &[u8], text: &str) -> Option<usize> {
+    document.windows(text.len()).rposition(|window| window == text.as_bytes())
+}
+
+/// With the last of these texts replaced, where it is there at all.
+fn replaced(document: &[u8], from: &str, to: &str) -> Option<Vec<u8>> {
+    let place = last(document, from)?;
+    Some([&document[..place], to.as_bytes(), &document[place + from.len()..]].concat())
+}
+
+/// What `startxref` says.
+fn section(document: &[u8]) -> usize {
+    let place = last(document, "startxref\n").or(last(document, "startxref\r")).unwrap() + 10;
+    let digits = document[place..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+    String::from_utf8_lossy(&document[place..place + digits]).parse().unwrap()
+}
+
+fn with_section(document: &[u8], start: usize) -> Option<Vec<u8>> {
+    replaced(document, &section(document).to_string(), &start.to_string())
+}
+
+type Damage = fn(&[u8]) -> Option<Vec<u8>>;
+
+/// What happens to files on their way, and what programs get wrong; none where the document has no such part.
+const DAMAGES: [(&str, Damage); 11] = [
+    ("startxref into nowhere", |document| with_section(document, 17)),
+    ("startxref a little off", |document| with_section(document, section(document) - 3)),
+    ("startxref beyond the end", |document| with_section(document, 99_999_999)),
+    ("no startxref", |document| Some(document[..last(document, "startxref")?].to_vec())),
+    ("no mark at the end", |document| replaced(document, "%%EOF", "")),
+    ("a byte too many", |document| {
+        let place = document.iter().position(|byte| *byte == b'<')?;
+        Some([&document[..place], b" ", &document[place..]].concat())
+    }),
+    ("no end of an object", |document| replaced(document, "endobj", "      ")),
+    ("a table that begins with object 1", |document| replaced(document, "xref\n0 ", "xref\n1 ")),
+    ("no keyword before the table", |document| replaced(document, "\nxref\n", "\n")),
+    ("two kilobytes behind the end", |document| Some([document, &b"\njunk".repeat(400)].concat())),
+    ("an earlier section in nowhere", |document| replaced(document, "/Prev ", "/Prev 1")),
+];
+
+#[test]
+fn every_verifier_accepts_a_seal_on_a_pdf_whose_cross_reference_data_is_damaged() {
+    let key = SoftwareKey::generate(KeySpec::EcP256);
+    let mut samples = Samples::new();
+    samples.trust(&key);
+    // The others differ in what is not damaged here.
+    let of_interest = ["cross-reference table", "object streams", "linearized table", "AES-256 with object streams"];
+    for (form, document) in forms().into_iter().filter(|(form, _)| of_interest.contains(form)) {
+        for (name, damage) in DAMAGES {
+            let Some(damaged) = damage(&document) else { continue };
+            let name = format!("{form}, {name}");
+            let signed = key.sign("kind = \"pades\"", &damaged).unwrap_or_else(|error| panic!("{name}: {error}"));
+            assert!(signed.contiguous().starts_with(&damaged), "{name}: the document was altered");
+            if name.ends_with("no startxref") {
+                samples.add(
+                    format!("{name}, two seals"),
+                    &key.sign("kind = \"pades\"", &signed.contiguous()).unwrap().contiguous(),
+                );
+            }
+            samples.add(name, &signed.contiguous());
+        }
+    }
+    assert!(samples.names.len() > 35, "{} samples", samples.names.len());
+    for tool in ["dss", "pyhanko", "openssl", "pdfsig"] {
+        for (name, (verdict, why)) in samples.names.iter().zip(samples.judge(tool)) {
+            assert_eq!(verdict, "valid", "{tool} on {name}: {why}");
+        }
+    }
+}
+
+#[test]
+fn where_readers_could_find_different_documents_the_defect_is_named() {
+    let key = SoftwareKey::generate(KeySpec::EcP256);
+    let refused = |document: &[u8]| match key.sign("kind = \"pades\"", document) {
+        Err(WorkerError::Pdf(refusal)) => refusal.to_string(),
+        Err(other) => panic!("another error: {other}"),
+        Ok(_) => panic!("it was sealed"),
+    };
+    let whole = document("", &[]);
+    let text = String::from_utf8_lossy(&whole).into_owned();
+    let table = last(&whole, "xref\n0").unwrap();
+    let signed = key.sign("kind = \"pades\"", &whole).unwrap().contiguous().into_owned();
+    let second_page = format!("4 0 obj\n{}\nendobj\n", PAGES[0]);
+    let [_, _, font, content] = PAGES;
+    let two_catalogs = pdf(&[
+        "<</Type/Catalog/Pages 2 0 R>>",
+        TREE,
+        PAGES[0],
+        PAGES[1],
+        font,
+        content,
+        "<</Type/Catalog/Pages 2 0 R>>",
+    ]);
+    let cases = [
+        (with_section(&signed, 17).unwrap(), "is signed, and its cross-reference data is damaged"),
+        (whole[..last(&whole, "endstream").unwrap()].to_vec(), "cut off: it ends within object 6"),
+        (
+            format!("{}{second_page}", text.replace("5 0 obj", "5 0 obx")).into_bytes(),
+            "object 4 is defined several times",
+        ),
+        (
+            format!("{}trailer<</Root 2 0 R>>\ntrailer<</Root 1 0 R>>", &text[..table]).into_bytes(),
+            "different catalogs",
+        ),
+        (format!("{}trailer<</Root 2 0 R>>", &text[..table]).into_bytes(), "is not there"),
+        (two_catalogs[..last(&two_catalogs, "xref\n0").unwrap()].to_vec(), "several catalogs"),
+        (whole[..last(&whole, "4 0 obj").unwrap()].to_vec(), "page object 4 is missing"),
+        (whole[..last(&whole, "6 0 obj").unwrap()].to_vec(), "object 6, what is on a page, is missing"),
+        (text[..last(&whole, "2 0 obj").unwrap()].replace("/Catalog", "/Catalan").into_bytes(), "it has no catalog"),
+        (
+            format!("{}{}", &text[..table], "7 0 obj<</Filter/Standard/V 1/O()/U()/P -4>>endobj").into_bytes(),
+            "encrypted",
+        ),
+    ];
+    for (document, expected) in cases {
+        let message = refused(&document);
+        assert!(message.contains(expected), "expected \"{expected}\": {message}");
+    }
+}
