@@ -23,11 +23,8 @@ def judge(question, taken_apart=None) -> Answer:
     options += [("--crl", crl) for crl in question.crls]
     options += [("--says", says) for says in question.says]
     options += [("--signers", question.signers)]
-<<<<<<< HEAD
-    options += [("--before", question.before), ("--password", question.password)]
-=======
     options += [("--signature-policy", policy) for policy in question.signature_policies]
->>>>>>> xades
+    options += [("--before", question.before), ("--password", question.password)]
     options += [("--detached", question.detached), ("--content", question.content), ("--expect", question.expect)]
     options += [("--taken-apart", taken_apart)]
     words = [word for name, value in options if value is not None for word in (name, value)]

@@ -111,7 +111,18 @@ final class Judge {
         return complaints.isEmpty() ? Verdict.valid(detail) : Verdict.invalid(detail);
     }
 
-<<<<<<< HEAD
+    /** The documents of signature policies, by their object identifiers: nothing is fetched. */
+    private static SignaturePolicyProvider signaturePolicies(Question question) {
+        Map<String, DSSDocument> known = new HashMap<>();
+        question.signaturePolicies().forEach((oid, file) -> {
+            known.put(oid, new FileDocument(file));
+            known.put("urn:oid:" + oid, new FileDocument(file));
+        });
+        SignaturePolicyProvider provider = new SignaturePolicyProvider();
+        provider.setSignaturePoliciesById(known);
+        return provider;
+    }
+
     private SignedDocumentValidator validator(Question question, DSSDocument document) throws Question.Unusable {
         SignedDocumentValidator validator = SignedDocumentValidator.fromDocument(document);
         validator.setCertificateVerifier(trust(question));
@@ -132,18 +143,6 @@ final class Judge {
         SimpleReport report = validate(validator(question, new FileDocument(question.before())), question).getSimpleReport();
         report.getSignatureIdList().forEach(id -> earlier.put(id, report.getIndication(id)));
         return earlier;
-=======
-    /** The documents of signature policies, by their object identifiers: nothing is fetched. */
-    private static SignaturePolicyProvider signaturePolicies(Question question) {
-        Map<String, DSSDocument> known = new HashMap<>();
-        question.signaturePolicies().forEach((oid, file) -> {
-            known.put(oid, new FileDocument(file));
-            known.put("urn:oid:" + oid, new FileDocument(file));
-        });
-        SignaturePolicyProvider provider = new SignaturePolicyProvider();
-        provider.setSignaturePoliciesById(known);
-        return provider;
->>>>>>> xades
     }
 
     private static CommonCertificateVerifier trust(Question question) throws Question.Unusable {

@@ -8,11 +8,7 @@ import java.util.List;
 import java.util.Map;
 
 record Question(String format, List<File> roots, List<File> certificates, List<File> crls, List<String> says, String signers, File detached, File content, String expect,
-<<<<<<< HEAD
-                String policy, boolean takenApart, File before, String password, File document) {
-=======
-                String policy, Map<String, File> signaturePolicies, File document) {
->>>>>>> xades
+                String policy, Map<String, File> signaturePolicies, boolean takenApart, File before, String password, File document) {
 
     static Question parse(String line) throws Unusable {
         String format = null;
@@ -43,28 +39,21 @@ record Question(String format, List<File> roots, List<File> certificates, List<F
                 case "--content" -> content = readable(value);
                 case "--expect" -> expect = value;
                 case "--policy" -> policy = value;
-<<<<<<< HEAD
-                case "--taken-apart" -> takenApart = value.equals("yes");
-                case "--before" -> before = readable(value);
-                case "--password" -> password = value;
-=======
                 case "--signature-policy" -> {
                     String[] policyAndFile = value.split("=", 2);
                     signaturePolicies.put(policyAndFile[0], readable(policyAndFile[1]));
                 }
->>>>>>> xades
+                case "--taken-apart" -> takenApart = value.equals("yes");
+                case "--before" -> before = readable(value);
+                case "--password" -> password = value;
                 default -> throw new Unusable("unknown option " + words[i]);
             }
         }
         if (format == null || words.length % 2 == 0) {
             throw new Unusable("not a question: " + line);
         }
-<<<<<<< HEAD
-        return new Question(format, roots, certificates, crls, says, signers, detached, content, expect, policy, takenApart, before, password,
-                            readable(words[words.length - 1]));
-=======
-        return new Question(format, roots, certificates, crls, says, signers, detached, content, expect, policy, signaturePolicies, readable(words[words.length - 1]));
->>>>>>> xades
+        return new Question(format, roots, certificates, crls, says, signers, detached, content, expect, policy, signaturePolicies, takenApart, before,
+                            password, readable(words[words.length - 1]));
     }
 
     private static File readable(String path) throws Unusable {
