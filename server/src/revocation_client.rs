@@ -96,8 +96,10 @@ impl RevocationClient {
         let mut failures: Vec<RevocationError> = Vec::new();
         let ocsp = ocsp_urls(certificate).into_iter().map(|url| (url, true));
         for (url, is_ocsp) in ocsp.chain(crl_urls(certificate).into_iter().map(|url| (url, false))) {
-            match if is_ocsp { question.ocsp(&url) } else { question.crl(&url) } {
-                Ok(info) => {
+            let said =
+                if is_ocsp { question.ocsp(&url).map(|info| (info, Instant::now())) } else { question.crl(&url) };
+            match said {
+                Ok((info, since)) => {
                     let octets = match &info.evidence {
                         RevocationEvidence::Ocsp(der) => der.len(),
                         // Held once for all certificates of the list.
@@ -105,7 +107,8 @@ impl RevocationClient {
                     };
                     // One that is on hold may be released at any time, and be asked for again.
                     if !matches!(info.status, RevocationStatus::OnHold(_)) {
-                        self.known.put((certificate.fingerprint(), issuer.fingerprint()), info.clone(), octets);
+                        let id = (certificate.fingerprint(), issuer.fingerprint());
+                        self.known.put_since(id, info.clone(), octets, since);
                     }
                     return Ok(info);
                 }
@@ -257,7 +260,8 @@ impl Question<'_> {
         Ok((request, received))
     }
 
-    fn crl(&self, url: &str) -> Result<RevocationInfo, RevocationError> {
+    /// What the CRL says, and when that was fetched.
+    fn crl(&self, url: &str) -> Result<(RevocationInfo, Instant), RevocationError> {
         let judge = |crl: &Bytes| crl::verify(crl, self.certificate, self.issuer, OffsetDateTime::now_utc());
         let key = url.to_owned();
         if let Some((crl, since)) = self.client.crls.get(&key)
@@ -267,7 +271,7 @@ impl Question<'_> {
             && !matches!(info.status, RevocationStatus::OnHold(_))
             && self.is_fresh(&info)
         {
-            return Ok(info);
+            return Ok((info, since));
         }
         let limit = self.client.fetcher.max_crl();
         let fetch = Fetch { purpose: "crl", url, body: None, account: None, limit, deadline: self.deadline };
@@ -277,7 +281,7 @@ impl Question<'_> {
         if let RevocationEvidence::Crl(der) = &info.evidence {
             self.client.crls.put(key, der.clone(), der.len());
         }
-        self.fresh(info, url)
+        self.fresh(info, url).map(|info| (info, Instant::now()))
     }
 
     fn is_fresh(&self, info: &RevocationInfo) -> bool {

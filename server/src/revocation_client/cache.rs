@@ -34,8 +34,13 @@ impl<K: Eq + Hash + Clone, V: Clone> Cache<K, V> {
     }
 
     pub(super) fn put(&self, key: K, value: V, octets: usize) {
+        self.put_since(key, value, octets, Instant::now());
+    }
+
+    /// What was learnt at an earlier time.
+    pub(super) fn put_since(&self, key: K, value: V, octets: usize, stored: Instant) {
         let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
-        entries.insert(key, Entry { value, octets, stored: Instant::now() });
+        entries.insert(key, Entry { value, octets, stored });
         let mut held: usize = entries.values().map(|entry| entry.octets).sum();
         while held > self.octets || entries.len() > ENTRIES {
             let oldest =
@@ -64,5 +69,9 @@ mod tests {
         assert_eq!((0..4).filter(|key| cache.get(key).is_some()).collect::<Vec<_>>(), [2, 3]);
         cache.put(9, (), 11);
         assert!(cache.get(&9).is_none());
+        let earlier = Instant::now();
+        std::thread::sleep(std::time::Duration::from_millis(1));
+        cache.put_since(5, (), 1, earlier);
+        assert_eq!(cache.get(&5), Some(((), earlier)));
     }
 }
