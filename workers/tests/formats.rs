@@ -14,6 +14,8 @@ mod mutations;
 mod pades;
 #[path = "formats/pades_appearance.rs"]
 mod pades_appearance;
+#[path = "formats/pades_appearance_definitions.rs"]
+mod pades_appearance_definitions;
 #[path = "formats/pades_bombs.rs"]
 mod pades_bombs;
 #[path = "formats/pades_corpus.rs"]

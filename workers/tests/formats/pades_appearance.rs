@@ -8,10 +8,10 @@ use std::process::Command;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use cryptotoken_api::KeySpec;
-use serde_json::{Value, json};
+use workers::WorkerError;
 use workers::pades::refusal::PdfRefusal;
-use workers::{DocumentContent, SigningParameters, WorkerConfig, WorkerError};
 
+use crate::pades_appearance_definitions::parse;
 use crate::pades_verifiers::judge;
 use crate::pdf::{EARLIER, LAST, PAGES, document, pdf, pdfsig, qpdf, qpdf_check};
 use crate::software_key::{SoftwareKey, run};
@@ -23,25 +23,25 @@ fn gallery() -> PathBuf {
     folder
 }
 
-fn fixture(name: &str) -> Vec<u8> {
+pub(crate) fn fixture(name: &str) -> Vec<u8> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures").join(name);
     std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
 /// A font of the system, in base64.
-fn font(path: &str) -> String {
+pub(crate) fn font(path: &str) -> String {
     let octets = std::fs::read(Path::new("/usr/share/fonts").join(path));
     STANDARD.encode(octets.unwrap_or_else(|error| panic!("{path}: {error}; install it with scripts/install-tools")))
 }
 
 /// A sealed document in the gallery, with a picture of each page beside it.
-struct Shown {
+pub(crate) struct Shown {
     name: String,
     file: PathBuf,
 }
 
 /// One page as poppler shows it.
-struct Picture {
+pub(crate) struct Picture {
     width: usize,
     pixels: Vec<[u8; 3]>,
 }
@@ -62,7 +62,7 @@ impl Picture {
     }
 
     /// Left, top, right, bottom of what is nearly of this colour.
-    fn bounds(&self, colour: [u8; 3]) -> [usize; 4] {
+    pub(crate) fn bounds(&self, colour: [u8; 3]) -> [usize; 4] {
         let near = |pixel: &[u8; 3]| pixel.iter().zip(colour).all(|(one, other)| one.abs_diff(other) < 12);
         let places = self.pixels.iter().enumerate().filter(|(_, pixel)| near(pixel));
         let places = places.map(|(index, _)| (index % self.width, index / self.width));
@@ -73,14 +73,14 @@ impl Picture {
 }
 
 impl Shown {
-    fn new(name: &str, sealed: &[u8]) -> Self {
+    pub(crate) fn new(name: &str, sealed: &[u8]) -> Self {
         let file = gallery().join(format!("{name}.pdf"));
         std::fs::write(&file, sealed).unwrap();
         Self { name: name.to_owned(), file }
     }
 
     /// A page at this many dots per inch.
-    fn page(&self, number: usize, dots: usize) -> Picture {
+    pub(crate) fn page(&self, number: usize, dots: usize) -> Picture {
         let stem = gallery().join(format!("{}-page{number}", self.name));
         let mut command = Command::new("pdftoppm");
         command.args(["-png", "-cropbox", "-singlefile", "-r", &dots.to_string()]);
@@ -90,7 +90,7 @@ impl Shown {
     }
 
     /// What poppler reads, without the text of the pages themselves.
-    fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         let text = run(Command::new("pdftotext").args(["-layout", "-nopgbrk"]).arg(&self.file).arg("-")).unwrap();
         // poppler puts marks of direction around lines that have both.
         let text = text.replace(['\u{202a}', '\u{202b}', '\u{202c}'], "");
@@ -532,167 +532,6 @@ fn the_field_of_a_seal_is_in_the_structure_of_a_tagged_document() {
         objects.contains("\"/Alt\": \"u:Sealed, here\"") && objects.contains("\"/TU\": \"u:Sealed, here\""),
         "{objects}"
     );
-}
-
-fn parse(options: &str) -> Result<WorkerConfig, String> {
-    let text = format!("name = \"a\"\ncredential = \"c\"\nkind = \"pades\"\n{options}");
-    WorkerConfig::parse(&text).map_err(|error| error.to_string())
-}
-
-#[test]
-fn a_definition_says_what_is_wrong_with_an_appearance() {
-    let cases = [
-        ("appearance = true", "appearance"),
-        ("[appearance]\ncolour = \"#000000\"", "unknown key \"colour\""),
-        ("[appearance]\ntext_colour = \"#000000\"", "did you mean \"text_color\"?"),
-        ("[appearance]\ntext = \"{singer}\"", "did you mean {signer}?"),
-        ("[appearance]\ntext = \"\"", "nothing to see"),
-        ("[appearance]\npage = 0", "write 1 for the first page"),
-        ("[appearance]\npage = \"frist\"", "write 1 for the first page"),
-        ("[appearance]\nanchor = \"middle\"", "bottom-right"),
-        ("[appearance]\nwidth = 0", "\"width\": 0 is not from 10"),
-        ("[appearance]\nheight = nan", "appearance"),
-        ("[appearance]\ntext_color = \"red\"", "write one such as \"#1a2b3c\""),
-        ("[appearance]\nfont = \"AAAA\"", "no TrueType or OpenType font"),
-        ("[appearance]\nfont = \"?\"", "not in base64"),
-        ("[appearance]\nimage = \"AAAA\"", "neither a PNG nor a JPEG"),
-        ("[appearance]\nqr_error_correction = \"X\"", "qr_error_correction"),
-        ("[appearance]\ntime_zone = \"Europe/Tallinn\"", "no offset from UTC"),
-        ("[appearance]\ncustom = { \"a b\" = \"c\" }", "is no name"),
-        ("[appearance]\ncustom = { a = 1 }", "custom"),
-    ];
-    for (definition, expected) in cases {
-        let error = parse(definition).unwrap_err();
-        assert!(error.contains(expected), "{definition}: {error}");
-    }
-    let picture = STANDARD.encode(fixture("pictures/palette.png"));
-    let config = parse(&format!(
-        "[appearance]\npage = \"last\"\nanchor = \"top\"\nx = -5.5\nimage = \"{picture}\"\ncustom = {{ a = \"b\" }}"
-    ));
-    let config = config.unwrap();
-    let stored = serde_json::to_string(&config.to_json().unwrap()).unwrap();
-    assert_eq!(WorkerConfig::parse(&stored).unwrap(), config);
-}
-
-#[test]
-fn callers_choose_keys_of_the_appearance_where_they_may() {
-    let key = SoftwareKey::generate(KeySpec::EcP256);
-    let sign = |definition: &str, appearance: Value| {
-        let content = DocumentContent::Memory(document("", &[]).into());
-        let parameters = json!({ "appearance": appearance }).as_object().unwrap().clone();
-        let definition = format!("kind = \"pades\"\n{definition}");
-        key.sign_with(&definition, content, SigningParameters::new(parameters))
-    };
-    let open = "caller_may_set = [\"appearance\"]\n[appearance]\ntext = \"{signer} {custom.number}\"\nbackground = \"#ffcc00\"";
-    let chosen = json!({ "page": -1, "custom": { "number": "17" } });
-    let shown = Shown::new("chosen", &sign(open, chosen.clone()).unwrap().contiguous());
-    assert_eq!(shown.text(), "Test Seal 17");
-    assert!(
-        shown.page(2, 36).bounds([255, 204, 0])[2] > 0,
-        "the keys of the worker hold where the caller says nothing"
-    );
-    let shown = Shown::new("chosen-alone", &sign("caller_may_set = [\"appearance\"]", json!({})).unwrap().contiguous());
-    assert!(shown.text().starts_with("Sealed by Test Seal\n"));
-
-    for (definition, appearance, expected) in [
-        ("", chosen, "fixes everything"),
-        (open, json!("top"), "an object of keys"),
-        (open, json!({ "txt": "x" }), "did you mean \"text\"?"),
-        (open, json!({ "font": "AAAA" }), "no TrueType or OpenType font"),
-        (open, json!({ "text": "x".repeat(1001) }), "more than 1000 characters"),
-        (open, json!({ "custom": { "number": "a\nb" } }), "control characters"),
-        (
-            open,
-            json!({ "text": "{custom.n}".repeat(10), "custom": { "n": "x".repeat(500) } }),
-            "more than 2000 characters",
-        ),
-    ] {
-        let error = sign(definition, appearance).unwrap_err();
-        assert!(matches!(error, WorkerError::Parameter { .. }) && error.to_string().contains(expected), "{error}");
-    }
-}
-
-/// Numbers that look random and are the same every time (xorshift).
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        usize::try_from(self.0 % bound as u64).unwrap()
-    }
-}
-
-/// The file with a few octets changed, most of them near its start, where the structure is.
-fn damaged(file: &[u8], random: &mut Random) -> Vec<u8> {
-    let mut file = file.to_vec();
-    let near = file.len().min(3000);
-    for _ in 0..=random.below(6) {
-        let within = if random.below(3) == 0 { file.len() } else { near };
-        let place = random.below(within);
-        file[place] = [0, 0xff, 0x7f, 0x80, u8::try_from(random.below(256)).unwrap()][random.below(5)];
-    }
-    if random.below(10) == 0 {
-        file.truncate(random.below(file.len()));
-    }
-    if file.starts_with(b"\x89PNG") {
-        repair_checksums(&mut file);
-    }
-    file
-}
-
-/// Whoever makes a bad PNG gives it good checksums (PNG, annex D).
-fn repair_checksums(file: &mut [u8]) {
-    let mut start = 8;
-    while let Some(length) = file.get(start..start + 4) {
-        let length = u32::from_be_bytes(length.try_into().unwrap()) as usize;
-        let Some(chunk) = start.checked_add(8 + length).and_then(|end| file.get(start + 4..end)) else { return };
-        let checksum = chunk.iter().fold(u32::MAX, |sum, octet| {
-            (0..8).fold(sum ^ u32::from(*octet), |sum, _| (sum >> 1) ^ (0xedb8_8320 * (sum & 1)))
-        });
-        let end = start + 8 + length;
-        let Some(place) = file.get_mut(end..end + 4) else { return };
-        place.copy_from_slice(&(!checksum).to_be_bytes());
-        start = end + 4;
-    }
-}
-
-#[test]
-fn damaged_fonts_and_pictures_are_refused_or_drawn_and_never_break_the_worker() {
-    let rounds = std::env::var("SIGILLO_MUTATIONS").map_or(40, |rounds| rounds.parse().unwrap());
-    let system = |path: &str| STANDARD.decode(font(path)).unwrap();
-    let files = [
-        ("font", system("truetype/lohit-devanagari/Lohit-Devanagari.ttf")),
-        ("font", system("opentype/didot/GFSDidot.otf")),
-        ("image", fixture("pictures/alpha.png")),
-        ("image", fixture("pictures/palette.png")),
-        ("image", fixture("pictures/progressive.jpg")),
-        ("image", fixture("pictures/cmyk.jpg")),
-    ];
-    let key = SoftwareKey::generate(KeySpec::EcP256);
-    let plain = document("", &[]);
-    let seed = std::env::var("SIGILLO_MUTATIONS_SEED").map_or(0, |seed| seed.parse().unwrap());
-    let mut random = Random(0x5eed_5ea1 + seed);
-    let (mut drawn, mut refused) = (0, 0);
-    for (name, file) in files {
-        for _ in 0..rounds {
-            let octets = STANDARD.encode(damaged(&file, &mut random));
-            let appearance = json!({ "text": "सत्यमेव क्षत्रिय fficient Ἐν", name: octets });
-            let parameters = json!({ "appearance": appearance }).as_object().unwrap().clone();
-            let content = DocumentContent::Memory(plain.clone().into());
-            let definition = "kind = \"pades\"\ncaller_may_set = [\"appearance\"]";
-            let start = std::time::Instant::now();
-            match key.sign_with(definition, content, SigningParameters::new(parameters)) {
-                Ok(_) => drawn += 1,
-                Err(WorkerError::Parameter { .. }) => refused += 1,
-                Err(other) => panic!("{other}"),
-            }
-            assert!(start.elapsed().as_secs() < 5, "it took {:?}", start.elapsed());
-        }
-    }
-    assert!(drawn > 0 && refused > 0, "{drawn} drawn, {refused} refused");
-    crate::software_key::report(&format!("damaged fonts and pictures: {drawn} drawn, {refused} refused"));
 }
 
 /// Where foreign PDFs are, if they are at hand.

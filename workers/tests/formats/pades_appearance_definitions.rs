@@ -1,0 +1,172 @@
+//! What a definition and callers may say of a visible seal, and what damaged fonts and pictures come to.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use cryptotoken_api::KeySpec;
+use serde_json::{Value, json};
+use workers::{DocumentContent, SigningParameters, WorkerConfig, WorkerError};
+
+use crate::pades_appearance::{Shown, fixture, font};
+use crate::pdf::document;
+use crate::software_key::SoftwareKey;
+
+pub(crate) fn parse(options: &str) -> Result<WorkerConfig, String> {
+    let text = format!("name = \"a\"\ncredential = \"c\"\nkind = \"pades\"\n{options}");
+    WorkerConfig::parse(&text).map_err(|error| error.to_string())
+}
+
+#[test]
+fn a_definition_says_what_is_wrong_with_an_appearance() {
+    let cases = [
+        ("appearance = true", "appearance"),
+        ("[appearance]\ncolour = \"#000000\"", "unknown key \"colour\""),
+        ("[appearance]\ntext_colour = \"#000000\"", "did you mean \"text_color\"?"),
+        ("[appearance]\ntext = \"{singer}\"", "did you mean {signer}?"),
+        ("[appearance]\ntext = \"\"", "nothing to see"),
+        ("[appearance]\npage = 0", "write 1 for the first page"),
+        ("[appearance]\npage = \"frist\"", "write 1 for the first page"),
+        ("[appearance]\nanchor = \"middle\"", "bottom-right"),
+        ("[appearance]\nwidth = 0", "\"width\": 0 is not from 10"),
+        ("[appearance]\nheight = nan", "appearance"),
+        ("[appearance]\ntext_color = \"red\"", "write one such as \"#1a2b3c\""),
+        ("[appearance]\nfont = \"AAAA\"", "no TrueType or OpenType font"),
+        ("[appearance]\nfont = \"?\"", "not in base64"),
+        ("[appearance]\nimage = \"AAAA\"", "neither a PNG nor a JPEG"),
+        ("[appearance]\nqr_error_correction = \"X\"", "qr_error_correction"),
+        ("[appearance]\ntime_zone = \"Europe/Tallinn\"", "no offset from UTC"),
+        ("[appearance]\ncustom = { \"a b\" = \"c\" }", "is no name"),
+        ("[appearance]\ncustom = { a = 1 }", "custom"),
+    ];
+    for (definition, expected) in cases {
+        let error = parse(definition).unwrap_err();
+        assert!(error.contains(expected), "{definition}: {error}");
+    }
+    let picture = STANDARD.encode(fixture("pictures/palette.png"));
+    let config = parse(&format!(
+        "[appearance]\npage = \"last\"\nanchor = \"top\"\nx = -5.5\nimage = \"{picture}\"\ncustom = {{ a = \"b\" }}"
+    ));
+    let config = config.unwrap();
+    let stored = serde_json::to_string(&config.to_json().unwrap()).unwrap();
+    assert_eq!(WorkerConfig::parse(&stored).unwrap(), config);
+}
+
+#[test]
+fn callers_choose_keys_of_the_appearance_where_they_may() {
+    let key = SoftwareKey::generate(KeySpec::EcP256);
+    let sign = |definition: &str, appearance: Value| {
+        let content = DocumentContent::Memory(document("", &[]).into());
+        let parameters = json!({ "appearance": appearance }).as_object().unwrap().clone();
+        let definition = format!("kind = \"pades\"\n{definition}");
+        key.sign_with(&definition, content, SigningParameters::new(parameters))
+    };
+    let open = "caller_may_set = [\"appearance\"]\n[appearance]\ntext = \"{signer} {custom.number}\"\nbackground = \"#ffcc00\"";
+    let chosen = json!({ "page": -1, "custom": { "number": "17" } });
+    let shown = Shown::new("chosen", &sign(open, chosen.clone()).unwrap().contiguous());
+    assert_eq!(shown.text(), "Test Seal 17");
+    assert!(
+        shown.page(2, 36).bounds([255, 204, 0])[2] > 0,
+        "the keys of the worker hold where the caller says nothing"
+    );
+    let shown = Shown::new("chosen-alone", &sign("caller_may_set = [\"appearance\"]", json!({})).unwrap().contiguous());
+    assert!(shown.text().starts_with("Sealed by Test Seal\n"));
+
+    for (definition, appearance, expected) in [
+        ("", chosen, "fixes everything"),
+        (open, json!("top"), "an object of keys"),
+        (open, json!({ "txt": "x" }), "did you mean \"text\"?"),
+        (open, json!({ "font": "AAAA" }), "no TrueType or OpenType font"),
+        (open, json!({ "text": "x".repeat(1001) }), "more than 1000 characters"),
+        (open, json!({ "custom": { "number": "a\nb" } }), "control characters"),
+        (
+            open,
+            json!({ "text": "{custom.n}".repeat(10), "custom": { "n": "x".repeat(500) } }),
+            "more than 2000 characters",
+        ),
+    ] {
+        let error = sign(definition, appearance).unwrap_err();
+        assert!(matches!(error, WorkerError::Parameter { .. }) && error.to_string().contains(expected), "{error}");
+    }
+}
+
+/// Numbers that look random and are the same every time (xorshift).
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, bound: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        usize::try_from(self.0 % bound as u64).unwrap()
+    }
+}
+
+/// The file with a few octets changed, most of them near its start, where the structure is.
+fn damaged(file: &[u8], random: &mut Random) -> Vec<u8> {
+    let mut file = file.to_vec();
+    let near = file.len().min(3000);
+    for _ in 0..=random.below(6) {
+        let within = if random.below(3) == 0 { file.len() } else { near };
+        let place = random.below(within);
+        file[place] = [0, 0xff, 0x7f, 0x80, u8::try_from(random.below(256)).unwrap()][random.below(5)];
+    }
+    if random.below(10) == 0 {
+        file.truncate(random.below(file.len()));
+    }
+    if file.starts_with(b"\x89PNG") {
+        repair_checksums(&mut file);
+    }
+    file
+}
+
+/// Whoever makes a bad PNG gives it good checksums (PNG, annex D).
+fn repair_checksums(file: &mut [u8]) {
+    let mut start = 8;
+    while let Some(length) = file.get(start..start + 4) {
+        let length = u32::from_be_bytes(length.try_into().unwrap()) as usize;
+        let Some(chunk) = start.checked_add(8 + length).and_then(|end| file.get(start + 4..end)) else { return };
+        let checksum = chunk.iter().fold(u32::MAX, |sum, octet| {
+            (0..8).fold(sum ^ u32::from(*octet), |sum, _| (sum >> 1) ^ (0xedb8_8320 * (sum & 1)))
+        });
+        let end = start + 8 + length;
+        let Some(place) = file.get_mut(end..end + 4) else { return };
+        place.copy_from_slice(&(!checksum).to_be_bytes());
+        start = end + 4;
+    }
+}
+
+#[test]
+fn damaged_fonts_and_pictures_are_refused_or_drawn_and_never_break_the_worker() {
+    let rounds = std::env::var("SIGILLO_MUTATIONS").map_or(40, |rounds| rounds.parse().unwrap());
+    let system = |path: &str| STANDARD.decode(font(path)).unwrap();
+    let files = [
+        ("font", system("truetype/lohit-devanagari/Lohit-Devanagari.ttf")),
+        ("font", system("opentype/didot/GFSDidot.otf")),
+        ("image", fixture("pictures/alpha.png")),
+        ("image", fixture("pictures/palette.png")),
+        ("image", fixture("pictures/progressive.jpg")),
+        ("image", fixture("pictures/cmyk.jpg")),
+    ];
+    let key = SoftwareKey::generate(KeySpec::EcP256);
+    let plain = document("", &[]);
+    let seed = std::env::var("SIGILLO_MUTATIONS_SEED").map_or(0, |seed| seed.parse().unwrap());
+    let mut random = Random(0x5eed_5ea1 + seed);
+    let (mut drawn, mut refused) = (0, 0);
+    for (name, file) in files {
+        for _ in 0..rounds {
+            let octets = STANDARD.encode(damaged(&file, &mut random));
+            let appearance = json!({ "text": "सत्यमेव क्षत्रिय fficient Ἐν", name: octets });
+            let parameters = json!({ "appearance": appearance }).as_object().unwrap().clone();
+            let content = DocumentContent::Memory(plain.clone().into());
+            let definition = "kind = \"pades\"\ncaller_may_set = [\"appearance\"]";
+            let start = std::time::Instant::now();
+            match key.sign_with(definition, content, SigningParameters::new(parameters)) {
+                Ok(_) => drawn += 1,
+                Err(WorkerError::Parameter { .. }) => refused += 1,
+                Err(other) => panic!("{other}"),
+            }
+            assert!(start.elapsed().as_secs() < 5, "it took {:?}", start.elapsed());
+        }
+    }
+    assert!(drawn > 0 && refused > 0, "{drawn} drawn, {refused} refused");
+    crate::software_key::report(&format!("damaged fonts and pictures: {drawn} drawn, {refused} refused"));
+}
