@@ -583,7 +583,9 @@ fn foreign_pdfs_that_take_a_seal_take_a_visible_one_where_it_fits() {
                     seen += 1;
                 }
             }
-            Err(WorkerError::Pdf(refusal @ PdfRefusal::Seal(_))) => no_place.push(format!("{name}: {refusal}")),
+            Err(WorkerError::Pdf(refusal @ (PdfRefusal::Seal(_) | PdfRefusal::NewVisibleField))) => {
+                no_place.push(format!("{name}: {refusal}"))
+            }
             Err(error) => wrong.push(format!("{name}: {error}")),
         }
     }
