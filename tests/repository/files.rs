@@ -13,9 +13,9 @@ const HOSTS: &[&str] = &[
     concat!("static.crates", ".io"),
     concat!("pypi", ".org"),
     concat!("pythonhosted", ".org"),
-    concat!("repo1.maven", ".org"),
-    concat!("repo.maven", ".apache.org"),
-    concat!("registry.npmjs", ".org"),
+    concat!("repo1.ma", "ven.org"),
+    concat!("repo.ma", "ven.apache.org"),
+    concat!("registry.np", "mjs.org"),
     concat!("deb.debian", ".org"),
 ];
 
@@ -39,7 +39,7 @@ fn no_tracked_file_names_a_path_of_a_machine_or_a_registry_host() {
     }
 }
 
-// `$folder/work/` and `ca/root/` are no paths from the root of a machine.
+// What stands behind a variable or the name of a folder is no path from the root of a machine.
 fn begins_a_path(line: &str, at: usize) -> bool {
     line[..at].chars().next_back().is_none_or(|before| !before.is_alphanumeric() && !"}_-.)/*$".contains(before))
 }

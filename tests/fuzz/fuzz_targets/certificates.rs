@@ -10,7 +10,7 @@ fuzz_target!(|received: &[u8]| {
     let mut certificates = cryptotoken_api::certificate::read_bundle(received).unwrap_or_default();
     certificates.extend(revocation::issuers::read(received));
     let _ = PublicKey::from_spki_der(received);
-    let _ = CertificateChain::for_key(received, SEAL.chain.leaf().public_key());
+    let _ = CertificateChain::for_key(received, SEAL.chain.leaf_key());
     let ours = SEAL.chain.certificates();
     let now = fuzz::FixedClock.now();
     for certificate in &certificates {

@@ -90,7 +90,13 @@ impl Holder {
         let ecdsa = der::sequence(&[&[0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x02]]);
         let (leaf, root) = (self.chain.certificates()[0].clone(), self.chain.certificates()[1].clone());
         let time = || der::tlv(0x18, &[b"20270115080000Z"]);
-        let request = workers::revocation::ocsp::OcspRequest::new(&leaf, &root, None).expect("a request");
+        let request = workers::revocation::ocsp::OcspRequest::new(
+            &leaf,
+            &root,
+            workers::revocation::ocsp::IdentifierDigest::Sha1,
+            None,
+        )
+        .expect("a request");
         // OCSPRequest, TBSRequest, requestList, Request: its CertID.
         let id = der::members(der::members(der::members(der::members(request.der())[0])[0])[0])[0].to_vec();
         let single = der::sequence(&[&id, &[0x80, 0x00], &time(), &der::tlv(0xa0, &[&der::tlv(0x18, &[LATER])])]);

@@ -87,7 +87,7 @@ fn write_seeds() {
     write("certificates", "root", root.der());
     write("certificates", "tsa", TSA.chain.leaf().der());
     write("certificates", "responder", RESPONDER.chain.leaf().der());
-    write("certificates", "key", leaf.public_key().spki_der());
+    write("certificates", "key", leaf.key().spki_der());
     write("certificates", "root.pem", root_pem().as_bytes());
     write("certificates", "twice.pem", [root_pem(), root_pem()].concat().as_bytes());
     write("certificates", "cms", &worker("cades", "B-B").sign(b"").expect("a signature").contiguous());
