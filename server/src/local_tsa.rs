@@ -57,7 +57,7 @@ impl<'a> LocalTsa<'a> {
             )));
         }
         let credential = runtime.block_on(store.credential(config.credential()))?;
-        let prepared = self.shared.prepare(&record, credential, deadline)?;
+        let prepared = self.shared.prepare(&record, credential.as_ref(), deadline)?;
         let asked = TimestampRequest::new(imprint.clone(), self.policy).map_err(WorkerError::from)?;
         let query = asked.to_der().map_err(WorkerError::from)?;
         let document =

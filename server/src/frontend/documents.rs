@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 use utoipa::ToSchema;
 use workers::SigningParameters;
 
-use super::body::ENVELOPE;
+use super::limits::ENVELOPE;
 use crate::error::ApiError;
 
 /// A document to sign, in JSON.

@@ -4,7 +4,7 @@ use administration::configuration::ByteSize;
 use bytes::BytesMut;
 use workers::DocumentContent;
 
-use super::body::{BodyLimits, Pending};
+use super::limits::{BodyLimits, Pending};
 use super::spool::{Incoming, Spool};
 use crate::error::ApiError;
 

@@ -1,15 +1,15 @@
 //! Read a form with a document and, optionally, its parameters and a signature over it.
 
 use actix_multipart::{Field, Multipart};
-use actix_web::{HttpRequest, web};
 use administration::configuration::ByteSize;
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
-use workers::{DocumentContent, SigningParameters};
+use workers::{AugmentationRequest, DocumentContent, SigningParameters};
 
 use crate::error::ApiError;
-use crate::frontend::body::{BodyLimits, ENVELOPE, Pending};
+use crate::frontend::body::Body;
 use crate::frontend::documents;
+use crate::frontend::limits::{ENVELOPE, Pending};
 use crate::frontend::receiving::Receiving;
 
 /// The parts of a form.
@@ -21,14 +21,9 @@ pub(super) struct Form {
 }
 
 /// Reads it. With `spooled`, a document that is too big for memory goes to the spool folder, where there is one.
-pub(super) async fn read(
-    request: &HttpRequest,
-    payload: web::Payload,
-    limits: &BodyLimits,
-    spooled: bool,
-    pending: &mut Pending,
-) -> Result<Form, ApiError> {
-    let mut form = Multipart::new(request.headers(), payload);
+pub(super) async fn read(body: &mut Body<'_>, spooled: bool) -> Result<Form, ApiError> {
+    let mut form = Multipart::new(body.request.headers(), body.payload.take());
+    let (limits, pending) = (body.limits, &mut *body.pending);
     let (mut document, mut signature, mut parameters) = (None, None, None);
     while let Some(field) = form.next().await {
         let mut field = field.map_err(malformed)?;
@@ -58,15 +53,10 @@ pub(super) async fn read(
     Ok(Form { document, signature, media_type, parameters: parameters.unwrap_or_default() })
 }
 
-/// Reads a form with a signature and, if it is detached, its document. `spooled` as in [`read`].
-pub(super) async fn read_signature(
-    request: &HttpRequest,
-    payload: web::Payload,
-    limits: &BodyLimits,
-    spooled: bool,
-    pending: &mut Pending,
-) -> Result<(Bytes, Option<DocumentContent>), ApiError> {
-    let mut form = Multipart::new(request.headers(), payload);
+/// Reads a form with a signature and, if it is detached, its document.
+pub(super) async fn read_signature(body: &mut Body<'_>) -> Result<AugmentationRequest, ApiError> {
+    let mut form = Multipart::new(body.request.headers(), body.payload.take());
+    let (limits, spooled, pending) = (body.limits, body.takes_spooled(), &mut *body.pending);
     let (mut signature, mut document) = (None, None);
     while let Some(field) = form.next().await {
         let mut field = field.map_err(malformed)?;
@@ -86,7 +76,7 @@ pub(super) async fn read_signature(
         }
     }
     let signature = signature.ok_or_else(|| ApiError::Malformed("the form has no part \"signature\"".into()))?;
-    Ok((signature, document))
+    Ok(AugmentationRequest { signature, document })
 }
 
 async fn receive(

@@ -1,0 +1,34 @@
+//! Brings a signature to the worker's level, without its key.
+
+use workers::{AugmentationEnvironment, AugmentationRequest, SystemClock};
+
+use super::prepare::worker_config;
+use super::record::{completion, refusal};
+use super::{Completed, Job, Shared};
+use crate::error::ApiError;
+
+impl Shared {
+    /// Limited and recorded as signing is.
+    pub(super) fn augment(&self, job: &Job<'_>, request: &AugmentationRequest) -> Result<Completed, ApiError> {
+        let client = job.grant.client();
+        let result = job.ending.of(|| {
+            let worker = workers::kind::build(worker_config(job.grant)?);
+            let timestamps = self.timestamps(worker.config(), client, job.request_id);
+            let environment = AugmentationEnvironment {
+                clock: &SystemClock,
+                timestamps: timestamps.as_deref(),
+                revocation: Some(self.trust.revocation()),
+                deadline: job.deadline,
+                level: worker.config().level(),
+            };
+            let documents = vec![worker.augment(request, &environment)?];
+            Ok(Completed { documents, credential: None, picture: None })
+        });
+        let event = match &result {
+            Err(error) => refusal(client, &job.grant.worker().name, job.request_id, error),
+            Ok(_) => completion(job, &result, false),
+        };
+        self.audit.submit(vec![event]).wait()?;
+        result
+    }
+}
