@@ -100,14 +100,15 @@ impl Completed {
 }
 
 /// A request on its thread.
-struct Job<'a> {
+pub(crate) struct Job<'a> {
     grant: &'a Grant,
     request_id: RequestId,
     /// Of the worker; `None` when there is none of that name.
     credential: Option<&'a CredentialRecord>,
     /// When the caller stops waiting.
     deadline: Instant,
-    ending: &'a Ending,
+    /// How it ends.
+    pub(crate) ending: &'a Ending,
 }
 
 impl Dispatcher {
