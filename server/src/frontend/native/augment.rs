@@ -34,7 +34,7 @@ use crate::frontend::problems::SigningProblems;
 pub(crate) async fn augment(mut admitted: Admitted) -> Result<HttpResponse, ApiError> {
     let signature = admitted.read(read).await?;
     let completed = admitted.work(Work::Augment(signature)).await?;
-    document_response(completed.document()?, admitted.sending())
+    Ok(document_response(admitted, completed.document()?))
 }
 
 async fn read(body: &mut Body<'_>) -> Result<AugmentationRequest, ApiError> {
