@@ -77,8 +77,8 @@ async def _pades(question, context):
         return Answer.valid(f"{len(signatures)} signature(s), last {status.summary()}")
 
 
-def _reader(file, question):
-    reader = PdfFileReader(file)
+def _reader(file, question, strict=True):
+    reader = PdfFileReader(file, strict=strict)
     if question.before is not None and reader.xrefs.hybrid_xrefs_present:
         # It judges signatures in hybrid-reference files only when told not to be strict.
         reader = PdfFileReader(file, strict=False)
@@ -88,46 +88,77 @@ def _reader(file, question):
 
 
 async def _last_signature(question, context):
-    """Judges one signature; those that were there before must fare as they did then."""
-    earlier, unreadable = {}, None
-    with open(question.before, "rb") as file:
+    """Judges one signature, as strictly as pyHanko can read what was there before; earlier signatures must fare as they did then."""
+    complaints = {}
+    for strict in (True, False):
         try:
-            for signature in _reader(file, question).embedded_signatures:
-                earlier[_place(signature)] = await _verdict(signature, context)
-            _add_field(_reader(file, question))
+            earlier = await _earlier(question, context, strict)
         except Exception as refusal:  # it reads no such file, whoever signed it
-            unreadable = f"pyHanko cannot read the document itself: {type(refusal).__name__}: {refusal}"
+            complaints[strict] = f"{type(refusal).__name__}: {refusal}"
+            continue
+        return await _compared(question, context, earlier, strict)
+    unreadable = f"pyHanko cannot read the document itself: {complaints[True]}; less strictly: {complaints[False]}"
+    try:
+        with open(question.file, "rb") as file:
+            last = max(_reader(file, question).embedded_signatures, key=lambda signature: _place(signature)[2:])
+            status = await async_validate_pdf_signature(last, context)
+    except Exception:
+        return Answer.not_applicable(unreadable)
+    return _last(last, status, "it cannot read the document as it was")
+
+
+async def _earlier(question, context, strict):
+    """How the signatures that were there before may fare. Raises where pyHanko cannot read enough of the document to sign it."""
+    with open(question.before, "rb") as file:
+        allowed = {place: {verdict} for place, verdict in await _verdicts(_reader(file, question, strict), context)}
+        update = _with_field(_reader(file, question, strict))
+    if update is not None:
+        # Where a reference leads nowhere it cannot compare revisions: after an update of its own it fails the same way.
+        for place, verdict in await _verdicts(_reader(update, question, strict), context):
+            allowed[place] |= {verdict} if isinstance(verdict, _Failure) else set()
+    return allowed
+
+
+async def _compared(question, context, allowed, strict):
     with open(question.file, "rb") as file:
-        try:
-            signatures = _reader(file, question).embedded_signatures
-            new = [signature for signature in signatures if _place(signature) not in earlier]
-            if len(new) != 1 and unreadable is None:
-                return Answer.invalid(f"{len(new)} new signatures")
-            status = await async_validate_pdf_signature(new[-1], context)
-        except Exception as refusal:
-            if unreadable is not None:
-                return Answer.not_applicable(unreadable)
-            raise
-        if not status.bottom_line or status.coverage != SignatureCoverageLevel.ENTIRE_FILE:
-            return Answer.invalid(f"{new[-1].field_name}: {status.summary()}, covers {status.coverage.name}")
-        for signature in signatures:
-            was, now = earlier.get(_place(signature)), await _verdict(signature, context)
-            # Where a reference leads nowhere it cannot compare revisions.
-            if was not in (None, now) and now not in ("KeyError", "PdfStrictReadError"):
-                return Answer.invalid(f"{signature.field_name} was {was}, is {now}")
-        return Answer.valid(f"{len(signatures)} signature(s), last {status.summary()}")
+        signatures = _reader(file, question, strict).embedded_signatures
+        new = [signature for signature in signatures if _place(signature) not in allowed]
+        if len(new) != 1:
+            return Answer.invalid(f"{len(new)} new signatures")
+        status = await async_validate_pdf_signature(new[-1], context)
+        for place, verdict in await _verdicts(_reader(file, question, strict), context):
+            if verdict not in allowed.get(place, {verdict}):
+                return Answer.invalid(f"the signature over {place} was {allowed[place]}, is {verdict}")
+        return _last(new[-1], status, f"{len(signatures)} signature(s), read {'strictly' if strict else 'not strictly'}")
 
 
-def _add_field(reader):
-    """What pyHanko itself would do to sign: raises where it cannot read enough of the document for that."""
-    if not reader.encrypted:
-        writer = IncrementalPdfFileWriter.from_reader(reader)
-        append_signature_field(writer, SigFieldSpec("pyHanko looks whether it can sign this"))
-        writer.write(BytesIO())
+def _last(signature, status, remark):
+    if not status.bottom_line or status.coverage != SignatureCoverageLevel.ENTIRE_FILE:
+        return Answer.invalid(f"{signature.field_name}: {status.summary()}, covers {status.coverage.name}")
+    return Answer.valid(f"{remark}, last {status.summary()}")
+
+
+def _with_field(reader):
+    """What pyHanko itself would do to sign: raises where it cannot read enough of the document for that. None where that is encrypted."""
+    if reader.encrypted:
+        return None
+    writer = IncrementalPdfFileWriter.from_reader(reader)
+    append_signature_field(writer, SigFieldSpec("pyHanko looks whether it can sign this"))
+    update = BytesIO()
+    writer.write(update)
+    return update
 
 
 def _place(signature):
     return tuple(int(number) for number in signature.byte_range)
+
+
+class _Failure(str):
+    """The kind of exception instead of a verdict."""
+
+
+async def _verdicts(reader, context):
+    return [(_place(signature), await _verdict(signature, context)) for signature in reader.embedded_signatures]
 
 
 async def _verdict(signature, context):
@@ -136,7 +167,7 @@ async def _verdict(signature, context):
         validate = async_validate_pdf_timestamp if signature.sig_object_type == "/DocTimeStamp" else async_validate_pdf_signature
         status = await validate(signature, context)
     except Exception as refusal:
-        return type(refusal).__name__
+        return _Failure(type(refusal).__name__)
     changed = status.modification_level == ModificationLevel.OTHER
     return f"intact {status.intact}, valid {status.valid}, changed {changed}"
 

@@ -353,7 +353,10 @@ impl<'a> PdfFile<'a> {
         let (text, rest) = self.extent(id)?;
         let Object::Dictionary(dictionary) = self.parse(text)? else { return None };
         let length = usize::try_from(self.value(&dictionary, b"Length").as_i64().ok()?).ok();
-        let content = stream::content(rest, length)?.to_vec();
+        let content = stream::content(rest, length)?;
+        // One that does not end where it should is looked for through the whole file.
+        self.spend(content.len())?;
+        let content = content.to_vec();
         let mut object = Object::Stream(Stream::new(dictionary.clone(), content));
         if let Some(state) = &self.encryption {
             decrypt_object(state, id, &mut object).ok()?;

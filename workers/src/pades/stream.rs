@@ -27,11 +27,17 @@ pub(super) fn extent(rest: &[u8], length: Option<usize>) -> Option<Range<usize>>
         .unwrap_or(rest);
     let start = all - rest.len();
     let is_end = |bytes: &[u8]| bytes.starts_with(END) || bytes.starts_with(END_OF_OBJECT);
-    let declared = length.filter(|length| rest.get(*length..).is_some_and(|after| is_end(after.trim_ascii_start())));
+    let declared = length.filter(|length| {
+        // Bounded, because many lengths may lead to the same place.
+        let after = rest.get(*length..).unwrap_or_default();
+        is_end(after.get(..after.len().min(ROOM)).unwrap_or_default().trim_ascii_start())
+    });
     let search = || (0..rest.len()).find(|position| rest.get(*position..).is_some_and(is_end));
     declared.or_else(search).map(|length| start..start + length)
 }
 
+/// The end of a stream with generous white space before it.
+const ROOM: usize = 64;
 const END: &[u8] = b"endstream";
 const END_OF_OBJECT: &[u8] = b"endobj";
 

@@ -20,7 +20,7 @@ const EITHER: &str = "*";
 /// Name, the document, and what the refusal says; nothing where it is sealed.
 type Bomb = (&'static str, fn() -> Vec<u8>, &'static str);
 
-const BOMBS: [Bomb; 27] = [
+const BOMBS: [Bomb; 36] = [
     ("an object stream whose length is in itself", || compressed("7 0 R", "<</T 0>>"), "MissingObject"),
     ("an object stream whose length is in the next, and so on", streams_for_streams, "MissingObject"),
     ("an object stream that is in itself", stream_in_itself, EITHER),
@@ -55,6 +55,15 @@ const BOMBS: [Bomb; 27] = [
     ("millions of fields", || fields("", MANY / 4), "two million"),
     ("a name of 10 MB that 100,000 fields inherit", || fields(&"n".repeat(10 << 20), 100_000), "overlap"),
     ("references that many fields share, and names that many references share", shared_locks, "overlap"),
+    ("fields that are kids of kids, ten each", kids_of_kids, "overlap"),
+    ("fields that share their kids", shared_kids, "overlap"),
+    ("signatures that share their references", shared_references, "overlap"),
+    ("damaged, with pages that share their kids", || damaged(&shared_pages("Kids")), "overlap"),
+    ("damaged, with pages that share their contents", || damaged(&shared_pages("Contents")), "overlap"),
+    ("damaged, with a page tree that is in itself", tree_in_itself, "overlap"),
+    ("damaged, with lengths that lead to white space", lengths_to_white_space, ""),
+    ("fields in object streams that do not end", endless_streams, "overlap"),
+    ("a visible seal in a field, where pages share their annotations", shared_annotations, "overlap"),
     ("a comment of 100 MB", || with_page(&format!("%{}\n<</Type/Page/Parent 2 0 R>>", "c".repeat(LONG))), ""),
 ];
 
@@ -277,6 +286,122 @@ fn shared_locks() -> Vec<u8> {
     pdf(&objects)
 }
 
+/// Each list of kids is in an object of its own, and every kid of one has all of the next.
+fn kids_of_kids() -> Vec<u8> {
+    let catalog = "<</Type/Catalog/Pages 2 0 R/AcroForm<</Fields 4 0 R>>>>";
+    let lists: Vec<String> = (5..30).map(|next| format!("[{}]", format!("<</Kids {next} 0 R>>").repeat(10))).collect();
+    let mut objects = vec![catalog, "<</Type/Pages/Kids[3 0 R]/Count 1>>", PAGE];
+    objects.extend(lists.iter().map(String::as_str));
+    pdf(&objects)
+}
+
+/// So many objects, each of which has the same so many others.
+const SHARED: usize = if cfg!(debug_assertions) { 20_000 } else { 100_000 };
+
+fn shared_kids() -> Vec<u8> {
+    let catalog = "<</Type/Catalog/Pages 2 0 R/AcroForm<</Fields 4 0 R>>>>";
+    let roots: String = (0..SHARED).map(|number| format!("{} 0 R ", 6 + number)).collect();
+    let (roots, kids) = (format!("[{roots}]"), format!("[{}]", "<</Kids[]>>".repeat(SHARED)));
+    let mut objects = vec![catalog, "<</Type/Pages/Kids[3 0 R]/Count 1>>", PAGE, &roots, &kids];
+    objects.extend(std::iter::repeat_n("<</Kids 5 0 R>>", SHARED));
+    pdf(&objects)
+}
+
+fn shared_references() -> Vec<u8> {
+    let catalog = "<</Type/Catalog/Pages 2 0 R/AcroForm<</Fields 4 0 R>>>>";
+    let signature = "<</FT/Sig/V<</Reference 5 0 R>>>>";
+    let (fields, references) = (format!("[{}]", signature.repeat(SHARED)), format!("[{}]", "6 0 R ".repeat(SHARED)));
+    let reference = "<</TransformMethod/DocMDP/TransformParams<</P 2>>>>";
+    pdf(&[catalog, "<</Type/Pages/Kids[3 0 R]/Count 1>>", PAGE, &fields, &references, reference])
+}
+
+/// Pages and their parents, in which all have the same object as this entry.
+fn shared_pages(entry: &str) -> Vec<u8> {
+    let kids: String = (0..SHARED).map(|number| format!("{} 0 R ", 6 + number)).collect();
+    let kids = format!("[{kids}]");
+    let node = format!("<</Parent 2 0 R/{entry} 4 0 R>>");
+    let mut objects = vec![CATALOG, "<</Type/Pages/Kids 4 0 R/Count 1>>", PAGE, &kids, "null"];
+    objects.extend(std::iter::repeat_n(node.as_str(), SHARED));
+    pdf(&objects)
+}
+
+/// Field 4, which is on no page, and pages with the same annotations.
+fn shared_annotations() -> Vec<u8> {
+    let kids: String = (0..SHARED).map(|number| format!("{} 0 R ", 6 + number)).collect();
+    let tree = format!("<</Type/Pages/Kids[{kids}]/Count {SHARED}>>");
+    let annotations = format!("[{}]", "3 0 R ".repeat(SHARED));
+    let catalog = "<</Type/Catalog/Pages 2 0 R/AcroForm<</Fields[4 0 R]>>>>";
+    let field = "<</FT/Sig/T(seal)/Subtype/Widget/Rect[9 9 99 99]>>";
+    let mut objects = vec![catalog, tree.as_str(), "null", field, annotations.as_str()];
+    objects.extend(std::iter::repeat_n("<</Type/Page/Parent 2 0 R/Annots 5 0 R>>", SHARED));
+    pdf(&objects)
+}
+
+/// With a table that says wrong.
+fn damaged(document: &[u8]) -> Vec<u8> {
+    let mut document = document.to_vec();
+    let table = document.windows(5).rposition(|window| window == b"xref\n").unwrap();
+    let table = document[..table - 5].windows(5).rposition(|window| window == b"xref\n").unwrap_or(table);
+    document[table..table + 4].copy_from_slice(b"XREF");
+    document
+}
+
+fn tree_in_itself() -> Vec<u8> {
+    damaged(&pdf(&[CATALOG, "<</Type/Pages/Kids 4 0 R>>", PAGE, "[<</Kids 4 0 R>>]"]))
+}
+
+/// Each is compressed, and what comes after it is taken for more of it.
+fn endless_streams() -> Vec<u8> {
+    let count = SHARED / 5;
+    let mut stream = Stream::new(dictionary! {"Type" => "ObjStm", "N" => 1, "First" => 0}, Vec::new());
+    let fields: String = (0..count).map(|number| format!("{} 0 R ", 6 + number)).collect();
+    let catalog = "<</Type/Catalog/Pages 2 0 R/AcroForm<</Fields 4 0 R>>>>";
+    let mut file = b"%PDF-1.7\n".to_vec();
+    let mut entries = vec![[0_u8; 6]; 6 + 2 * count + 1];
+    for (number, object) in
+        [catalog, "<</Type/Pages/Kids[3 0 R]/Count 1>>", PAGE, &format!("[{fields}]")].iter().enumerate()
+    {
+        entries[number + 1] = entry(1, file.len(), 0);
+        file.extend(format!("{} 0 obj\n{object} ", number + 1).as_bytes());
+    }
+    for number in 0..count {
+        let (field, container) = (6 + number, 6 + count + number);
+        let index = format!("{field} 0 ");
+        stream.set_plain_content(format!("{index}<</T(a{number})>>{}", " ".repeat(99)).into_bytes());
+        stream.compress().unwrap();
+        stream.dict.set("First", i64::try_from(index.len()).unwrap());
+        stream.dict.set("Length", 1 << 30);
+        (entries[field], entries[container]) = (entry(2, container, 0), entry(1, file.len(), 0));
+        let mut text = Vec::new();
+        lopdf::Writer::write_object(&mut text, &Object::Stream(stream.clone())).unwrap();
+        file.extend(format!("{container} 0 obj\n").as_bytes());
+        file.extend(text.strip_suffix(b"endstream").unwrap());
+    }
+    let (start, last) = (file.len(), entries.len() - 1);
+    entries[last] = entry(1, start, 0);
+    let content = entries.concat();
+    let dictionary = format!("<</Type/XRef/W[1 4 1]/Size {}/Root 1 0 R/Length {}>>", last + 1, content.len());
+    file.extend(format!("{last} 0 obj\n{dictionary}\nstream\n").as_bytes());
+    file.extend(content);
+    file.extend(format!("\nendstream\nendobj\nstartxref\n{start}\n%%EOF\n").as_bytes());
+    file
+}
+
+/// Streams whose length is that up to a gap, in which there is no end of a stream.
+fn lengths_to_white_space() -> Vec<u8> {
+    let (gap, count) = (if cfg!(debug_assertions) { 1 << 20 } else { 10 << 20 }, SHARED);
+    let mut objects = vec![CATALOG.to_owned(), "<</Type/Pages/Kids[3 0 R]/Count 1>>".to_owned(), PAGE.to_owned()];
+    let stream = |number: usize| {
+        // From the content of this stream to the end of all.
+        let rest = (count - number) * 72;
+        format!("{:50}", format!("<</Length {rest}>>\nstream\n\nendstream"))
+    };
+    objects.extend((0..count).map(stream));
+    objects.push(format!("{}(a)", " ".repeat(gap)));
+    let objects: Vec<&str> = objects.iter().map(String::as_str).collect();
+    damaged(&pdf(&objects))
+}
+
 /// Which of them a process is to seal.
 const NUMBER: &str = "SIGILLO_BOMB";
 
@@ -284,12 +409,13 @@ const NUMBER: &str = "SIGILLO_BOMB";
 fn one_bomb_in_a_process_of_its_own() {
     // Says nothing unless the test below asks.
     let Ok(number) = std::env::var(NUMBER) else { return };
-    let (_, document, expected) = BOMBS[number.parse::<usize>().unwrap()];
+    let (name, document, expected) = BOMBS[number.parse::<usize>().unwrap()];
     let (document, key) = (document(), SoftwareKey::generate(KeySpec::EcP256));
     // The kernel counts the peak from here on.
     std::fs::write("/proc/self/clear_refs", "5").unwrap();
     let (before, start) = (memory("VmRSS:"), Instant::now());
-    let result = key.sign("kind = \"pades\"", &document);
+    let visible = if name.contains("visible") { "field = \"seal\"\n[appearance]\ntext = \"seal\"" } else { "" };
+    let result = key.sign(&format!("kind = \"pades\"\n{visible}"), &document);
     let (took, peak) = (start.elapsed(), memory("VmHWM:").saturating_sub(before));
     let outcome = match &result {
         Ok(_) => String::new(),

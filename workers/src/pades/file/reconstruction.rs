@@ -55,7 +55,7 @@ impl<'a> PdfFile<'a> {
         }
         file.catalog = file.find_catalog().map_err(irreparable)?;
         file.trailer.set("Root", Object::Reference(file.catalog));
-        file.refuse_missing_pages().map_err(|reason| irreparable(&reason))?;
+        file.refuse_missing_pages(irreparable)?;
         file.refuse_exhausted()?;
         Ok(file)
     }
@@ -95,7 +95,7 @@ impl<'a> PdfFile<'a> {
     }
 
     /// A page that is missing was cut off or overwritten.
-    fn refuse_missing_pages(&self) -> Result<(), String> {
+    fn refuse_missing_pages(&self, irreparable: impl Fn(&str) -> PdfRefusal) -> Result<(), PdfRefusal> {
         let Some(catalog) = self.dictionary(self.catalog) else { return Ok(()) };
         let mut open: Vec<&Object> = catalog.get(b"Pages").into_iter().collect();
         let mut seen = HashSet::new();
@@ -105,11 +105,12 @@ impl<'a> PdfFile<'a> {
                 continue;
             }
             let missing = || match object {
-                Object::Reference((number, _)) => format!("page object {number} is missing"),
-                _ => "a page is missing".to_owned(),
+                Object::Reference((number, _)) => irreparable(&format!("page object {number} is missing")),
+                _ => irreparable("a page is missing"),
             };
             let node = self.resolve(object).as_dict().map_err(|_| missing())?;
             if let Ok(kids) = self.value(node, b"Kids").as_array() {
+                self.charge(COST_OF_KID * kids.len())?;
                 open.extend(kids);
                 continue;
             }
@@ -118,9 +119,10 @@ impl<'a> PdfFile<'a> {
                 Ok((contents, _)) => std::slice::from_ref(contents),
                 Err(_) => &[],
             };
+            self.charge(COST_OF_KID * contents.len())?;
             for part in contents.iter().filter_map(|part| part.as_reference().ok()) {
                 if !self.objects.contains_key(&part.0) {
-                    return Err(format!("object {}, what is on a page, is missing", part.0));
+                    return Err(irreparable(&format!("object {}, what is on a page, is missing", part.0)));
                 }
             }
         }
@@ -155,6 +157,9 @@ impl<'a> PdfFile<'a> {
         }
     }
 }
+
+/// Of looking at a kid or a part of a page, in octets that are read: many nodes may share one list of them.
+const COST_OF_KID: usize = 64;
 
 /// What the trailers say together: of each entry the last, but not where that would be another document.
 fn trailer(trailers: &[Dictionary]) -> Result<Dictionary, &'static str> {
