@@ -20,7 +20,7 @@ const EITHER: &str = "*";
 /// Name, the document, and what the refusal says; nothing where it is sealed.
 type Bomb = (&'static str, fn() -> Vec<u8>, &'static str);
 
-const BOMBS: [Bomb; 36] = [
+const BOMBS: [Bomb; 38] = [
     ("an object stream whose length is in itself", || compressed("7 0 R", "<</T 0>>"), "MissingObject"),
     ("an object stream whose length is in the next, and so on", streams_for_streams, "MissingObject"),
     ("an object stream that is in itself", stream_in_itself, EITHER),
@@ -62,6 +62,8 @@ const BOMBS: [Bomb; 36] = [
     ("damaged, with pages that share their contents", || damaged(&shared_pages("Contents")), "overlap"),
     ("damaged, with a page tree that is in itself", tree_in_itself, "overlap"),
     ("damaged, with lengths that lead to white space", lengths_to_white_space, ""),
+    ("damaged, with trailers of a million values", || damaged(&trailers_of_values()), "values"),
+    ("trailers of a million values", trailers_of_values, EITHER),
     ("fields in object streams that do not end", endless_streams, "overlap"),
     ("a visible seal in a field, where pages share their annotations", shared_annotations, "overlap"),
     ("a comment of 100 MB", || with_page(&format!("%{}\n<</Type/Page/Parent 2 0 R>>", "c".repeat(LONG))), ""),
@@ -348,6 +350,19 @@ fn damaged(document: &[u8]) -> Vec<u8> {
 
 fn tree_in_itself() -> Vec<u8> {
     damaged(&pdf(&[CATALOG, "<</Type/Pages/Kids 4 0 R>>", PAGE, "[<</Kids 4 0 R>>]"]))
+}
+
+/// Four of them one after the other, the last of which counts.
+fn trailers_of_values() -> Vec<u8> {
+    let mut file = document("", &[]);
+    let start = String::from_utf8_lossy(&file).lines().rev().nth(1).unwrap().to_owned();
+    for _ in 0..3 {
+        let begin = file.len();
+        let values = "0 ".repeat(1_500_000);
+        file.extend(format!("xref\n0 0\ntrailer\n<</Size 7/Root 1 0 R/Prev {start}/A[{values}]>>\n").as_bytes());
+        file.extend(format!("startxref\n{begin}\n%%EOF\n").as_bytes());
+    }
+    file
 }
 
 /// Each is compressed, and what comes after it is taken for more of it.
