@@ -53,11 +53,11 @@ pub(super) async fn read(body: &mut Body<'_>, spooled: bool) -> Result<Form, Api
     Ok(Form { document, signature, media_type, parameters: parameters.unwrap_or_default() })
 }
 
-/// Reads a form with a signature and, if it is detached, its document.
+/// Reads a form with a signature and, if it is detached, its document; and, if it is in an encrypted PDF, the password of that.
 pub(super) async fn read_signature(body: &mut Body<'_>) -> Result<AugmentationRequest, ApiError> {
     let mut form = Multipart::new(body.request.headers(), body.payload.take());
     let (limits, spooled, pending) = (body.limits, body.takes_spooled(), &mut *body.pending);
-    let (mut signature, mut document) = (None, None);
+    let (mut signature, mut document, mut parameters) = (None, None, None);
     while let Some(field) = form.next().await {
         let mut field = field.map_err(malformed)?;
         match field.name().map(str::to_owned).as_deref() {
@@ -67,16 +67,20 @@ pub(super) async fn read_signature(body: &mut Body<'_>) -> Result<AugmentationRe
             Some("document") if document.is_none() => {
                 document = Some(receive(&mut field, Receiving::new(limits, spooled), pending).await?);
             }
+            Some("parameters") if parameters.is_none() => {
+                let octets = read_field(&mut field, ENVELOPE, pending).await?;
+                parameters = Some(documents::parameters(&octets)?);
+            }
             other => {
                 return Err(ApiError::Malformed(format!(
-                    "part \"{}\" is unknown or comes twice; send \"signature\" and, if it is detached, \"document\"",
+                    "part \"{}\" is unknown or comes twice; send \"signature\" and, if need be, \"document\" and \"parameters\"",
                     other.unwrap_or_default()
                 )));
             }
         }
     }
     let signature = signature.ok_or_else(|| ApiError::Malformed("the form has no part \"signature\"".into()))?;
-    Ok(AugmentationRequest { signature, document })
+    Ok(AugmentationRequest { signature, document, parameters: parameters.unwrap_or_default() })
 }
 
 async fn receive(
