@@ -153,7 +153,7 @@ fn verified(
     }
 }
 
-/// For each one the file is hashed again.
+/// Each may cover all of the file, which is hashed for each.
 const MAX_SIGNATURES: usize = 100;
 
 #[cfg(test)]
