@@ -122,6 +122,15 @@ fn where_readers_could_find_different_documents_the_defect_is_named() {
             format!("{}{}", &text[..table], "7 0 obj<</Filter/Standard/V 1/O()/U()/P -4>>endobj").into_bytes(),
             "encrypted",
         ),
+        (
+            format!(
+                "{}{}",
+                &text[..table],
+                "8 0 obj<</Type/ObjStm/N 2/First 8/Length 14>>stream\n7 0 8 3 (a)(b)\nendstream endobj"
+            )
+            .into_bytes(),
+            "object stream 8 is another object too",
+        ),
     ];
     for (document, expected) in cases {
         let message = refused(&document);

@@ -79,6 +79,14 @@ impl<'a> PdfFile<'a> {
                 }
             }
         }
+        // Its number may have come to mean an object that is in a stream, even in itself: then nobody finds what it holds.
+        for slot in self.objects.values() {
+            let Location::Compressed { container, .. } = slot.location else { continue };
+            let location = self.objects.get(&container).map(|slot| slot.location);
+            if !matches!(location, Some(Location::Offset { .. })) {
+                return Err(format!("object stream {container} is another object too"));
+            }
+        }
         Ok(())
     }
 
