@@ -46,7 +46,7 @@ fn change(file: &Path) {
 
 /// Seals one and asks these tools, before and after a bit was changed.
 fn sealed_in_memory_once(length: u64, tools: &[&str]) {
-    let bench = Bench::new("max_pending_bytes = \"6GiB\"");
+    let bench = Bench::new("max_pending_bytes = \"12GiB\"");
     let small = pdf(bench.service.folder().join("small.pdf"), 100);
     assert_eq!(bench.seal("pdf", &small).0, 200);
     let document = pdf(bench.service.folder().join("big.pdf"), length);

@@ -22,7 +22,7 @@ impl<'a> PdfFile<'a> {
     ) -> Result<Self, PdfRefusal> {
         let scan = Scan::read(bytes)?;
         let irreparable = |reason: &str| PdfRefusal::Irreparable { defect: defect.clone(), reason: reason.to_owned() };
-        let mut trailer = trailer(&scan.trailers).map_err(irreparable)?;
+        let mut trailer = trailer(scan.trailers).map_err(irreparable)?;
         trailer.remove(b"Size");
         let mut objects = BTreeMap::new();
         for (number, Definition { offset, generation, .. }) in &scan.objects {
@@ -162,15 +162,15 @@ impl<'a> PdfFile<'a> {
 const COST_OF_KID: usize = 64;
 
 /// What the trailers say together: of each entry the last, but not where that would be another document.
-fn trailer(trailers: &[Dictionary]) -> Result<Dictionary, &'static str> {
+fn trailer(trailers: Vec<Dictionary>) -> Result<Dictionary, &'static str> {
     let mut merged = Dictionary::new();
     for trailer in trailers {
         for (key, value) in trailer {
-            let other = merged.get(key).is_ok_and(|earlier| earlier != value);
+            let other = merged.get(&key).is_ok_and(|earlier| *earlier != value);
             match key.as_slice() {
                 b"Root" if other => return Err("its trailers name different catalogs"),
                 b"Encrypt" if other => return Err("its trailers name different encryptions"),
-                _ => merged.set(key.clone(), value.clone()),
+                _ => merged.set(key, value),
             }
         }
     }
