@@ -118,6 +118,14 @@ pub(super) fn all<'f>(file: &'f PdfFile<'_>) -> Result<Vec<Field<'f>>, PdfRefusa
     Ok(fields)
 }
 
+/// The widgets of a field that are objects of their own.
+pub(super) fn widgets_below(file: &PdfFile<'_>, field: ObjectId) -> Vec<ObjectId> {
+    let kids = file.dictionary(field).map(|field| file.value(field, b"Kids"));
+    let kids = kids.and_then(|kids| kids.as_array().ok()).map(Vec::as_slice).unwrap_or_default();
+    let kids = kids.iter().filter_map(|kid| kid.as_reference().ok());
+    kids.filter(|kid| file.dictionary(*kid).is_some_and(|kid| !kid.has(b"T") && !kid.has(b"Kids"))).collect()
+}
+
 /// ISO 32000-2, 12.7.4.2.
 fn full_name(parent: Option<&Field<'_>>, partial: Option<String>) -> String {
     match (parent, partial) {
