@@ -24,6 +24,8 @@ mod pades_corpus;
 mod pades_damaged;
 #[path = "formats/pades_hostile.rs"]
 mod pades_hostile;
+#[path = "formats/pades_oddities.rs"]
+mod pades_oddities;
 #[path = "formats/pades_passwords.rs"]
 mod pades_passwords;
 #[path = "formats/pades_verifiers.rs"]

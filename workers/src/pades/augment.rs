@@ -15,7 +15,6 @@ use super::file::PdfFile;
 use super::layout::{Layout, TooSmall, byte_range, fill};
 use super::octets::GrowingPdf;
 use super::prepare::timestamp_room;
-use super::refusal::PdfRefusal;
 use super::signatures::{FoundKind, FoundSignature};
 use super::{fields, pages, security_store, signature_dictionary, signatures};
 use crate::augmentation::{Augmentable, AugmentationFault, Participants};
@@ -99,8 +98,8 @@ impl AugmentablePdf {
         let octets = self.document.octets();
         let file = PdfFile::open(octets, self.password.as_ref())?;
         let signatures = signatures::behind(&file, self.before)?;
-        if file.last_section().is_none() && !signatures.is_empty() {
-            return Err(PdfRefusal::SignedAndDamaged.into());
+        if !signatures.is_empty() {
+            file.refuse_damage_under_signatures()?;
         }
         let (stored, evidence) = (security_store::certificates(&file), security_store::evidence(&file));
         file.refuse_exhausted()?;

@@ -75,7 +75,10 @@ impl CrossReference {
         let mut seen = HashSet::from([start]);
         let mut merged = last.locations;
         let mut previous = number(&last.trailer, b"Prev");
-        while let Some(offset) = previous.filter(|offset| seen.insert(*offset)) {
+        while let Some(offset) = previous {
+            if !seen.insert(offset) {
+                return Err(defect("its sections lead back to one another"));
+            }
             let section = reader.section(offset)?;
             previous = number(&section.trailer, b"Prev");
             for (number, location) in section.locations {
@@ -167,7 +170,7 @@ impl SectionReader<'_> {
         // 7.5.8.2: all its entries are direct, /Length too.
         let content =
             stream::content(body.get(end..).unwrap_or_default(), number(&trailer, b"Length")).ok_or_else(malformed)?;
-        let stream = Stream::new(trailer.clone(), content.to_vec());
+        let stream = Stream::new(stream::spelt_out(&trailer), content.to_vec());
         let content = stream.get_plain_content_with_limit(stream::MAX_DECOMPRESSED).map_err(|_| malformed())?;
 
         self.spend(stream.content.len() + content.len())?;
@@ -247,7 +250,7 @@ fn insert(
     file_length: usize,
 ) -> Result<(), PdfRefusal> {
     let number = u32::try_from(number).ok().filter(|number| *number <= HIGHEST_OBJECT_NUMBER);
-    let number = number.ok_or(PdfRefusal::TooLarge("it has object numbers beyond 8388607"))?;
+    let number = number.ok_or_else(|| defect(NUMBERS_BEYOND))?;
     // The first entry for a number counts, as it does for older sections.
     locations.entry(number).or_insert(location);
     if locations.len() > file_length {
@@ -280,6 +283,8 @@ fn defect(what: &str) -> PdfRefusal {
 pub(super) const HIGHEST_OBJECT_NUMBER: u32 = 8_388_607;
 /// How much white space before a section is skipped; linearizing programs leave some hundred blanks.
 const MAX_WHITE_SPACE: usize = 1024;
+/// The defect of a section that lists higher numbers.
+pub(super) const NUMBERS_BEYOND: &str = "it lists object numbers beyond 8388607";
 const TOO_MANY: &str = "it lists more objects than the file has bytes";
 /// How far from the end readers look for `startxref`.
 const TAIL: usize = 1024 + 32;

@@ -147,8 +147,8 @@ impl Seal<'_> {
         // Also when no field is added: what has no pages is shown by no reader.
         let page = pages::first(file)?;
         permissions::check(file, &fields, &target, self.appearance.is_some())?;
-        if file.last_section().is_none() && permissions::is_signed(&fields) {
-            return Err(PdfRefusal::SignedAndDamaged.into());
+        if permissions::is_signed(&fields) {
+            file.refuse_damage_under_signatures()?;
         }
         let certifies = self.config.certification.is_some();
         if certifies && permissions::is_signed(&fields) {

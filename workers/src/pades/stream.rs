@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use lopdf::{Dictionary, Object};
+
 use super::syntax;
 
 /// Whether the dictionary is that of a stream which `rest` follows.
@@ -32,6 +34,33 @@ pub(super) fn extent(rest: &[u8], length: Option<usize>) -> Option<Range<usize>>
     declared.or_else(search).map(|length| start..start + length)
 }
 
+/// The dictionary of a stream with the full names of its filters: some programs write the abbreviations of inline images (ISO 32000-2,
+/// table 92), and readers take them everywhere.
+pub(super) fn spelt_out(dictionary: &Dictionary) -> Dictionary {
+    let mut dictionary = dictionary.clone();
+    if let Ok(filter) = dictionary.get_mut(b"Filter") {
+        let filters = match filter {
+            Object::Array(filters) => filters.as_mut_slice(),
+            filter => std::slice::from_mut(filter),
+        };
+        for filter in filters {
+            if let Object::Name(name) = filter
+                && let Some((_, full)) = ABBREVIATIONS.iter().find(|(short, _)| name.as_slice() == *short)
+            {
+                *name = full.to_vec();
+            }
+        }
+    }
+    dictionary
+}
+
+const ABBREVIATIONS: [(&[u8], &[u8]); 5] = [
+    (b"Fl", b"FlateDecode"),
+    (b"LZW", b"LZWDecode"),
+    (b"AHx", b"ASCIIHexDecode"),
+    (b"A85", b"ASCII85Decode"),
+    (b"RL", b"RunLengthDecode"),
+];
 const END: &[u8] = b"endstream";
 const END_OF_OBJECT: &[u8] = b"endobj";
 
