@@ -26,6 +26,8 @@ mod pades_damaged;
 mod pades_forms;
 #[path = "formats/pades_hostile.rs"]
 mod pades_hostile;
+#[path = "formats/pades_oddities.rs"]
+mod pades_oddities;
 #[path = "formats/pades_passwords.rs"]
 mod pades_passwords;
 #[path = "formats/pades_verifiers.rs"]

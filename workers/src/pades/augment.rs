@@ -109,8 +109,8 @@ impl AugmentablePdf {
         let octets = self.document.octets();
         let file = PdfFile::open(octets, self.password.as_ref())?;
         let signatures = signatures::behind(&file, self.before)?;
-        if file.last_section().is_none() && !signatures.is_empty() {
-            return Err(PdfRefusal::SignedAndDamaged.into());
+        if !signatures.is_empty() {
+            file.refuse_damage_under_signatures()?;
         }
         let (stored, evidence) = (security_store::certificates(&file), security_store::evidence(&file));
         let forbidden = permissions::check_document_timestamp(&file).err();

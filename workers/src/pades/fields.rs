@@ -80,8 +80,8 @@ pub(super) fn all<'f>(file: &'f PdfFile<'_>) -> Result<Vec<Field<'f>>, PdfRefusa
     let mut open: Vec<(&Object, Option<usize>)> = roots.iter().rev().map(|root| (root, None)).collect();
     while let Some((object, parent)) = open.pop() {
         let id = object.as_reference().ok();
-        if id.is_some_and(|id| !seen.insert(id)) {
-            return Err(PdfRefusal::Malformed(format!("form field object {id:?} occurs twice in the field tree")));
+        if let Some((number, _)) = id.filter(|id| !seen.insert(*id)) {
+            return Err(PdfRefusal::Malformed(format!("form field object {number} occurs twice in the field tree")));
         }
         let Ok(dictionary) = file.resolve(object).as_dict() else { continue };
         let parent = parent.and_then(|index| fields.get(index));

@@ -141,8 +141,8 @@ impl Seal<'_> {
         if self.context.level == SignatureLevel::BaselineLta {
             permissions::check_document_timestamp(file)?;
         }
-        if file.last_section().is_none() && permissions::is_signed(&fields) {
-            return Err(PdfRefusal::SignedAndDamaged.into());
+        if permissions::is_signed(&fields) {
+            file.refuse_damage_under_signatures()?;
         }
         let certifies = self.config.certification.is_some();
         if certifies && permissions::is_signed(&fields) {

@@ -32,7 +32,7 @@ fn with_section(document: &[u8], start: usize) -> Option<Vec<u8>> {
 type Damage = fn(&[u8]) -> Option<Vec<u8>>;
 
 /// What happens to files on their way, and what programs get wrong; none where the document has no such part.
-const DAMAGES: [(&str, Damage); 11] = [
+const DAMAGES: [(&str, Damage); 13] = [
     ("startxref into nowhere", |document| with_section(document, 17)),
     ("startxref a little off", |document| with_section(document, section(document) - 3)),
     ("startxref beyond the end", |document| with_section(document, 99_999_999)),
@@ -46,6 +46,12 @@ const DAMAGES: [(&str, Damage); 11] = [
     ("a table that begins with object 1", |document| replaced(document, "xref\n0 ", "xref\n1 ")),
     ("no keyword before the table", |document| replaced(document, "\nxref\n", "\n")),
     ("two kilobytes behind the end", |document| Some([document, &b"\njunk".repeat(400)].concat())),
+    ("a section that leads back to itself", |document| {
+        replaced(document, "/Root ", &format!("/Prev {}/Root ", section(document)))
+    }),
+    ("a table that lists a number beyond all", |document| {
+        replaced(document, "trailer", "8388608 1\n0000000000 65535 f \ntrailer")
+    }),
     ("an earlier section in nowhere", |document| replaced(document, "/Prev ", "/Prev 1")),
 ];
 
