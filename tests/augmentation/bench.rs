@@ -213,6 +213,19 @@ impl Bench {
         signature: Bytes,
         document: Option<&[u8]>,
     ) -> Result<SignedDocument, WorkerError> {
+        let document = document.map(|octets| DocumentContent::Memory(Bytes::copy_from_slice(octets).into()));
+        self.augment_content(kind, level, more, signature, document)
+    }
+
+    /// The same with whatever the signature is over.
+    pub(crate) fn augment_content(
+        &self,
+        kind: &str,
+        level: &str,
+        more: &str,
+        signature: Bytes,
+        document: Option<DocumentContent>,
+    ) -> Result<SignedDocument, WorkerError> {
         let config = self.config(kind, level, more);
         let sources = self.sources();
         let environment = AugmentationEnvironment {
@@ -222,7 +235,6 @@ impl Bench {
             deadline: Instant::now() + Duration::from_secs(30),
             level: config.level(),
         };
-        let document = document.map(|octets| DocumentContent::Memory(Bytes::copy_from_slice(octets).into()));
         let request = AugmentationRequest { signature, document };
         workers::kind::build(config).augment(&request, &environment)
     }

@@ -15,14 +15,25 @@ pub(crate) struct Receiving<'a> {
     spool: Option<&'a Spool>,
     memory: BytesMut,
     incoming: Option<Incoming>,
+    /// Octets so far, those of documents before it included.
     length: u64,
 }
 
 impl<'a> Receiving<'a> {
     /// Nothing yet. `spooled` says that it may go to the spool folder, where there is one.
     pub(crate) fn new(limits: &'a BodyLimits, spooled: bool) -> Self {
+        Self::following(limits, spooled, 0)
+    }
+
+    /// The same after other documents of the request, with so many octets: the limits are for them all together.
+    pub(crate) fn following(limits: &'a BodyLimits, spooled: bool, before: u64) -> Self {
         let spool = limits.spool().filter(|_| spooled);
-        Self { limits, spool, memory: BytesMut::new(), incoming: None, length: 0 }
+        Self { limits, spool, memory: BytesMut::new(), incoming: None, length: before }
+    }
+
+    /// Octets so far, those of documents before it included.
+    pub(crate) const fn length(&self) -> u64 {
+        self.length
     }
 
     /// Looks at a length before that many octets have come. It reserves nothing: anybody can say any.
