@@ -22,7 +22,7 @@ use workers::{AugmentationRequest, SignatureLevel, SignedDocument, SigningReques
 
 use crate::authorization::Grant;
 use crate::error::ApiError;
-use crate::renderer::{Picture, Renderer, Resolution};
+use crate::renderer::{Picture, Resolution};
 use crate::replicas::health::ReplicaHealth;
 use crate::request_id::RequestId;
 use crate::trust::Trust;
@@ -41,7 +41,8 @@ pub(crate) struct Shared {
     audit: AuditLog,
     replicas: Arc<ReplicaHealth>,
     trust: Trust,
-    renderer: Renderer,
+    /// To render pages, of which each takes a processor and up to 1 GiB.
+    pages: Arc<Semaphore>,
     permits: Arc<Semaphore>,
     concurrency: u32,
     waiting: AtomicUsize,
@@ -100,14 +101,15 @@ impl Completed {
 }
 
 /// A request on its thread.
-struct Job<'a> {
+pub(crate) struct Job<'a> {
     grant: &'a Grant,
     request_id: RequestId,
     /// Of the worker; `None` when there is none of that name.
     credential: Option<&'a CredentialRecord>,
     /// When the caller stops waiting.
     deadline: Instant,
-    ending: &'a Ending,
+    /// How it ends.
+    pub(crate) ending: &'a Ending,
 }
 
 impl Dispatcher {
@@ -116,7 +118,7 @@ impl Dispatcher {
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
         let concurrency = server.concurrency.unwrap_or(processors * 4).clamp(1, Semaphore::MAX_PERMITS.min(4096));
         Self(Arc::new(Shared {
-            renderer: Renderer::new(),
+            pages: Arc::new(Semaphore::new(processors)),
             permits: Arc::new(Semaphore::new(concurrency)),
             concurrency: u32::try_from(concurrency).unwrap_or(u32::MAX),
             waiting: AtomicUsize::new(0),
@@ -130,19 +132,19 @@ impl Dispatcher {
     }
 
     /// Has work done, limited in number and time. `pending` is what the front end holds for the request, and is kept for as long as it is
-    /// worked on. Of several documents to sign, all are signed or none is released.
+    /// worked on, and given back then. Of several documents to sign, all are signed or none is released.
     ///
     /// # Errors
     /// [`ApiError`]; what was refused or failed after authentication is on record by then.
-    pub(crate) async fn work(
+    pub(crate) async fn work<P: Send + 'static>(
         &self,
         grant: &Grant,
         request_id: RequestId,
         work: Work,
-        pending: impl Send + 'static,
-    ) -> Result<Completed, ApiError> {
+        pending: P,
+    ) -> Result<(Completed, P), ApiError> {
         let deadline = request_id.received() + self.0.timeout;
-        let (permit, grant, credential) = match self.enter(grant, deadline).await {
+        let Entered { permits, grant, credential } = match self.enter(grant, &work, deadline).await {
             Ok(entered) => entered,
             Err(error) => {
                 self.refused(grant.client(), &grant.worker().name, request_id, &error).await;
@@ -153,15 +155,14 @@ impl Dispatcher {
         let timeout = shared.timeout;
         // A task of its own: dropping this future, as a caller's hanging up does, does not stop it.
         let task = self.0.node.runtime().spawn(async move {
-            let _permit = permit;
+            let _permits = permits;
             let ending = Arc::new(Ending::default());
             let mut thread = tokio::task::spawn_blocking({
                 let ending = Arc::clone(&ending);
                 move || {
-                    let _pending = pending;
                     let credential = credential.as_ref();
                     let job = Job { grant: &grant, request_id, credential, deadline, ending: &ending };
-                    shared.process(&job, &work)
+                    shared.process(&job, &work).map(|completed| (completed, pending))
                 }
             });
             loop {
@@ -183,24 +184,25 @@ impl Dispatcher {
         ended.map_err(|error| ApiError::Internal(format!("the worker's thread ended: {error}")))?
     }
 
-    async fn enter(
-        &self,
-        grant: &Grant,
-        deadline: Instant,
-    ) -> Result<(OwnedSemaphorePermit, Grant, Option<CredentialRecord>), ApiError> {
-        let permit = self.permit(deadline).await?;
+    async fn enter(&self, grant: &Grant, work: &Work, deadline: Instant) -> Result<Entered, ApiError> {
+        // First: pages take long, and who waits for one keeps nobody from signing.
+        let place = match work {
+            Work::Preview(..) => Some(self.permit(&self.0.pages, deadline).await?),
+            Work::Sign(_) | Work::Augment(_) => None,
+        };
+        let permits = (self.permit(&self.0.permits, deadline).await?, place);
         // Sending the body and waiting took time, in which an administrator may have decided otherwise.
         let grant = grant.renewed(self.0.node.store()).await?;
         let credential = self.0.node.store().credential(worker_config(&grant)?.credential()).await?;
-        Ok((permit, grant, credential))
+        Ok(Entered { permits, grant, credential })
     }
 
-    async fn permit(&self, deadline: Instant) -> Result<OwnedSemaphorePermit, ApiError> {
-        if let Ok(permit) = Arc::clone(&self.0.permits).try_acquire_owned() {
+    async fn permit(&self, of: &Arc<Semaphore>, deadline: Instant) -> Result<OwnedSemaphorePermit, ApiError> {
+        if let Ok(permit) = Arc::clone(of).try_acquire_owned() {
             return Ok(permit);
         }
         let _waiting = Waiting::enter(&self.0)?;
-        let permit = Arc::clone(&self.0.permits).acquire_owned();
+        let permit = Arc::clone(of).acquire_owned();
         let permit = tokio::time::timeout_at(deadline.into(), permit).await;
         permit.map_err(|_| ApiError::Overloaded)?.map_err(|_| ApiError::Overloaded)
     }
@@ -220,6 +222,14 @@ impl Dispatcher {
             tracing::warn!("requests are still being signed after the request timeout; their intents stay open");
         }
     }
+}
+
+/// A request that may be worked on.
+struct Entered {
+    /// To work, and to render a page.
+    permits: (OwnedSemaphorePermit, Option<OwnedSemaphorePermit>),
+    grant: Grant,
+    credential: Option<CredentialRecord>,
 }
 
 struct Waiting<'a>(&'a AtomicUsize);

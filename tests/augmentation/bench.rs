@@ -213,8 +213,18 @@ impl Bench {
         signature: Bytes,
         document: Option<&[u8]>,
     ) -> Result<SignedDocument, WorkerError> {
+        self.augment_by(self.config(kind, level, more), signature, document)
+    }
+
+    /// The same with a worker of this definition.
+    pub(crate) fn augment_by(
+        &self,
+        config: WorkerConfig,
+        signature: Bytes,
+        document: Option<&[u8]>,
+    ) -> Result<SignedDocument, WorkerError> {
         let document = document.map(|octets| DocumentContent::Memory(Bytes::copy_from_slice(octets).into()));
-        self.augment_content(kind, level, more, signature, document)
+        self.augment_request(config, signature, document)
     }
 
     /// The same with whatever the signature is over.
@@ -226,7 +236,15 @@ impl Bench {
         signature: Bytes,
         document: Option<DocumentContent>,
     ) -> Result<SignedDocument, WorkerError> {
-        let config = self.config(kind, level, more);
+        self.augment_request(self.config(kind, level, more), signature, document)
+    }
+
+    fn augment_request(
+        &self,
+        config: WorkerConfig,
+        signature: Bytes,
+        document: Option<DocumentContent>,
+    ) -> Result<SignedDocument, WorkerError> {
         let sources = self.sources();
         let environment = AugmentationEnvironment {
             clock: &SystemClock,
@@ -235,7 +253,7 @@ impl Bench {
             deadline: Instant::now() + Duration::from_secs(30),
             level: config.level(),
         };
-        let request = AugmentationRequest { signature, document };
+        let request = AugmentationRequest { signature, document, parameters: SigningParameters::default() };
         workers::kind::build(config).augment(&request, &environment)
     }
 

@@ -10,10 +10,9 @@ use crate::error::ApiError;
 impl Shared {
     /// Limited and recorded as signing is.
     pub(super) fn augment(&self, job: &Job<'_>, request: &AugmentationRequest) -> Result<Completed, ApiError> {
-        let client = job.grant.client();
         let result = job.ending.of(|| {
             let worker = workers::kind::build(worker_config(job.grant)?);
-            let timestamps = self.timestamps(worker.config(), client, job.request_id);
+            let timestamps = self.timestamps(worker.config(), job);
             let environment = AugmentationEnvironment {
                 clock: &SystemClock,
                 timestamps: timestamps.as_deref(),
@@ -25,8 +24,11 @@ impl Shared {
             Ok(Completed { documents, credential: None, picture: None })
         });
         let event = match &result {
-            Err(error) => refusal(client, &job.grant.worker().name, job.request_id, error),
-            Ok(_) => completion(job, &result, false),
+            // The key of an authority of our own is one as well.
+            Err(error) if !job.ending.has_used_a_key() => {
+                refusal(job.grant.client(), &job.grant.worker().name, job.request_id, error)
+            }
+            other => completion(job, other, job.ending.may_have_stamped()),
         };
         self.audit.submit(vec![event]).wait()?;
         result

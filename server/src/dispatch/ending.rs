@@ -1,6 +1,7 @@
 //! How a request ends: by its worker or by the clock, and never without its record.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -12,11 +13,15 @@ use crate::replicas::ReplicatedSigner;
 
 /// Who ends a request: its worker or the clock. The first one decides, so that the record says what the caller gets.
 #[derive(Default)]
-pub(super) struct Ending {
+pub(crate) struct Ending {
     /// Once there: by the clock, or by the worker.
     decided: OnceLock<Option<Lateness>>,
     /// The signer in use.
     signer: Mutex<Option<Arc<ReplicatedSigner>>>,
+    /// Whether the key of an authority of our own was asked for a timestamp.
+    asked: AtomicBool,
+    /// Whether the outcome of that is a signature, or unknown.
+    stamped: AtomicBool,
 }
 
 impl Ending {
@@ -34,6 +39,22 @@ impl Ending {
             Err(Some(late)) => result.and(Err(ApiError::Late(late))),
             _ => result,
         }
+    }
+
+    /// Remembers what the key of an authority of our own was used for on behalf of this request.
+    pub(crate) fn used_for_timestamp(&self, signer: &ReplicatedSigner) {
+        self.asked.fetch_or(signer.was_asked(), Ordering::Relaxed);
+        self.stamped.fetch_or(signer.may_have_signed(), Ordering::Relaxed);
+    }
+
+    /// Whether such a key was asked, whatever came of it.
+    pub(super) fn has_used_a_key(&self) -> bool {
+        self.asked.load(Ordering::Relaxed)
+    }
+
+    /// Whether such a key may have made a timestamp.
+    pub(super) fn may_have_stamped(&self) -> bool {
+        self.stamped.load(Ordering::Relaxed)
     }
 
     /// Looks after this signer from now on.

@@ -7,11 +7,10 @@ use store::{CredentialRecord, WorkerRecord};
 use workers::config::TimestampOrigin;
 use workers::{TimestampSource, Worker, WorkerConfig, WorkerError};
 
-use super::Shared;
+use super::{Job, Shared};
 use crate::authorization::Grant;
 use crate::error::ApiError;
 use crate::local_tsa::LocalTsa;
-use crate::request_id::RequestId;
 use crate::timestamp_client::TimestampClient;
 
 /// A worker with its credential, which may sign now.
@@ -67,14 +66,11 @@ impl Shared {
     pub(super) fn timestamps<'a>(
         &'a self,
         config: &'a WorkerConfig,
-        client: &'a str,
-        request_id: RequestId,
+        job: &'a Job<'a>,
     ) -> Option<Box<dyn TimestampSource + 'a>> {
         let timestamp = config.timestamp()?;
         Some(match timestamp.source() {
-            TimestampOrigin::Worker(name) => {
-                Box::new(LocalTsa::new(self, name, timestamp.policy(), client, request_id))
-            }
+            TimestampOrigin::Worker(name) => Box::new(LocalTsa::new(self, name, timestamp.policy(), job)),
             TimestampOrigin::Authorities { urls, account } => Box::new(TimestampClient {
                 fetcher: self.trust.fetcher(),
                 urls,

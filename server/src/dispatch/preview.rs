@@ -5,7 +5,7 @@ use workers::{PreviewEnvironment, SigningRequest, SystemClock};
 use super::record::refusal;
 use super::{Completed, Job, Shared};
 use crate::error::ApiError;
-use crate::renderer::Resolution;
+use crate::renderer::{self, Resolution};
 
 impl Shared {
     /// Renders the page of the seal as it would be. Limited as signing is; only refusals are recorded, as nothing is sealed.
@@ -25,7 +25,7 @@ impl Shared {
                 level: prepared.worker.config().level(),
             };
             let preview = prepared.worker.preview(request, &environment)?;
-            let picture = self.renderer.render(self.node.runtime(), &preview, resolution, job.deadline)?;
+            let picture = renderer::render(&preview, request.parameters.password(), resolution, job.deadline)?;
             Ok(Completed { documents: Vec::new(), credential: None, picture: Some(picture) })
         });
         if let Err(error) = &result {

@@ -11,19 +11,18 @@ use super::record::{completion, refusal};
 use super::{Completed, Job, Shared};
 use crate::error::ApiError;
 use crate::replicas::{Lender, ReplicatedSigner};
-use crate::request_id::RequestId;
 
 impl Shared {
     /// Signs all of them, or none is released.
     pub(super) fn sign(&self, job: &Job<'_>, requests: &[SigningRequest]) -> Result<Completed, ApiError> {
         let mut signers: Vec<Arc<ReplicatedSigner>> = Vec::with_capacity(requests.len());
-        let (client, worker) = (job.grant.client(), job.grant.worker());
+        let worker = job.grant.worker();
         let result = job.ending.of(|| {
             let prepared = self.prepare(worker, job.credential, job.deadline)?;
-            let timestamps = self.timestamps(prepared.worker.config(), client, job.request_id);
+            let timestamps = self.timestamps(prepared.worker.config(), job);
             let mut documents = Vec::with_capacity(requests.len());
             for request in requests {
-                let signer = Arc::new(self.lend(&prepared, client, worker, job.request_id, request)?);
+                let signer = Arc::new(self.lend(&prepared, job, worker, request)?);
                 job.ending.watch(&signer);
                 signers.push(Arc::clone(&signer));
                 let environment = SigningEnvironment {
@@ -42,10 +41,13 @@ impl Shared {
         let outcomes: Vec<Receipt> = signers.iter().flat_map(|signer| signer.take_outcomes()).collect();
         let event = match &result {
             // A refusal before any use of the key is no failure of a signature.
-            Err(error) if !signers.iter().any(|signer| signer.was_asked()) => {
-                refusal(client, &worker.name, job.request_id, error)
+            Err(error) if !signers.iter().any(|signer| signer.was_asked()) && !job.ending.has_used_a_key() => {
+                refusal(job.grant.client(), &worker.name, job.request_id, error)
             }
-            other => completion(job, other, signers.iter().any(|signer| signer.may_have_signed())),
+            other => {
+                let signed = signers.iter().any(|signer| signer.may_have_signed());
+                completion(job, other, signed || job.ending.may_have_stamped())
+            }
         };
         // Nothing is sent before every outcome and the end of the request are durable.
         let last = self.audit.submit(vec![event]);
@@ -54,19 +56,18 @@ impl Shared {
         result
     }
 
-    /// The key, for one document of this client.
+    /// The key of a worker, for one document of a request.
     pub(crate) fn lend(
         &self,
         prepared: &PreparedRequest,
-        client: &str,
+        job: &Job<'_>,
         worker: &WorkerRecord,
-        request_id: RequestId,
         request: &SigningRequest,
     ) -> Result<ReplicatedSigner, ApiError> {
         let context = SigningContext {
-            request_id: request_id.uuid(),
+            request_id: job.request_id.uuid(),
             key_use: KeyUse::Request,
-            client: client.to_owned(),
+            client: job.grant.client().to_owned(),
             worker: worker.name.clone(),
             worker_version: worker.version,
             credential: prepared.record.name.clone(),

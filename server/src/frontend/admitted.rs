@@ -4,12 +4,15 @@
 use std::ops::AsyncFnOnce;
 
 use actix_web::dev::Payload;
-use actix_web::{Error, FromRequest, HttpRequest, web};
+use actix_web::http::header::ContentType;
+use actix_web::{Error, FromRequest, HttpRequest, HttpResponse, HttpResponseBuilder, web};
+use bytes::Bytes;
 use futures_util::future::LocalBoxFuture;
+use serde::Serialize;
 
 use super::body::Body;
 use super::limits::Pending;
-use super::sending::SendLimits;
+use super::sending::Answer;
 use crate::authorization::Grant;
 use crate::dispatch::{Completed, Work};
 use crate::error::ApiError;
@@ -59,11 +62,6 @@ impl Admitted {
         &self.grant.worker().name
     }
 
-    /// How long the answer may take.
-    pub(crate) fn sending(&self) -> SendLimits {
-        self.service.sending()
-    }
-
     /// Reads the body, for no longer than a request may take.
     ///
     /// # Errors
@@ -82,18 +80,53 @@ impl Admitted {
         };
         let deadline = self.id.received() + limits.timeout();
         let read = tokio::time::timeout_at(deadline.into(), read(&mut body)).await;
-        let read = read.unwrap_or_else(|_| Err(ApiError::Slow(limits.timeout().as_secs())));
-        if let Err(error) = &read {
-            self.service.dispatcher().refused(self.grant.client(), self.worker(), self.id, error).await;
-        }
-        read
+        self.recorded(read.unwrap_or_else(|_| Err(ApiError::Slow(limits.timeout().as_secs())))).await
     }
 
-    /// Has the work done. What the request holds is kept for as long as it is worked on.
+    /// Has the work done. What the request holds is kept for as long as it is worked on, and until the answer is sent.
     ///
     /// # Errors
     /// Those of the door; on record by then.
     pub(crate) async fn work(&mut self, work: Work) -> Result<Completed, ApiError> {
-        self.service.dispatcher().work(&self.grant, self.id, work, self.pending.take()).await
+        let held = self.pending.take();
+        let (completed, held) = self.service.dispatcher().work(&self.grant, self.id, work, held).await?;
+        self.pending = held;
+        Ok(completed)
+    }
+
+    /// Counts what an answer needs beside what has arrived. Not for signatures: what is made is not refused any more.
+    ///
+    /// # Errors
+    /// [`ApiError::Overloaded`], on record by then.
+    pub(crate) async fn hold(&mut self, octets: usize) -> Result<(), ApiError> {
+        let held = self.pending.grow(octets);
+        self.recorded(held).await
+    }
+
+    /// The answer.
+    pub(crate) fn answer(self, response: &mut HttpResponseBuilder, answer: impl Into<Answer>) -> HttpResponse {
+        answer.into().send(response, self.pending, self.service.sending())
+    }
+
+    /// The answer in JSON.
+    ///
+    /// # Errors
+    /// Only when the encoder fails: a bug.
+    pub(crate) fn answer_json(
+        self,
+        response: &mut HttpResponseBuilder,
+        answer: &impl Serialize,
+    ) -> Result<HttpResponse, ApiError> {
+        let json = serde_json::to_vec(answer);
+        let json = json.map_err(|error| ApiError::Internal(format!("an answer could not be encoded: {error}")))?;
+        response.insert_header(ContentType::json());
+        Ok(self.answer(response, Bytes::from(json)))
+    }
+
+    async fn recorded<T>(&self, result: Result<T, ApiError>) -> Result<T, ApiError> {
+        if let Err(error) = &result {
+            self.service.dispatcher().refused(self.grant.client(), self.worker(), self.id, error).await;
+        }
+        result
     }
 }

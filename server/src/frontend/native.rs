@@ -15,7 +15,6 @@ use workers::{SignatureLevel, SignedDocument};
 use super::admitted::Admitted;
 use super::documents::{SignDigestRequest, SignDigestResponse, SignForm, SignRequest, SignResponse};
 use super::problems::SigningProblems;
-use super::sending::{SendLimits, octets};
 use crate::dispatch::Work;
 use crate::error::{ApiError, Problem};
 
@@ -42,7 +41,7 @@ pub(crate) use preview::{__path_preview, preview};
 pub(crate) async fn sign_raw(mut admitted: Admitted) -> Result<HttpResponse, ApiError> {
     let signing = admitted.read(reading::bare_document).await?;
     let completed = admitted.work(Work::Sign(vec![signing])).await?;
-    document_response(completed.document()?, admitted.sending())
+    Ok(document_response(admitted, completed.document()?))
 }
 
 /// Sign a document sent in JSON or as a form.
@@ -68,20 +67,21 @@ pub(crate) async fn sign_document(mut admitted: Admitted) -> Result<HttpResponse
     let (signing, form) = admitted.read(reading::document_with_parameters).await?;
     let completed = admitted.work(Work::Sign(vec![signing])).await?;
     if form && !accepts_json(admitted.request()) {
-        return document_response(completed.document()?, admitted.sending());
+        return Ok(document_response(admitted, completed.document()?));
     }
     let Credential { name: credential, chain, .. } = completed.credential()?.clone();
     let document = completed.document()?;
     let mut response = HttpResponse::Ok();
     say_level(&mut response, document.level);
-    Ok(response.json(SignResponse {
+    let answer = SignResponse {
         request_id: admitted.id().to_string(),
         signed_document: STANDARD.encode(document.contiguous()),
         media_type: document.media_type,
         level: document.level.map(|level| level.name().to_owned()),
         credential,
         certificate_chain: encode_chain(&chain),
-    }))
+    };
+    admitted.answer_json(&mut response, &answer)
 }
 
 /// Sign digests.
@@ -108,7 +108,8 @@ pub(crate) async fn sign_digest(mut admitted: Admitted) -> Result<HttpResponse, 
     let signatures = completed.documents.iter().map(|document| STANDARD.encode(document.contiguous())).collect();
     let mut response = HttpResponse::Ok();
     say_level(&mut response, completed.level());
-    Ok(response.json(SignDigestResponse { request_id: admitted.id().to_string(), signatures }))
+    let answer = SignDigestResponse { request_id: admitted.id().to_string(), signatures };
+    admitted.answer_json(&mut response, &answer)
 }
 
 fn accepts_json(request: &HttpRequest) -> bool {
@@ -123,12 +124,11 @@ fn say_level(response: &mut HttpResponseBuilder, level: Option<SignatureLevel>) 
     }
 }
 
-fn document_response(document: SignedDocument, limits: SendLimits) -> Result<HttpResponse, ApiError> {
+fn document_response(admitted: Admitted, document: SignedDocument) -> HttpResponse {
     let mut response = HttpResponse::Ok();
     response.insert_header((CONTENT_TYPE, document.media_type.clone()));
     say_level(&mut response, document.level);
-    let length = document.length() as u64;
-    Ok(response.no_chunking(length).streaming(Box::pin(octets(document, limits))))
+    admitted.answer(&mut response, document)
 }
 
 /// Certificates as the JSON answers have them.

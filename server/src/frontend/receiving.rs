@@ -2,7 +2,9 @@
 
 use administration::configuration::ByteSize;
 use bytes::BytesMut;
-use workers::DocumentContent;
+use cryptotoken_api::DigestAlgorithm;
+use openssl::hash::Hasher;
+use workers::{DocumentContent, MemoryDocument};
 
 use super::limits::{BodyLimits, Pending};
 use super::spool::{Incoming, Spool};
@@ -14,6 +16,8 @@ pub(crate) struct Receiving<'a> {
     /// Where it may go; `None` where it must stay in memory.
     spool: Option<&'a Spool>,
     memory: BytesMut,
+    /// Has taken what is in memory: the audit log wants the digest, and most signatures begin with the same.
+    sha256: Option<Hasher>,
     incoming: Option<Incoming>,
     /// Octets so far, those of documents before it included.
     length: u64,
@@ -28,7 +32,8 @@ impl<'a> Receiving<'a> {
     /// The same after other documents of the request, with so many octets: the limits are for them all together.
     pub(crate) fn following(limits: &'a BodyLimits, spooled: bool, before: u64) -> Self {
         let spool = limits.spool().filter(|_| spooled);
-        Self { limits, spool, memory: BytesMut::new(), incoming: None, length: before }
+        let sha256 = Hasher::new(DigestAlgorithm::Sha256.message_digest()).ok();
+        Self { limits, spool, memory: BytesMut::new(), sha256, incoming: None, length: before }
     }
 
     /// Octets so far, those of documents before it included.
@@ -64,6 +69,7 @@ impl<'a> Receiving<'a> {
             (None, _) => {
                 pending.grow(octets.len())?;
                 self.memory.extend_from_slice(octets);
+                self.sha256 = self.sha256.take().and_then(|mut hasher| hasher.update(octets).ok().map(|()| hasher));
                 None
             }
         };
@@ -75,9 +81,13 @@ impl<'a> Receiving<'a> {
     /// # Errors
     /// Those of the spool folder.
     pub(crate) async fn finish(self) -> Result<DocumentContent, ApiError> {
-        match self.incoming {
-            Some(incoming) => Ok(DocumentContent::Spooled(incoming.finish().await?)),
-            None => Ok(DocumentContent::Memory(self.memory.freeze().into())),
+        let memory = self.memory.freeze();
+        match (self.incoming, self.sha256) {
+            (Some(incoming), _) => Ok(DocumentContent::Spooled(incoming.finish().await?)),
+            (None, Some(sha256)) => {
+                Ok(DocumentContent::Memory(MemoryDocument::hashed(memory, DigestAlgorithm::Sha256, sha256)))
+            }
+            (None, None) => Ok(DocumentContent::Memory(memory.into())),
         }
     }
 

@@ -95,6 +95,7 @@ impl Bench {
         let request = AugmentationRequest {
             signature: Bytes::copy_from_slice(signature),
             document: document.map(|octets| DocumentContent::Memory(Bytes::copy_from_slice(octets).into())),
+            parameters: SigningParameters::default(),
         };
         let environment = AugmentationEnvironment {
             clock: &FixedClock,

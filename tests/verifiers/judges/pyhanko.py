@@ -111,11 +111,12 @@ async def _earlier(question, context, strict):
     """How the signatures that were there before may fare. Raises where pyHanko cannot read enough of the document to sign it."""
     with open(question.before, "rb") as file:
         allowed = {place: {verdict} for place, verdict in await _verdicts(_reader(file, question, strict), context)}
-        update = _with_field(_reader(file, question, strict))
+        update = _with_field(_reader(file, question, strict), question)
     if update is not None:
-        # Where a reference leads nowhere it cannot compare revisions: after an update of its own it fails the same way.
+        # What an update of pyHanko's own does to them is no fault of the update that is judged: where a reference leads nowhere
+        # it cannot compare revisions, and what never covered its whole revision it calls changed by whatever follows.
         for place, verdict in await _verdicts(_reader(update, question, strict), context):
-            allowed[place] |= {verdict} if isinstance(verdict, _Failure) else set()
+            allowed[place].add(verdict)
     return allowed
 
 
@@ -138,23 +139,25 @@ def _last(signature, status, remark):
     return Answer.valid(f"{remark}, last {status.summary()}")
 
 
-def _with_field(reader):
-    """What pyHanko itself would do to sign: raises where it cannot read enough of the document for that. None where that is encrypted."""
-    if reader.encrypted:
-        return None
+def _with_field(reader, question):
+    """What pyHanko itself would do to sign: raises where it cannot read enough of the document for that."""
     writer = IncrementalPdfFileWriter.from_reader(reader)
-    append_signature_field(writer, SigFieldSpec("pyHanko looks whether it can sign this"))
     update = BytesIO()
-    writer.write(update)
+    try:
+        if reader.encrypted:
+            writer.encrypt(question.password or "")
+        append_signature_field(writer, SigFieldSpec("pyHanko looks whether it can sign this"))
+        writer.write(update)
+    except Exception:
+        # It opens some encrypted documents to read only.
+        if reader.encrypted:
+            return None
+        raise
     return update
 
 
 def _place(signature):
     return tuple(int(number) for number in signature.byte_range)
-
-
-class _Failure(str):
-    """The kind of exception instead of a verdict."""
 
 
 async def _verdicts(reader, context):
@@ -167,7 +170,7 @@ async def _verdict(signature, context):
         validate = async_validate_pdf_timestamp if signature.sig_object_type == "/DocTimeStamp" else async_validate_pdf_signature
         status = await validate(signature, context)
     except Exception as refusal:
-        return _Failure(type(refusal).__name__)
+        return type(refusal).__name__
     changed = status.modification_level == ModificationLevel.OTHER
     return f"intact {status.intact}, valid {status.valid}, changed {changed}"
 

@@ -73,6 +73,9 @@ pub(super) fn behind(file: &PdfFile<'_>, before: usize) -> Result<Vec<FoundSigna
             _ => {}
         }
     }
+    if found.len() > MAX_SIGNATURES {
+        return Err(AugmentationFault::Malformed("there are more than 100 signatures in it"));
+    }
     found.sort_by_key(|(range, _)| range.end());
     let others = super::security_store::certificates(file);
     let read = |(position, (range, dictionary)): (usize, (ByteRange, &Dictionary))| {
@@ -149,3 +152,6 @@ fn verified(
         }
     }
 }
+
+/// Each may cover all of the file, which is hashed for each.
+const MAX_SIGNATURES: usize = 100;

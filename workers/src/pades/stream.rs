@@ -1,6 +1,8 @@
-//! Finds the content of a stream in the bytes of a file (ISO 32000-2, 7.3.8).
+//! Finds the content of a stream in the bytes of a file, and decodes it (ISO 32000-2, 7.3.8 and 7.4).
 
 use std::ops::Range;
+
+use lopdf::{Dictionary, Object, Stream};
 
 use super::syntax;
 
@@ -38,8 +40,53 @@ pub(super) fn extent(rest: &[u8], length: Option<usize>) -> Option<Range<usize>>
 
 /// The end of a stream with generous white space before it.
 const ROOM: usize = 64;
+
+/// The decoded content, one filter after the other. What that takes is taken from what is `left`, which is 0 when it was not enough: a few
+/// octets may be made many by one filter, and of many the next may make few with great effort.
+pub(super) fn decode(mut stream: Stream, left: &mut usize) -> Option<Vec<u8>> {
+    let names = |stream: &Stream| Some(stream.filters().ok()?.into_iter().map(<[u8]>::to_vec).collect::<Vec<_>>());
+    let filters = names(&stream).unwrap_or_default();
+    if filters.len() > MAX_FILTERS {
+        return None;
+    }
+    let parameters = stream.dict.remove(b"DecodeParms");
+    let mut content = std::mem::take(&mut stream.content);
+    // Also of one that does not end where it should, and is looked for through the whole file.
+    charge(left, content.len())?;
+    for (place, filter) in filters.into_iter().enumerate() {
+        if filter == b"LZWDecode" {
+            charge(left, content.len().saturating_mul(LZW_EFFORT))?;
+        }
+        let mut dictionary = Dictionary::new();
+        dictionary.set("Filter", Object::Name(filter));
+        match &parameters {
+            Some(Object::Array(each)) => {
+                each.get(place).cloned().into_iter().for_each(|own| dictionary.set("DecodeParms", own))
+            }
+            Some(all) => dictionary.set("DecodeParms", all.clone()),
+            None => {}
+        }
+        let limit = MAX_DECOMPRESSED.min(*left);
+        let decoded = Stream::new(dictionary, content).get_plain_content_with_limit(limit);
+        charge(left, decoded.as_ref().map_or(limit, Vec::len))?;
+        content = decoded.ok()?;
+    }
+    Some(content)
+}
+
+fn charge(left: &mut usize, cost: usize) -> Option<()> {
+    *left = left.saturating_sub(cost);
+    (*left > 0).then_some(())
+}
+
 const END: &[u8] = b"endstream";
 const END_OF_OBJECT: &[u8] = b"endobj";
 
 /// Bound on what one stream may decompress to.
 pub(super) const MAX_DECOMPRESSED: usize = 64 << 20;
+
+/// Files use one or two.
+const MAX_FILTERS: usize = 4;
+
+/// How many octets are copied in the time that one octet of LZW can take: codes that only clear the table make nothing.
+const LZW_EFFORT: usize = 64;

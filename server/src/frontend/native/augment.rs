@@ -1,7 +1,7 @@
 //! Augment a signature that is there: bytes in, the same signature at a higher level out.
 
 use actix_web::HttpResponse;
-use workers::AugmentationRequest;
+use workers::{AugmentationRequest, SigningParameters};
 
 use super::{document_response, multipart};
 use crate::dispatch::Work;
@@ -16,7 +16,7 @@ use crate::frontend::problems::SigningProblems;
 ///
 /// The body is a signature of the worker's format, made here or by others; the answer is the same signature with the timestamps
 /// and the validation data that the worker's level needs. One of level B-LTA gets one more archive timestamp. A detached
-/// signature comes in a form with its document.
+/// signature comes in a form with its document, and so does a PDF that opens with a password only, with that among the parameters.
 #[utoipa::path(
     post,
     path = "/v1/workers/{worker}/augment",
@@ -34,7 +34,7 @@ use crate::frontend::problems::SigningProblems;
 pub(crate) async fn augment(mut admitted: Admitted) -> Result<HttpResponse, ApiError> {
     let signature = admitted.read(read).await?;
     let completed = admitted.work(Work::Augment(signature)).await?;
-    document_response(completed.document()?, admitted.sending())
+    Ok(document_response(admitted, completed.document()?))
 }
 
 async fn read(body: &mut Body<'_>) -> Result<AugmentationRequest, ApiError> {
@@ -42,5 +42,5 @@ async fn read(body: &mut Body<'_>) -> Result<AugmentationRequest, ApiError> {
         return multipart::read_signature(body).await;
     }
     let signature = body.read(Limit::of(body.limits.in_memory())).await?;
-    Ok(AugmentationRequest { signature, document: None })
+    Ok(AugmentationRequest { signature, document: None, parameters: SigningParameters::default() })
 }

@@ -11,7 +11,7 @@ use workers::{
 
 use crate::error::ApiError;
 use crate::frontend::body::Body;
-use crate::frontend::documents;
+use crate::frontend::documents::parameters as read_parameters;
 use crate::frontend::limits::{BodyLimits, ENVELOPE, Pending};
 use crate::frontend::receiving::Receiving;
 
@@ -37,7 +37,7 @@ pub(super) async fn read(body: &mut Body<'_>, spooled: bool) -> Result<Form, Api
             }
             Some("parameters") if parameters.is_none() => {
                 let octets = read_field(&mut field, ENVELOPE, pending).await?;
-                parameters = Some(documents::parameters(&octets)?);
+                parameters = Some(read_parameters(&octets)?);
             }
             Some(name) => {
                 return Err(ApiError::Malformed(format!(
@@ -52,11 +52,11 @@ pub(super) async fn read(body: &mut Body<'_>, spooled: bool) -> Result<Form, Api
     Ok(Form { document, signature, media_type, parameters: parameters.unwrap_or_default() })
 }
 
-/// Reads a form with a signature and, if it is detached, what it is over.
+/// Reads a form with a signature and, if it is detached, what it is over; and, if it is in an encrypted PDF, the password of that.
 pub(super) async fn read_signature(body: &mut Body<'_>) -> Result<AugmentationRequest, ApiError> {
     let mut form = Multipart::new(body.request.headers(), body.payload.take());
     let (limits, spooled, pending) = (body.limits, body.takes_spooled(), &mut *body.pending);
-    let (mut signature, mut documents) = (None, Documents::default());
+    let (mut signature, mut documents, mut parameters) = (None, Documents::default(), None);
     while let Some(field) = form.next().await {
         let mut field = field.map_err(malformed)?;
         match field.name().map(str::to_owned).as_deref() {
@@ -64,16 +64,21 @@ pub(super) async fn read_signature(body: &mut Body<'_>) -> Result<AugmentationRe
                 signature = Some(read_field(&mut field, limits.in_memory(), pending).await?);
             }
             Some("document") => documents.receive(&mut field, limits, spooled, pending).await?,
+            Some("parameters") if parameters.is_none() => {
+                let octets = read_field(&mut field, ENVELOPE, pending).await?;
+                parameters = Some(read_parameters(&octets)?);
+            }
             other => {
                 return Err(ApiError::Malformed(format!(
-                    "part \"{}\" is unknown or comes twice; send \"signature\" and, if it is detached, \"document\"",
+                    "part \"{}\" is unknown or comes twice; send \"signature\" and, if need be, \"document\" and \"parameters\"",
                     other.unwrap_or_default()
                 )));
             }
         }
     }
     let signature = signature.ok_or_else(|| ApiError::Malformed("the form has no part \"signature\"".into()))?;
-    Ok(AugmentationRequest { signature, document: documents.finish()?.map(|(document, _)| document) })
+    let document = documents.finish()?.map(|(document, _)| document);
+    Ok(AugmentationRequest { signature, document, parameters: parameters.unwrap_or_default() })
 }
 
 /// The parts "document" of a form.

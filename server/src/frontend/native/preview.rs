@@ -2,6 +2,7 @@
 
 use actix_web::http::header::CONTENT_TYPE;
 use actix_web::{HttpResponse, web};
+use bytes::Bytes;
 use serde::Deserialize;
 use utoipa::IntoParams;
 use workers::SigningRequest;
@@ -47,10 +48,11 @@ pub(crate) struct PreviewQuery {
 pub(crate) async fn preview(mut admitted: Admitted) -> Result<HttpResponse, ApiError> {
     let (document, resolution) = admitted.read(read).await?;
     let picture = admitted.work(Work::Preview(document, resolution)).await?.picture()?;
+    admitted.hold(picture.png.len()).await?;
     let mut response = HttpResponse::Ok();
     response.insert_header((CONTENT_TYPE, "image/png"));
     response.insert_header(("Sigillo-Page", picture.page.to_string()));
-    Ok(response.body(picture.png))
+    Ok(admitted.answer(&mut response, Bytes::from(picture.png)))
 }
 
 async fn read(body: &mut Body<'_>) -> Result<(SigningRequest, Resolution), ApiError> {

@@ -72,7 +72,7 @@ impl<'a> PdfFile<'a> {
             let stream = self.object_stream(container);
             let stream = stream.ok_or_else(|| format!("object stream {container} cannot be read"))?;
             self.highest_reference = self.highest_reference.max(scan::highest_reference(&stream.content));
-            for (index, number) in stream.numbers.iter().enumerate() {
+            for (index, number) in (0..).zip(&stream.numbers) {
                 let is_later = definitions.get(number).is_some_and(|definition| definition.offset > offset);
                 if !is_later && (1..=HIGHEST_OBJECT_NUMBER).contains(number) {
                     self.objects.insert(*number, slot(Location::Compressed { container, index }));
