@@ -34,6 +34,8 @@ mod sequences;
 mod service;
 #[path = "augmentation/xades.rs"]
 mod xades;
+#[path = "augmentation/xades_files.rs"]
+mod xades_files;
 #[path = "augmentation/xades_forms.rs"]
 mod xades_forms;
 #[path = "augmentation/xades_hostile.rs"]

@@ -240,6 +240,19 @@ impl Bench {
         self.augment_request(self.config("pades", level, ""), &request)
     }
 
+    /// The same with whatever the signature is over.
+    pub(crate) fn augment_content(
+        &self,
+        kind: &str,
+        level: &str,
+        more: &str,
+        signature: Bytes,
+        document: Option<DocumentContent>,
+    ) -> Result<SignedDocument, WorkerError> {
+        let request = AugmentationRequest { signature, document, parameters: SigningParameters::default() };
+        self.augment_request(self.config(kind, level, more), &request)
+    }
+
     fn augment_request(
         &self,
         config: WorkerConfig,
