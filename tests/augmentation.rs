@@ -4,8 +4,12 @@
 mod archival;
 #[path = "augmentation/bench.rs"]
 mod bench;
+#[path = "augmentation/encrypted.rs"]
+mod encrypted;
 #[path = "augmentation/forms.rs"]
 mod forms;
+#[path = "augmentation/hybrid.rs"]
+mod hybrid;
 #[path = "augmentation/joining.rs"]
 mod joining;
 #[path = "augmentation/levels.rs"]

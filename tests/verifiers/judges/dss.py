@@ -29,10 +29,15 @@ def judge(question, taken_apart=None) -> Answer:
     options += [("--taken-apart", taken_apart)]
     words = [word for name, value in options if value is not None for word in (name, value)]
     checker = _checker(interface.compilers(question))
-    checker.stdin.write("\t".join([*words, question.file]) + "\n")
-    checker.stdin.flush()
-    verdict, separator, detail = checker.stdout.readline().rstrip("\n").partition("\t")
+    try:
+        checker.stdin.write("\t".join([*words, question.file]) + "\n")
+        checker.stdin.flush()
+        verdict, separator, detail = checker.stdout.readline().rstrip("\n").partition("\t")
+    except BrokenPipeError:
+        separator = ""
     if not separator:
+        # The files after this one are judged all the same.
+        _checker.cache_clear()
         return Answer.error("the Java program ended")
     return Answer(verdict, detail)
 
@@ -57,5 +62,8 @@ def _checker(compilers):
 
 
 def _stop(checker):
-    checker.stdin.close()
+    try:
+        checker.stdin.close()
+    except BrokenPipeError:
+        pass  # it has ended by itself
     checker.wait()

@@ -74,7 +74,10 @@ impl CrossReference {
         let mut seen = HashSet::from([start]);
         let mut merged = last.locations;
         let mut previous = number(&last.trailer, b"Prev");
-        while let Some(offset) = previous.filter(|offset| seen.insert(*offset)) {
+        while let Some(offset) = previous {
+            if !seen.insert(offset) {
+                return Err(defect("its sections lead back to one another"));
+            }
             let section = reader.section(offset)?;
             previous = number(&section.trailer, b"Prev");
             for (number, location) in section.locations {
@@ -158,9 +161,8 @@ impl SectionReader<'_> {
         let body = rest.trim_ascii_start().strip_prefix(b"obj").ok_or_else(malformed)?;
         let start = syntax::skip_white_space(body, 0);
         let end = syntax::object_end(body, start).map_err(|_| malformed())?;
-        let Ok(Object::Dictionary(trailer)) = value::parse(body.get(start..end).ok_or_else(malformed)?) else {
-            return Err(malformed());
-        };
+        let trailer = value::parse_within(body.get(start..end).ok_or_else(malformed)?, &mut { MAX_TRAILER_VALUES });
+        let Ok(Object::Dictionary(trailer)) = trailer else { return Err(malformed()) };
         // 7.5.8.2: all its entries are direct, /Length too.
         let content =
             stream::content(body.get(end..).unwrap_or_default(), number(&trailer, b"Length")).ok_or_else(malformed)?;
@@ -207,7 +209,7 @@ fn table(mut text: &[u8], file_length: usize, offset: usize) -> Result<(Section,
         if let Some(trailer) = text.trim_ascii_start().strip_prefix(b"trailer") {
             let end = syntax::object_end(trailer, 0).map_err(|_| malformed())?;
             let (trailer, rest) = trailer.split_at_checked(end).ok_or_else(malformed)?;
-            let trailer = value::parse(trailer).map_err(|_| malformed())?;
+            let trailer = value::parse_within(trailer, &mut { MAX_TRAILER_VALUES }).map_err(|_| malformed())?;
             let Object::Dictionary(trailer) = trailer else { return Err(malformed()) };
             return Ok((Section { kind: SectionKind::Table, locations, trailer }, rest));
         }
@@ -243,7 +245,7 @@ fn insert(
     file_length: usize,
 ) -> Result<(), PdfRefusal> {
     let number = u32::try_from(number).ok().filter(|number| *number <= HIGHEST_OBJECT_NUMBER);
-    let number = number.ok_or(PdfRefusal::TooLarge("it has object numbers beyond 8388607"))?;
+    let number = number.ok_or_else(|| defect(NUMBERS_BEYOND))?;
     // The first entry for a number counts, as it does for older sections.
     locations.entry(number).or_insert(location);
     refuse_too_many(locations.len(), file_length)
@@ -279,8 +281,12 @@ fn defect(what: &str) -> PdfRefusal {
 
 /// ISO 32000-1, annex C: the highest number that every reader takes.
 pub(super) const HIGHEST_OBJECT_NUMBER: u32 = 8_388_607;
+/// How many values its trailers have: they are held several times. Those of streams list every gap in the numbers of objects.
+pub(super) const MAX_TRAILER_VALUES: usize = 500_000;
 /// How much white space before a section is skipped; linearizing programs leave some hundred blanks.
 const MAX_WHITE_SPACE: usize = 1024;
+/// The defect of a section that lists higher numbers.
+pub(super) const NUMBERS_BEYOND: &str = "it lists object numbers beyond 8388607";
 /// So many any file may list: numbers of objects that are gone take no room.
 const MANY_OBJECTS: usize = 1 << 20;
 /// Octets in a larger file, compressed with others, for each object that it lists.

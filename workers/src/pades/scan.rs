@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use lopdf::{Dictionary, Object};
 
-use super::cross_reference::{HIGHEST_OBJECT_NUMBER, integer};
+use super::cross_reference::{HIGHEST_OBJECT_NUMBER, MAX_TRAILER_VALUES, integer};
 use super::refusal::PdfRefusal;
 use super::stream;
 use super::syntax::{self, value};
@@ -21,6 +21,8 @@ pub(super) struct Scan {
     pub(super) trailers: Vec<Dictionary>,
     /// Whether some of them are those of streams.
     pub(super) has_section_streams: bool,
+    /// Whether there are objects with numbers that not every reader takes; they are left out.
+    pub(super) has_numbers_beyond: bool,
     /// The highest object number that is referred to.
     pub(super) highest_reference: u32,
 }
@@ -41,17 +43,21 @@ impl Scan {
     ///
     /// # Errors
     /// [`PdfRefusal::CutOff`] when the file ends within a stream, [`PdfRefusal::TooLarge`] when objects begin inside others over and
-    /// over.
+    /// over, or trailers hold more values than any do.
     pub(super) fn read(file: &[u8]) -> Result<Self, PdfRefusal> {
         let mut scanner = Scanner {
             file,
             found: Self { highest_reference: highest_reference(file), ..Self::default() },
             integers: integers(file),
             budget: 4 * file.len() + 1024,
+            values: MAX_TRAILER_VALUES,
         };
         let mut position = 0;
         while let Some(rest) = file.get(position..).filter(|rest| !rest.is_empty()) {
             position += scanner.step(position, rest)?.max(1);
+        }
+        if scanner.values == 0 {
+            return Err(PdfRefusal::TooLarge("its trailers hold more than 500,000 values"));
         }
         Ok(scanner.found)
     }
@@ -63,6 +69,8 @@ struct Scanner<'f> {
     /// The objects that are a number: lengths of streams.
     integers: HashMap<u32, usize>,
     budget: usize,
+    /// How many values trailers may still have, all together.
+    values: usize,
 }
 
 impl Scanner<'_> {
@@ -70,6 +78,10 @@ impl Scanner<'_> {
     fn step(&mut self, position: usize, rest: &[u8]) -> Result<usize, PdfRefusal> {
         match rest {
             [b'0'..=b'9', ..] => match header(rest) {
+                Some((number, _, length)) if number > HIGHEST_OBJECT_NUMBER => {
+                    self.found.has_numbers_beyond = true;
+                    Ok(length)
+                }
                 Some((number, generation, length)) => self.object(position, (number, generation), length),
                 None => Ok(rest.iter().take_while(|byte| byte.is_ascii_digit()).count()),
             },
@@ -82,7 +94,8 @@ impl Scanner<'_> {
             _ if rest.starts_with(b"trailer") => {
                 let start = syntax::skip_white_space(self.file, position + 7);
                 let Some(end) = self.object_end(start)? else { return Ok(7) };
-                if let Ok(Object::Dictionary(trailer)) = value::parse(self.file.get(start..end).unwrap_or_default()) {
+                let trailer = self.file.get(start..end).unwrap_or_default();
+                if let Ok(Object::Dictionary(trailer)) = value::parse_within(trailer, &mut self.values) {
                     self.found.trailers.push(trailer);
                 }
                 Ok(end - position)
@@ -109,7 +122,8 @@ impl Scanner<'_> {
             self.define(number, definition);
             return Ok(end - position);
         }
-        let dictionary = match value::parse(self.file.get(start..end).unwrap_or_default()) {
+        let mut values = value::MAX_VALUES;
+        let dictionary = match value::parse_within(self.file.get(start..end).unwrap_or_default(), &mut values) {
             Ok(Object::Dictionary(dictionary)) => dictionary,
             _ => Dictionary::new(),
         };
@@ -124,6 +138,7 @@ impl Scanner<'_> {
         match dictionary.get(b"Type").and_then(Object::as_name) {
             Ok(b"ObjStm") => definition.is_object_stream = true,
             Ok(b"XRef") => {
+                self.values = self.values.saturating_sub(value::MAX_VALUES - values);
                 self.found.has_section_streams = true;
                 self.found.trailers.push(dictionary);
             }
@@ -156,8 +171,9 @@ fn header(bytes: &[u8]) -> Option<(u32, u16, usize)> {
     let (generation, rest) =
         integer(rest).filter(|_| rest.first().is_some_and(|byte| syntax::is_white_space(*byte)))?;
     let rest = rest.trim_ascii_start().strip_prefix(b"obj")?;
-    let number = u32::try_from(number).ok().filter(|number| (1..=HIGHEST_OBJECT_NUMBER).contains(number))?;
-    Some((number, u16::try_from(generation).ok()?, window.len() - rest.len()))
+    let number = u32::try_from(number).unwrap_or(u32::MAX);
+    let generation = u16::try_from(generation).ok()?;
+    (number > 0).then_some((number, generation, window.len() - rest.len()))
 }
 
 /// The objects that are a number, wherever they seem to be.

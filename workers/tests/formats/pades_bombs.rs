@@ -29,7 +29,7 @@ const EITHER: &str = "*";
 /// Name, the document, and what the refusal says; nothing where it is sealed.
 type Bomb = (&'static str, fn() -> Vec<u8>, &'static str);
 
-const BOMBS: [Bomb; 68] = [
+const BOMBS: [Bomb; 70] = [
     ("an object stream whose length is in itself", || compressed("7 0 R", "<</T 0>>"), "MissingObject"),
     ("an object stream whose length is in the next, and so on", streams_for_streams, "MissingObject"),
     ("an object stream that is in itself", stream_in_itself, EITHER),
@@ -76,6 +76,8 @@ const BOMBS: [Bomb; 68] = [
     ("damaged, with a page tree that is in itself", tree_in_itself, "overlap"),
     ("damaged, with lengths that lead to white space", lengths_to_white_space, ""),
     ("fields in object streams that do not end", endless_streams, "overlap"),
+    ("damaged, with trailers of a million values", || damaged(&trailers_of_values()), "values"),
+    ("trailers of a million values", trailers_of_values, EITHER),
     ("a visible seal in a field, where pages share their annotations", shared_annotations, "overlap"),
     ("a comment of 100 MB", || with_page(&format!("%{}\n<</Type/Page/Parent 2 0 R>>", "c".repeat(LONG))), ""),
     ("100,000 sections in a row", || sections_in_a_row(scaled(100_000)), ""),

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
+use super::super::cross_reference::NUMBERS_BEYOND;
 use super::super::scan::{self, Definition, Scan};
 use super::*;
 
@@ -21,8 +22,12 @@ impl<'a> PdfFile<'a> {
         password: Option<&SecretString>,
     ) -> Result<Self, PdfRefusal> {
         let scan = Scan::read(bytes)?;
+        // What is listed with such a number, and there, must not be lost.
+        if scan.has_numbers_beyond && defect == NUMBERS_BEYOND {
+            return Err(PdfRefusal::TooLarge("it has object numbers beyond 8388607"));
+        }
         let irreparable = |reason: &str| PdfRefusal::Irreparable { defect: defect.clone(), reason: reason.to_owned() };
-        let mut trailer = trailer(&scan.trailers).map_err(irreparable)?;
+        let mut trailer = trailer(scan.trailers).map_err(irreparable)?;
         trailer.remove(b"Size");
         let mut objects = BTreeMap::new();
         for (number, Definition { offset, generation, .. }) in &scan.objects {
@@ -32,7 +37,7 @@ impl<'a> PdfFile<'a> {
         let mut file = Self {
             octets,
             kind: SectionKind::Table,
-            last_section: None,
+            last_section: Err(defect.clone()),
             trailer,
             objects,
             streams: RefCell::default(),
@@ -73,10 +78,21 @@ impl<'a> PdfFile<'a> {
             let stream = stream.ok_or_else(|| format!("object stream {container} cannot be read"))?;
             self.highest_reference = self.highest_reference.max(scan::highest_reference(&stream.content));
             for (index, number) in (0..).zip(&stream.numbers) {
+                if *number > HIGHEST_OBJECT_NUMBER {
+                    return Err(format!("object stream {container} has an object number beyond 8388607"));
+                }
                 let is_later = definitions.get(number).is_some_and(|definition| definition.offset > offset);
-                if !is_later && (1..=HIGHEST_OBJECT_NUMBER).contains(number) {
+                if !is_later && *number > 0 {
                     self.objects.insert(*number, slot(Location::Compressed { container, index }));
                 }
+            }
+        }
+        // Its number may have come to mean an object that is in a stream, even in itself: then nobody finds what it holds.
+        for slot in self.objects.values() {
+            let Location::Compressed { container, .. } = slot.location else { continue };
+            let location = self.objects.get(&container).map(|slot| slot.location);
+            if !matches!(location, Some(Location::Offset { .. })) {
+                return Err(format!("object stream {container} is another object too"));
             }
         }
         Ok(())
@@ -162,15 +178,15 @@ impl<'a> PdfFile<'a> {
 const COST_OF_KID: usize = 64;
 
 /// What the trailers say together: of each entry the last, but not where that would be another document.
-fn trailer(trailers: &[Dictionary]) -> Result<Dictionary, &'static str> {
+fn trailer(trailers: Vec<Dictionary>) -> Result<Dictionary, &'static str> {
     let mut merged = Dictionary::new();
     for trailer in trailers {
         for (key, value) in trailer {
-            let other = merged.get(key).is_ok_and(|earlier| earlier != value);
+            let other = merged.get(&key).is_ok_and(|earlier| *earlier != value);
             match key.as_slice() {
                 b"Root" if other => return Err("its trailers name different catalogs"),
                 b"Encrypt" if other => return Err("its trailers name different encryptions"),
-                _ => merged.set(key.clone(), value.clone()),
+                _ => merged.set(key, value),
             }
         }
     }

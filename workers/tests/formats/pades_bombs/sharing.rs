@@ -1,10 +1,10 @@
-//! Documents in which many objects share one list, or one rest of the file, which is long.
+//! Documents in which many objects share one list, or one rest of the file, which is long, or trailers hold very many values.
 
 use lopdf::{Object, Stream, dictionary};
 
 use super::documents::*;
 use super::{CATALOG, PAGE};
-use crate::pdf::pdf;
+use crate::pdf::{document, pdf};
 
 /// Each list of kids is in an object of its own, and every kid of one has all of the next.
 pub(super) fn kids_of_kids() -> Vec<u8> {
@@ -68,6 +68,19 @@ pub(super) fn damaged(document: &[u8]) -> Vec<u8> {
 
 pub(super) fn tree_in_itself() -> Vec<u8> {
     damaged(&pdf(&[CATALOG, "<</Type/Pages/Kids 4 0 R>>", PAGE, "[<</Kids 4 0 R>>]"]))
+}
+
+/// Four of them one after the other, the last of which counts.
+pub(super) fn trailers_of_values() -> Vec<u8> {
+    let mut file = document("", &[]);
+    let start = String::from_utf8_lossy(&file).lines().rev().nth(1).unwrap().to_owned();
+    for _ in 0..3 {
+        let begin = file.len();
+        let values = "0 ".repeat(1_500_000);
+        file.extend(format!("xref\n0 0\ntrailer\n<</Size 7/Root 1 0 R/Prev {start}/A[{values}]>>\n").as_bytes());
+        file.extend(format!("startxref\n{begin}\n%%EOF\n").as_bytes());
+    }
+    file
 }
 
 /// Each is compressed, and what comes after it is taken for more of it.
