@@ -55,8 +55,8 @@ pub(super) fn object_end(bytes: &[u8], start: usize) -> Result<usize, SyntaxErro
             [b']', ..] if open.pop() == Some(b']') => 1,
             [b'(', ..] => literal_length(rest)?,
             [b'<', ..] => rest.iter().position(|b| *b == b'>').ok_or(SyntaxError)? + 1,
-            [b'/', after @ ..] => 1 + regular_length(after),
-            _ => match regular_length(rest) {
+            [b'/', after @ ..] => 1 + token_length(after)?,
+            _ => match token_length(rest)? {
                 0 => return Err(SyntaxError),
                 length => length,
             },
@@ -203,7 +203,14 @@ fn splice(text: &[u8], range: Range<usize>, insertion: &[u8]) -> Result<Vec<u8>,
 
 /// How many regular characters `bytes` begin with (ISO 32000-2, 7.2.3).
 pub(super) fn regular_length(bytes: &[u8]) -> usize {
-    bytes.iter().take_while(|byte| !is_white_space(**byte) && !b"()<>[]{}/%".contains(byte)).count()
+    let is_delimiter = |byte| matches!(byte, b'(' | b')' | b'<' | b'>' | b'[' | b']' | b'{' | b'}' | b'/' | b'%');
+    bytes.iter().take_while(|byte| !is_white_space(**byte) && !is_delimiter(**byte)).count()
+}
+
+/// The same of a token that is not longer than any in use.
+fn token_length(bytes: &[u8]) -> Result<usize, SyntaxError> {
+    let length = regular_length(bytes.get(..MAX_TOKEN).unwrap_or(bytes));
+    if length < MAX_TOKEN { Ok(length) } else { Err(SyntaxError) }
 }
 
 /// The length of the literal string that `bytes` begins with, parentheses included.
@@ -277,6 +284,9 @@ fn name(raw: &[u8]) -> Vec<u8> {
     }
     value
 }
+
+/// Readers of ISO 32000-1, annex C, take names of 127 octets.
+const MAX_TOKEN: usize = 1 << 16;
 
 #[cfg(test)]
 mod tests;

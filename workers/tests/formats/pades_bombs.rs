@@ -53,8 +53,12 @@ const BOMBS: [Bomb; 70] = [
     ("a predictor of 2^31 columns", || predictor((1 << 31) - 1), EITHER),
     ("a thousand filters", || filters(1000), EITHER),
     ("a bomb in each of a hundred object streams", many_bombs, "128 MiB"),
-    ("a name of 100 MB", || with_page(&format!("<</Type/Page/Parent 2 0 R/A/{}>>", "a".repeat(LONG))), ""),
-    ("a number of 100 MB", || with_page(&format!("<</Type/Page/Parent 2 0 R/A {}>>", "1".repeat(LONG))), ""),
+    ("a name of 100 MB", || with_page(&format!("<</Type/Page/Parent 2 0 R/A/{}>>", "a".repeat(LONG))), "MissingObject"),
+    (
+        "a number of 100 MB",
+        || with_page(&format!("<</Type/Page/Parent 2 0 R/A {}>>", "1".repeat(LONG))),
+        "MissingObject",
+    ),
     (
         "ten million annotations",
         || with_page(&format!("<</Type/Page/Parent 2 0 R/Annots[{}]>>", "5 0 R ".repeat(MANY))),
