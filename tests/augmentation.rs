@@ -4,8 +4,12 @@
 mod archival;
 #[path = "augmentation/bench.rs"]
 mod bench;
+#[path = "augmentation/encrypted.rs"]
+mod encrypted;
 #[path = "augmentation/forms.rs"]
 mod forms;
+#[path = "augmentation/hybrid.rs"]
+mod hybrid;
 #[path = "augmentation/joining.rs"]
 mod joining;
 #[path = "augmentation/levels.rs"]
@@ -30,6 +34,8 @@ mod sequences;
 mod service;
 #[path = "augmentation/xades.rs"]
 mod xades;
+#[path = "augmentation/xades_files.rs"]
+mod xades_files;
 #[path = "augmentation/xades_forms.rs"]
 mod xades_forms;
 #[path = "augmentation/xades_hostile.rs"]

@@ -38,6 +38,9 @@ pub(crate) struct Arguments {
     /// one, NAME.p7s, NAME beside it is the document.
     #[arg(long)]
     augment: bool,
+    /// One signature over all files together, from a xades worker with detached or enveloping signatures, written to this file.
+    #[arg(long, value_name = "SIGNATURE", conflicts_with_all = ["augment", "out_dir"])]
+    together: Option<PathBuf>,
     /// How many requests at the same time.
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=64))]
     parallel: u8,
@@ -73,9 +76,16 @@ Exit codes: 0 all signed; 1 some were not, or for different reasons; 2 wrong usa
 credential); 4 none signed, the service was unavailable (try again later). A busy service (503, 429) is asked up to five times.";
 
 pub(crate) fn run(output: OutputFormat, arguments: &Arguments) -> Result<ExitCode, Failure> {
-    let task = if arguments.augment { Task::Augment } else { Task::Sign };
+    let task = match &arguments.together {
+        Some(_) => Task::Together,
+        None if arguments.augment => Task::Augment,
+        None => Task::Sign,
+    };
     let service = Service::new(&arguments.server, &arguments.worker, task, api_key(arguments)?, &tls(arguments))?;
-    let inputs = Inputs::collect(&arguments.files, arguments.out_dir.as_deref(), task)?;
+    let mut inputs = Inputs::collect(&arguments.files, arguments.out_dir.as_deref(), task)?;
+    if let Some(output) = &arguments.together {
+        inputs = inputs.together(output)?;
+    }
     let reports = sign_all(output, &service, &inputs, arguments.parallel);
     let tally = Tally::of(&reports);
     let exit_code = tally.exit_code();
@@ -88,12 +98,14 @@ pub(crate) fn run(output: OutputFormat, arguments: &Arguments) -> Result<ExitCod
 enum Task {
     Sign,
     Augment,
+    /// One signature over all files.
+    Together,
 }
 
 impl Task {
     const fn done(self) -> &'static str {
         match self {
-            Self::Sign => "signed",
+            Self::Sign | Self::Together => "signed",
             Self::Augment => "augmented",
         }
     }

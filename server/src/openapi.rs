@@ -31,6 +31,7 @@ use crate::frontend::{documents, health, native, timestamp, workers};
         Problem,
         documents::SignRequest,
         documents::SignResponse,
+        documents::NamedDocument,
         documents::SignForm,
         documents::AugmentForm,
         documents::SignDigestRequest,

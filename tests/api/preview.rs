@@ -310,7 +310,12 @@ fn pages_that_take_long_leave_processors_and_places_to_others() {
         tests::report(&format!("{} previews at a time, in {most} processes: {statuses:?}", statuses.len()));
         assert!(statuses.iter().all(|status| [422, 503].contains(status)) && statuses[0] == 422, "{statuses:?}");
     });
-    assert!(children(server).is_empty());
+    // Those of requests whose time was up end a moment after their answers.
+    let until = Instant::now() + Duration::from_secs(10);
+    while !children(server).is_empty() {
+        assert!(Instant::now() < until, "a process is left");
+        std::thread::sleep(Duration::from_millis(20));
+    }
     let _ = api.shown(&api.show("pdf", "", &report));
 }
 

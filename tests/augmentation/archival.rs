@@ -59,3 +59,97 @@ fn a_seal_of_any_level_leaves_pdf_a_and_pdf_ua_what_they_were() {
     let wrong = rejections(&made);
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
+
+#[test]
+fn a_certification_that_allows_no_changes_grows_to_b_lta_and_the_document_stays_what_it_was() {
+    let bench = Bench::start();
+    let seal = bench.seal("p256");
+    let (mut made, mut questions) = (Vec::new(), Vec::new());
+    for (name, profile) in ARCHIVAL {
+        for (look, appearance) in [("invisible", ""), ("visible", "appearance = { text = \"Sealed by {signer}\" }")] {
+            let definition = format!("certification = 1\n{appearance}");
+            let sign =
+                |level: &str| octets(&bench.sign_pdf(&seal, level, &definition, &fixture(name)).expect("a seal"));
+            let grown = |pdf: &[u8]| octets(&bench.augment_pdf("B-LTA", pdf).expect("a grown seal"));
+            let at_once = sign("B-LTA");
+            for (what, pdf) in [
+                ("grown from B-T", grown(&sign("B-T"))),
+                ("grown from B-LT", grown(&sign("B-LT"))),
+                ("renewed", grown(&at_once)),
+                ("at once", at_once),
+            ] {
+                let name = format!("{name} {look} {what}");
+                let file = bench.keep(&format!("{}.pdf", name.replace(' ', "-")), &pdf);
+                let question = Question::new("pades", &file).with("--root", bench.pki.root());
+                questions.push(question.with("--expect", "PAdES-BASELINE-LTA").with("--policy", "permissions"));
+                made.push((name, file, profile));
+            }
+        }
+    }
+    let mut wrong = rejections(&made);
+    for tool in ["dss", "pyhanko", "pdfsig", "qpdf"] {
+        let verdicts = ask(tool, &questions);
+        let named = made.iter().zip(verdicts).filter(|(_, verdict)| *verdict != Verdict::Valid);
+        wrong.extend(named.map(|((name, ..), verdict)| format!("{name}: {tool} says {verdict:?}")));
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// The tagged fixture with other claims; each replaced by as many octets.
+fn tagged(part: char, archival: bool, accessible: bool) -> Vec<u8> {
+    let text = fixture("tagged");
+    let replaced = |text: Vec<u8>, from: &str, to: &str| {
+        let place = text.windows(from.len()).position(|window| window == from.as_bytes()).expect("a claim");
+        [&text[..place], format!("{to:length$}", length = from.len()).as_bytes(), &text[place + from.len()..]].concat()
+    };
+    let claim = "<pdfaid:part>2</pdfaid:part><pdfaid:conformance>A</pdfaid:conformance>";
+    let other = if archival { claim.replace('2', &part.to_string()) } else { String::new() };
+    let text = replaced(text, claim, &other);
+    if accessible { text } else { replaced(text, "<pdfuaid:part>1</pdfuaid:part>", "") }
+}
+
+#[test]
+fn a_second_seal_that_is_seen_leaves_pdf_a_what_it_was_and_is_refused_where_pdf_ua_has_no_place_for_it() {
+    let bench = Bench::start();
+    let (seal, second) = (bench.seal("p256"), bench.seal("rsa"));
+    let (mut made, mut questions) = (Vec::new(), Vec::new());
+    for (profile, document) in [
+        ("PDF/A-2A", tagged('2', true, false)),
+        ("PDF/A-3A", tagged('3', true, false)),
+        ("PDF/A-3A,PDF/UA-1", tagged('3', true, true)),
+        ("PDF/UA-1", tagged('2', false, true)),
+    ] {
+        let seen = "appearance = { text = \"Sealed by {signer}\" }";
+        for (look, appearance) in [("invisible", ""), ("visible", seen)] {
+            for level in ["B-B", "B-LTA"] {
+                let mut keep = |what: &str, pdf: &[u8]| {
+                    let name = format!("{profile} {look} {level}, {what}");
+                    let file = bench.keep(&format!("{}.pdf", made.len()), pdf);
+                    let question = Question::new("pades", &file).with("--root", bench.pki.root());
+                    let question = question.with("--expect", format!("PAdES-BASELINE-{}", &level[2..]));
+                    let crls = if level == "B-B" { bench.crls().to_vec() } else { Vec::new() };
+                    questions.push(crls.iter().fold(question, |question, crl| question.with("--crl", crl)));
+                    made.push((name, file, profile));
+                };
+                let once = octets(&bench.sign_pdf(&seal, level, appearance, &document).expect("a seal"));
+                keep("once", &once);
+                match bench.sign_pdf(&second, level, appearance, &once) {
+                    Ok(twice) => keep("twice", &octets(&twice)),
+                    Err(error) => {
+                        assert!(look == "visible" && profile.contains("UA"), "{profile} {look}: {error}");
+                        assert!(error.to_string().contains("PDF/UA and signed already"), "{error}");
+                        let twice = bench.sign_pdf(&second, level, "", &once).expect("a seal that is not seen");
+                        keep("twice, the second not seen", &octets(&twice));
+                    }
+                }
+            }
+        }
+    }
+    let mut wrong = rejections(&made);
+    for tool in ["dss", "pyhanko", "pdfsig", "qpdf"] {
+        let verdicts = ask(tool, &questions);
+        let named = made.iter().zip(verdicts).filter(|(_, verdict)| *verdict != Verdict::Valid);
+        wrong.extend(named.map(|((name, ..), verdict)| format!("{name}: {tool} says {verdict:?}")));
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}

@@ -223,6 +223,41 @@ impl Bench {
         signature: Bytes,
         document: Option<&[u8]>,
     ) -> Result<SignedDocument, WorkerError> {
+        let document = document.map(|octets| DocumentContent::Memory(Bytes::copy_from_slice(octets).into()));
+        let request = AugmentationRequest { signature, document, parameters: SigningParameters::default() };
+        self.augment_request(config, &request)
+    }
+
+    /// A PDF, with a password.
+    pub(crate) fn augment_pdf_with(
+        &self,
+        level: &str,
+        pdf: &[u8],
+        parameters: &Value,
+    ) -> Result<SignedDocument, WorkerError> {
+        let parameters = SigningParameters::new(parameters.as_object().cloned().unwrap_or_default());
+        let request = AugmentationRequest { signature: Bytes::copy_from_slice(pdf), document: None, parameters };
+        self.augment_request(self.config("pades", level, ""), &request)
+    }
+
+    /// The same with whatever the signature is over.
+    pub(crate) fn augment_content(
+        &self,
+        kind: &str,
+        level: &str,
+        more: &str,
+        signature: Bytes,
+        document: Option<DocumentContent>,
+    ) -> Result<SignedDocument, WorkerError> {
+        let request = AugmentationRequest { signature, document, parameters: SigningParameters::default() };
+        self.augment_request(self.config(kind, level, more), &request)
+    }
+
+    fn augment_request(
+        &self,
+        config: WorkerConfig,
+        request: &AugmentationRequest,
+    ) -> Result<SignedDocument, WorkerError> {
         let sources = self.sources();
         let environment = AugmentationEnvironment {
             clock: &SystemClock,
@@ -231,9 +266,7 @@ impl Bench {
             deadline: Instant::now() + Duration::from_secs(30),
             level: config.level(),
         };
-        let document = document.map(|octets| DocumentContent::Memory(Bytes::copy_from_slice(octets).into()));
-        let request = AugmentationRequest { signature, document, parameters: SigningParameters::default() };
-        workers::kind::build(config).augment(&request, &environment)
+        workers::kind::build(config).augment(request, &environment)
     }
 
     fn sources(&self) -> Sources {

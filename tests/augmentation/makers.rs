@@ -86,11 +86,20 @@ impl Maker {
 
 /// EU DSS brings a PDF to a level, or puts a document timestamp on it (`augment`, `stamp`).
 pub(crate) fn dss_does(bench: &Bench, seal: &Seal, deed: &str, level: &str, file: &Path, out: &Path) -> Vec<u8> {
+    assert_eq!(dss_tries(bench, seal, deed, level, file, out), Ok(()), "{deed}");
+    std::fs::read(out).expect("what EU DSS wrote")
+}
+
+/// Why it does not.
+pub(crate) fn dss_is_refused(bench: &Bench, seal: &Seal, deed: &str, level: &str, file: &Path, out: &Path) -> String {
+    dss_tries(bench, seal, deed, level, file, out).expect_err("EU DSS refuses it")
+}
+
+fn dss_tries(bench: &Bench, seal: &Seal, deed: &str, level: &str, file: &Path, out: &Path) -> Result<(), String> {
     let mut words = dss_options(bench, seal);
     words.extend(["--do", deed, "--level", &level.replace("B-", "PAdES-BASELINE-"), "--out"].map(str::to_owned));
     words.extend([out.display().to_string(), file.display().to_string()]);
-    assert_eq!(batch("eu-dss/sign", vec![words.join("\t") + "\n"]), [Ok(())], "{deed}");
-    std::fs::read(out).expect("what EU DSS wrote")
+    batch("eu-dss/sign", vec![words.join("\t") + "\n"]).remove(0)
 }
 
 fn pyhanko_options(bench: &Bench, seal: &Seal) -> Vec<String> {

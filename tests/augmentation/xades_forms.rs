@@ -6,9 +6,7 @@ use tests::programs::fixture;
 use workers::{DocumentContent, Fault, SignedDocument, WorkerConfig, WorkerError};
 
 use crate::bench::{Bench, Seal, octets};
-use crate::xades::{judged, question, sign};
-
-const LEVELS: [&str; 4] = ["B-B", "B-T", "B-LT", "B-LTA"];
+use crate::xades::{LEVELS, judged, question, sign};
 
 /// Each document with the place of its signature, what stands before that and after it.
 const PLACES: [(&str, &str, &str, &str); 4] = [
@@ -223,21 +221,29 @@ fn the_content_is_stamped_before_it_is_signed() {
         ("elements", "packaging = \"internally-detached\"\nelements = [\"b\", \"a\"]"),
         ("key-info", "sign_key_info = true"),
     ] {
-        for level in ["B-T", "B-LTA"] {
+        for (level, stamped, kind) in [
+            ("B-T", "true", "ALL_DATA_OBJECTS_TIMESTAMP"),
+            ("B-LTA", "true", "ALL_DATA_OBJECTS_TIMESTAMP"),
+            ("B-T", "\"each\"", "INDIVIDUAL_DATA_OBJECTS_TIMESTAMP"),
+            ("B-LTA", "\"each\"", "INDIVIDUAL_DATA_OBJECTS_TIMESTAMP"),
+        ] {
             let input: &[u8] = if name == "elements" { elements } else { &document };
-            let signed = sign(&bench, &seal, level, &format!("content_timestamp = true\n{definition}"), input);
-            let file = bench.keep(&format!("{name}-{level}"), &signed);
+            let signed = sign(&bench, &seal, level, &format!("content_timestamp = {stamped}\n{definition}"), input);
+            let file = bench.keep(&format!("{name}-{level}-{kind}"), &signed);
             let mut question = question(&bench, &file, level).with("--says", "content-timestamp=intact");
+            question = question.with("--says", format!("content-timestamp-type={kind}"));
             if name == "detached" {
                 question = question.with("--detached", bench.path("document"));
             }
-            questions.push((format!("{name} {level}"), question));
+            questions.push((format!("{name} {level} {stamped}"), question));
         }
     }
     let wrong = [judged("dss", &questions), judged("xmlsec1", &questions)].concat();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    let text = "name = \"w\"\nkind = \"xades\"\ncredential = \"seal\"\ncontent_timestamp = true";
-    assert!(WorkerConfig::parse(text).unwrap_err().to_string().contains("\"content_timestamp\""));
+    for wanted in ["true", "\"each\"", "\"some\"", "1"] {
+        let text = format!("name = \"w\"\nkind = \"xades\"\ncredential = \"seal\"\ncontent_timestamp = {wanted}");
+        assert!(WorkerConfig::parse(&text).unwrap_err().to_string().contains("\"content_timestamp\""));
+    }
 }
 
 #[test]
@@ -318,12 +324,8 @@ fn a_signature_is_counter_signed_and_both_are_valid() {
         let file = bench.keep(&name, signed);
         let asked = match level {
             Some(level) => question(&bench, &file, level),
-            None => bench
-                .crls()
-                .iter()
-                .fold(Question::new("xades", &file).with("--root", bench.pki.root()), |question, crl| {
-                    question.with("--crl", crl)
-                }),
+            // All that is needed to judge both is in it, whatever their levels.
+            None => Question::new("xades", &file).with("--root", bench.pki.root()),
         };
         questions.push((name, asked.with("--signers", signers)));
     };
@@ -337,12 +339,19 @@ fn a_signature_is_counter_signed_and_both_are_valid() {
             add(format!("{packaging}-{level}-thrice"), &thrice, Some(level), "3");
             let archived = octets(&bench.augment_kind("xades", "B-LTA", &both, None).unwrap());
             add(format!("{packaging}-{level}-archived"), &archived, None, "2");
+            let archived = octets(&bench.augment_kind("xades", "B-LTA", &thrice, None).unwrap());
+            add(format!("{packaging}-{level}-thrice-archived"), &archived, None, "3");
         }
     }
-    // After an archive timestamp, which does not cover it.
+    // After an archive timestamp, which does not cover it; the next one does.
     let archived = sign(&bench, &first, "B-LTA", "", &document("ubl"));
-    let both = octets(&counter_signed(&bench, &second, "B-T", &archived, Value::Null).unwrap());
-    add("archived".into(), &both, None, "2");
+    for level in ["B-B", "B-T"] {
+        let both = octets(&counter_signed(&bench, &second, level, &archived, Value::Null).unwrap());
+        let renewed = octets(&bench.augment_kind("xades", "B-LTA", &both, None).unwrap());
+        add(format!("archived-{level}-renewed"), &renewed, None, "2");
+        let again = octets(&bench.augment_kind("xades", "B-LTA", &renewed, None).unwrap());
+        add(format!("archived-{level}-renewed-twice"), &again, None, "2");
+    }
     // One of two.
     let two =
         sign(&bench, &second, "B-B", "id_prefix = \"second-\"", &sign(&bench, &first, "B-B", "", &document("ubl")));
@@ -363,6 +372,26 @@ fn a_signature_is_counter_signed_and_both_are_valid() {
     refusal(&detached, Value::Null, "the signature is detached");
     let one = String::from_utf8(sign(&bench, &first, "B-B", "", &document("ubl"))).unwrap();
     refusal(one.replace("Routing", "routing").as_bytes(), Value::Null, "cannot be augmented");
+    // A counter-signature that is wrong, or over something else, is not archived.
+    let both = octets(&counter_signed(&bench, &second, "B-B", one.as_bytes(), Value::Null).unwrap());
+    let both = String::from_utf8(both).unwrap();
+    let inner = both.find("<xades:CounterSignature").unwrap();
+    let time = inner + both[inner..].find("<xades:SigningTime>20").unwrap() + "<xades:SigningTime>".len();
+    let broken = format!("{}19{}", &both[..time], &both[time + 2..]);
+    let elsewhere = sign(&bench, &first, "B-B", "", &document("ubl"));
+    let elsewhere =
+        String::from_utf8(octets(&counter_signed(&bench, &second, "B-B", &elsewhere, Value::Null).unwrap())).unwrap();
+    let counter = |text: &str| {
+        let (start, end) =
+            (text.find("<xades:CounterSignature").unwrap(), text.find("</xades:CounterSignature>").unwrap());
+        text[start..end].to_owned()
+    };
+    let moved = both.replace(&counter(&both), &counter(&elsewhere));
+    for (document, reason) in [(broken, "cannot be augmented"), (moved, "refers to an element that is not there")] {
+        let error = bench.augment_kind("xades", "B-LTA", document.as_bytes(), None).unwrap_err();
+        assert_eq!(error.fault(), Fault::Document, "{error}");
+        assert!(error.to_string().contains(reason) || error.to_string().contains("is not there"), "{error}");
+    }
     let start = one.find("<ds:SignatureValue").unwrap();
     let end = start + one[start..].find('>').unwrap();
     let nameless = format!("{}<ds:SignatureValue{}", &one[..start], &one[end..]);

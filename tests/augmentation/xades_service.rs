@@ -1,5 +1,7 @@
 //! XML signatures over HTTP: media types, parameters, refusals, all levels, with a key in a token.
 
+use std::path::PathBuf;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
@@ -9,15 +11,15 @@ use tests::{Client, LivePki, Question, TestService, Verdict};
 const INVOICE: &[u8] =
     b"<?xml version=\"1.0\"?>\r\n<Invoice xmlns='urn:i'><part Id='a'>1</part><part Id='b'>2</part></Invoice>";
 
-struct Fixture {
-    folder: tempfile::TempDir,
+pub(crate) struct Fixture {
+    pub(crate) folder: tempfile::TempDir,
     live: LivePki,
-    _service: TestService,
-    client: Client,
+    pub(crate) service: TestService,
+    pub(crate) client: Client,
 }
 
 impl Fixture {
-    fn new(workers: &[(&str, &str)]) -> Self {
+    pub(crate) fn new(workers: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let live = LivePki::start(folder.path());
         let sections = format!("{}timeout = \"5s\"\nretry_after = \"1ms\"\n", live.configuration());
@@ -37,31 +39,49 @@ impl Fixture {
         let key = service.api_key("caller", &names);
         service.start();
         let client = service.client().key(&key);
-        Self { folder, live, _service: service, client }
+        Self { folder, live, service, client }
     }
 
     /// What EU DSS says of it, offline, at this level.
     fn accepted(&self, signed: &[u8], level: &str, detached: Option<&[u8]>, says: Option<&str>) {
-        let file = self.folder.path().join("signature");
-        std::fs::write(&file, signed).unwrap();
-        let question = Question::new("xades", &file).with("--root", self.live.root());
-        let mut question = question.with("--expect", level.replace("B-", "XAdES-BASELINE-"));
+        let mut question = self.question(signed, level);
         if let Some(document) = detached {
             std::fs::write(self.folder.path().join("document"), document).unwrap();
             question = question.with("--detached", self.folder.path().join("document"));
-        }
-        if matches!(level, "B-B" | "B-T") {
-            for name in ["root", "issuing"] {
-                let crl = ureq::get(format!("{}/{name}.crl", self.live.url())).call().unwrap();
-                let file = self.folder.path().join(format!("{name}.crl"));
-                std::fs::write(&file, crl.into_body().read_to_vec().unwrap()).unwrap();
-                question = question.with("--crl", file);
-            }
         }
         if let Some(says) = says {
             question = question.with("--says", says);
         }
         assert_eq!(ask("dss", &[question])[0], Verdict::Valid);
+    }
+
+    /// How often a key was to be used, so far.
+    pub(crate) fn intents(&self) -> usize {
+        let events = self.service.audit_events();
+        events.iter().filter(|event| event["event"] == "signing-intended").count()
+    }
+
+    fn crls(&self) -> [PathBuf; 2] {
+        ["root", "issuing"].map(|name| {
+            let crl = ureq::get(format!("{}/{name}.crl", self.live.url())).call().unwrap();
+            let file = self.folder.path().join(format!("{name}.crl"));
+            std::fs::write(&file, crl.into_body().read_to_vec().unwrap()).unwrap();
+            file
+        })
+    }
+
+    /// A question about it, offline, at this level.
+    pub(crate) fn question(&self, signed: &[u8], level: &str) -> Question {
+        let file = self.folder.path().join("signature");
+        std::fs::write(&file, signed).unwrap();
+        let question = Question::new("xades", &file).with("--root", self.live.root());
+        let mut question = question.with("--expect", level.replace("B-", "XAdES-BASELINE-"));
+        if matches!(level, "B-B" | "B-T") {
+            for crl in self.crls() {
+                question = question.with("--crl", crl);
+            }
+        }
+        question
     }
 }
 
@@ -198,4 +218,54 @@ fn what_is_wrong_with_xml_or_its_parameters_is_said_as_a_problem() {
     }
     let answer = client.post("/v1/workers/b/augment", "application/xml", &client.sign("b", INVOICE).success());
     assert_eq!(answer.status, 422, "{}", answer.json());
+}
+
+#[test]
+fn the_digest_of_a_policy_is_computed_from_a_file_beside_the_definition() {
+    let fixture = Fixture::new(&[]);
+    let (service, policy) = (&fixture.service, fixture.service.folder().join("policy.txt"));
+    std::fs::write(&policy, "We seal invoices, and nothing else.\n").unwrap();
+    let text = std::fs::read(&policy).unwrap();
+    let right = STANDARD.encode(openssl::sha::sha384(&text));
+    let definition = |more: &str| {
+        format!(
+            "signature_policy = {{ oid = \"1.2.3.4\", file = \"policy.txt\", digest_algorithm = \"SHA-384\"{more}, \
+             notice = {{ text = \"For <invoices> only\", reference = {{ organization = \"Acme & Co\", numbers = [1, 300] }} }} }}"
+        )
+    };
+    for (kind, more) in [("xades", ""), ("cades", &format!(", digest = \"{right}\""))] {
+        service.worker(kind, kind, "seal", &definition(more));
+    }
+    let stored = service.sigillo(&["worker", "show", "xades"]);
+    assert_eq!(stored["definition"]["signature_policy"]["digest"], right.as_str(), "{stored}");
+    assert!(stored["definition"]["signature_policy"]["file"].is_null(), "{stored}");
+    let key = service.api_key("another", &["xades", "cades"]);
+    let client = service.client().key(&key);
+    for kind in ["xades", "cades"] {
+        let file = fixture.folder.path().join("signature");
+        std::fs::write(&file, client.sign(kind, INVOICE).success()).unwrap();
+        let mut question = Question::new(kind, &file).with("--root", fixture.live.root());
+        for crl in fixture.crls() {
+            question = question.with("--crl", crl);
+        }
+        question = question.with("--signature-policy", format!("1.2.3.4={}", policy.display()));
+        for says in [
+            "policy=1.2.3.4",
+            "policy-document=fits",
+            "policy-notice=For <invoices> only",
+            "policy-organization=Acme & Co",
+            "policy-notice-numbers=[1, 300]",
+        ] {
+            question = question.with("--says", says);
+        }
+        assert_eq!(ask("dss", &[question]), [Verdict::Valid], "{kind}");
+    }
+    // A digest that is of something else, and a file that is not there.
+    let wrong = STANDARD.encode(openssl::sha::sha384(b"anything"));
+    let refused = service.try_worker("wrong", "xades", "seal", &definition(&format!(", digest = \"{wrong}\"")));
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(!refused.status.success() && said.contains(&right) && said.contains("policy.txt"), "{said}");
+    std::fs::remove_file(&policy).unwrap();
+    let refused = service.try_worker("wrong", "xades", "seal", &definition(""));
+    assert!(!refused.status.success() && String::from_utf8_lossy(&refused.stderr).contains("policy.txt"));
 }

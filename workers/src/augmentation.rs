@@ -102,6 +102,17 @@ pub enum AugmentationFault {
     /// What is there covers all certificates, and one more would come in.
     #[error("a signature with {0} cannot be joined: it covers the list of certificates, which would grow")]
     Sealed(&'static str),
+    /// Detached, over several files, and none of this name came along.
+    #[error(
+        "the signature is over a file \"{name}\", which was not sent; send all its files with it, each under its name"
+    )]
+    NoFile {
+        /// The name, as the signature has it.
+        name: String,
+    },
+    /// A document that is not in memory could not be read back; the disk is at fault.
+    #[error("a document cannot be read from the spool folder")]
+    Spool(#[from] std::io::Error),
     /// Not detached, and another document came along.
     #[error("the document that was sent is not the one in the signature; send the signature alone")]
     OtherDocument,

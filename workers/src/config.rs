@@ -271,7 +271,7 @@ impl WorkerConfig {
     fn check_content_timestamp(&self) -> Result<(), ConfigError> {
         let wanted = match &self.format {
             FormatConfig::Cades(options) => options.content_timestamp,
-            FormatConfig::Xades(options) => options.content_timestamp,
+            FormatConfig::Xades(options) => options.content_timestamp.is_wanted(),
             _ => false,
         };
         match wanted && self.level() == SignatureLevel::BaselineB {
@@ -458,11 +458,22 @@ impl WorkerConfig {
         &self.caller_may_set
     }
 
-    /// Whether documents that are not in memory can be signed: as CMS, because the content is hashed from its first octet to its last.
+    /// Whether documents that are not in memory can be signed: as CMS, and beside an XML signature,
+    /// because the content is hashed from its first octet to its last.
     /// A signature that is to be joined is read as a whole.
     #[must_use]
     pub fn takes_spooled(&self) -> bool {
-        matches!(&self.format, FormatConfig::Cades(options) if options.mode == CadesMode::Sign)
+        match &self.format {
+            FormatConfig::Cades(options) => options.mode == CadesMode::Sign,
+            FormatConfig::Xades(options) => options.is_beside(),
+            _ => false,
+        }
+    }
+
+    /// Whether one signature is over several files, where they are sent.
+    #[must_use]
+    pub fn takes_files(&self) -> bool {
+        matches!(&self.format, FormatConfig::Xades(options) if options.takes_files())
     }
 
     /// Whether what it signs is a signature that is there, of its document or of its value.

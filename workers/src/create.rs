@@ -19,6 +19,8 @@ use crate::augmentation::{Augmentable, AugmentationFault};
 use crate::clock::Clock;
 use crate::config::WorkerConfig;
 use crate::error::{Discrepancy, WorkerError};
+use crate::files::FilesFault;
+use crate::kind::WorkerKind;
 use crate::level::SignatureLevel;
 use crate::policy;
 use crate::timestamp::{TimestampSource, TimestampToken};
@@ -50,8 +52,8 @@ pub struct SignatureContext<'a> {
     pub longest_timestamp: usize,
     /// A number that no other signature has, for formats that name their signatures.
     pub id: Uuid,
-    /// A timestamp over the content, where the format wants one.
-    pub content_timestamp: Option<&'a TimestampToken>,
+    /// Timestamps over the content, where the format wants some, in the order of [`SignatureFormat::stamped_content`].
+    pub content_timestamps: &'a [TimestampToken],
 }
 
 /// The verbs that differ between formats.
@@ -86,7 +88,7 @@ pub trait SignatureFormat {
         false
     }
 
-    /// What a timestamp over the content covers: by default the document as it came.
+    /// What each timestamp over the content covers: by default one does, the document as it came.
     ///
     /// # Errors
     /// As of [`Self::prepare`], which has been called before.
@@ -96,12 +98,14 @@ pub trait SignatureFormat {
         _parameters: &SigningParameters,
         _context: &SignatureContext<'_>,
         digest: DigestAlgorithm,
-    ) -> Result<DtbsRepresentation, WorkerError> {
-        match &document.content {
+    ) -> Result<Vec<DtbsRepresentation>, WorkerError> {
+        let content = match &document.content {
             DocumentContent::Memory(document) => representation(digest, document.digest(digest)?),
             DocumentContent::Spooled(document) => representation(digest, document.digest(digest)?),
             DocumentContent::Digest(digest) => Ok(digest.clone()),
-        }
+            DocumentContent::Files(_) => Err(FilesFault::OnlyOne.into()),
+        };
+        content.map(|content| vec![content])
     }
 
     /// Puts a document that is not in memory into the signature, which is complete but for it. Nothing to do for formats that take none.
@@ -206,7 +210,7 @@ pub fn create<F: SignatureFormat>(
         parameters: &request.parameters,
         longest_timestamp: environment.timestamps.map_or(0, TimestampSource::longest_token),
         id: Uuid::new_v4(),
-        content_timestamp: None,
+        content_timestamps: &[],
     };
     check_request(config, request, &context)?;
     let mut ladder = Ladder::new(environment.level, minimum_level);
@@ -217,11 +221,12 @@ pub fn create<F: SignatureFormat>(
         // First without it, so that what is refused is refused before anybody is asked.
         format.prepare(&request.document, &request.parameters, &context)?;
         let content = format.stamped_content(&request.document, &request.parameters, &context, digest)?;
-        Some(services.stamp(&content, Some(environment.credential.chain.leaf()))?)
+        let leaf = environment.credential.chain.leaf();
+        content.iter().map(|each| services.stamp(each, Some(leaf))).collect::<Result<Vec<_>, _>>()?
     } else {
-        None
+        Vec::new()
     };
-    context.content_timestamp = stamped.as_ref();
+    context.content_timestamps = &stamped;
     let prepared = format.prepare(&request.document, &request.parameters, &context)?;
 
     let value = environment.signer.sign(prepared.to_be_signed(), environment.deadline)?;
@@ -270,6 +275,9 @@ fn check_request(
 ) -> Result<(), WorkerError> {
     policy::check(config.kind(), context.credential, context.signing_time)?;
     config.check_parameters(&request.parameters)?;
+    if matches!(request.document.content, DocumentContent::Files(_)) && !config.takes_files() {
+        return Err(FilesFault::OnlyOne.into());
+    }
     if request.document.signature.is_some() && !config.joins() {
         let reason = "this worker joins no signatures; send the document alone".into();
         return Err(WorkerError::Parameter { name: "signature".into(), reason });
@@ -297,7 +305,7 @@ pub fn preview<F: SignatureFormat>(
         parameters: &request.parameters,
         longest_timestamp: 0,
         id: Uuid::new_v4(),
-        content_timestamp: None,
+        content_timestamps: &[],
     };
     check_request(config, request, &context)?;
     let prepared = format.prepare(&request.document, &request.parameters, &context)?;
@@ -318,6 +326,9 @@ pub fn augment<F: SignatureFormat>(
     let level = environment.level;
     if level == SignatureLevel::BaselineB {
         return Err(AugmentationFault::Level.into());
+    }
+    if matches!(request.document, Some(DocumentContent::Files(_))) && config.kind() != WorkerKind::Xades {
+        return Err(FilesFault::OnlyOne.into());
     }
     config.check_augmentation_parameters(&request.parameters)?;
     let services = Services::new(config, *environment)?;

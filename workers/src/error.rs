@@ -5,6 +5,7 @@ use cryptotoken_api::{CredentialState, Purpose, SignerError, rfc3339};
 use time::OffsetDateTime;
 
 use crate::augmentation::AugmentationFault;
+use crate::files::FilesFault;
 use crate::kind::WorkerKind;
 use crate::level::SignatureLevel;
 use crate::pades::refusal::PdfRefusal;
@@ -59,6 +60,9 @@ pub enum WorkerError {
     /// The document is not XML that can be signed; the source says what is wrong and where.
     #[error("the XML document cannot be signed: {0}")]
     Xml(#[from] XmlError),
+    /// Several files that cannot be signed together, or by this worker.
+    #[error(transparent)]
+    Files(#[from] FilesFault),
     /// The signature cannot be brought to a higher level.
     #[error(transparent)]
     Augmentation(#[from] AugmentationFault),
@@ -239,9 +243,11 @@ impl WorkerError {
             | Self::DigestAlgorithm { .. }
             | Self::DigestNotAllowed { .. }
             | Self::NoPreview { .. }
-            | Self::Augmentation(_)
+            | Self::Files(_)
             | Self::Pdf(_)
             | Self::Xml(_) => Fault::Document,
+            Self::Augmentation(AugmentationFault::Spool(_)) => Fault::Service,
+            Self::Augmentation(_) => Fault::Document,
             Self::NoTimestamp(TimestampRefusal::Clock(_) | TimestampRefusal::ClockError { .. }) => Fault::Clock,
             Self::NoTimestamp(_) => Fault::Document,
             Self::MediaType { .. } => Fault::MediaType,

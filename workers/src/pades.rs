@@ -6,6 +6,7 @@
 //! which knows nothing of PDF.
 
 mod appearance;
+mod appearances;
 mod assemble;
 mod augment;
 mod byte_range;

@@ -46,7 +46,7 @@ impl SoftwareKey {
             parameters: &self.parameters,
             id: uuid::Uuid::new_v4(),
             longest_timestamp: 0,
-            content_timestamp: None,
+            content_timestamps: &[],
         }
     }
 

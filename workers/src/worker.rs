@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 use crate::clock::Clock;
 use crate::config::WorkerConfig;
 use crate::error::WorkerError;
+use crate::files::{FilesFault, NamedFiles};
 use crate::level::SignatureLevel;
 use crate::memory::MemoryDocument;
 use crate::revocation::RevocationSource;
@@ -69,10 +70,12 @@ pub enum DocumentContent {
     Spooled(SpooledDocument),
     /// Only its digest is known here; the caller keeps the document.
     Digest(DtbsRepresentation),
+    /// Several files, for one signature over them all. Formats take them where [`crate::WorkerConfig::takes_files`] says so.
+    Files(NamedFiles),
 }
 
 impl DocumentContent {
-    /// The digest in this algorithm; `None` where only one in another algorithm is known.
+    /// The digest in this algorithm; `None` where only one in another algorithm is known, and of several files.
     ///
     /// # Errors
     /// When a spooled document cannot be read, and the disk is at fault; or the cryptographic library fails.
@@ -81,7 +84,31 @@ impl DocumentContent {
             Self::Memory(document) => Some(document.digest(algorithm)?),
             Self::Spooled(document) => Some(document.digest(algorithm)?),
             Self::Digest(digest) => (digest.algorithm() == algorithm).then(|| digest.digest().to_vec()),
+            Self::Files(_) => None,
         })
+    }
+
+    /// Gives the octets piece by piece, as they are now; nothing where there are none, or several files of them.
+    ///
+    /// # Errors
+    /// When a spooled document cannot be read; the disk is at fault.
+    pub(crate) fn pieces(&self, mut take: impl FnMut(&[u8])) -> std::io::Result<()> {
+        match self {
+            Self::Memory(document) => take(document),
+            Self::Spooled(document) => {
+                let mut offset = 0;
+                loop {
+                    let block = document.block(offset)?;
+                    if block.is_empty() {
+                        break;
+                    }
+                    take(&block);
+                    offset += block.len() as u64;
+                }
+            }
+            Self::Digest(_) | Self::Files(_) => {}
+        }
+        Ok(())
     }
 }
 
@@ -89,12 +116,14 @@ impl SignerDocument {
     /// The octets, for formats that need them.
     ///
     /// # Errors
-    /// [`WorkerError::DigestOnly`] when only a digest was sent, [`WorkerError::NotInMemory`] when it is too big.
+    /// [`WorkerError::DigestOnly`] when only a digest was sent, [`WorkerError::NotInMemory`] when it is too big,
+    /// [`WorkerError::Files`] when there are several.
     pub fn octets(&self) -> Result<&MemoryDocument, WorkerError> {
         match &self.content {
             DocumentContent::Memory(document) => Ok(document),
             DocumentContent::Spooled(_) => Err(WorkerError::NotInMemory),
             DocumentContent::Digest(_) => Err(WorkerError::DigestOnly),
+            DocumentContent::Files(_) => Err(FilesFault::OnlyOne.into()),
         }
     }
 }
@@ -220,7 +249,7 @@ pub struct Preview {
 pub struct AugmentationRequest {
     /// The signature, with the document in it or not.
     pub signature: Bytes,
-    /// The document of a detached signature.
+    /// The document of a detached signature, or the files of one over several.
     pub document: Option<DocumentContent>,
     /// The password that opens the document around the signature; nothing else is for the caller to choose.
     pub parameters: SigningParameters,

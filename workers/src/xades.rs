@@ -17,6 +17,7 @@ mod counter_signature;
 mod document;
 mod earlier;
 mod element;
+mod files;
 pub mod form;
 mod in_document;
 pub mod place;
@@ -75,6 +76,53 @@ impl ObjectForm {
     #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
     fn is_default(&self) -> bool {
         *self == Self::Base64
+    }
+}
+
+/// What is stamped before it is signed (EN 319 132-1, clause 5.2.8). Spelt `false`, `true` and `"each"`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "serde_json::Value", into = "serde_json::Value")]
+pub enum ContentTimestamp {
+    /// Nothing.
+    #[default]
+    None,
+    /// All that is signed, together: `AllDataObjectsTimeStamp`.
+    All,
+    /// Each document by itself: an `IndividualDataObjectsTimeStamp` for each.
+    Each,
+}
+
+impl ContentTimestamp {
+    pub(crate) fn is_wanted(self) -> bool {
+        self != Self::None
+    }
+
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+    fn is_none(&self) -> bool {
+        *self == Self::None
+    }
+}
+
+impl TryFrom<serde_json::Value> for ContentTimestamp {
+    type Error = &'static str;
+
+    fn try_from(value: serde_json::Value) -> Result<Self, Self::Error> {
+        match (value.as_bool(), value.as_str()) {
+            (Some(false), _) => Ok(Self::None),
+            (Some(true), _) => Ok(Self::All),
+            (_, Some("each")) => Ok(Self::Each),
+            _ => Err("write true, for all that is signed together, \"each\", for each document by itself, or false"),
+        }
+    }
+}
+
+impl From<ContentTimestamp> for serde_json::Value {
+    fn from(stamp: ContentTimestamp) -> Self {
+        match stamp {
+            ContentTimestamp::None => false.into(),
+            ContentTimestamp::All => true.into(),
+            ContentTimestamp::Each => "each".into(),
+        }
     }
 }
 
@@ -140,9 +188,9 @@ pub struct XadesConfig {
     /// How an enveloping signature holds the document.
     #[serde(skip_serializing_if = "ObjectForm::is_default")]
     pub object: ObjectForm,
-    /// Whether a timestamp over the content is asked for before it is signed, and signed with it. Needs level B-T or above.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub content_timestamp: bool,
+    /// Whether timestamps over the content are asked for before it is signed, and signed with it. They need level B-T or above.
+    #[serde(skip_serializing_if = "ContentTimestamp::is_none")]
+    pub content_timestamp: ContentTimestamp,
     /// What the signer says beside the signature.
     #[serde(flatten)]
     pub properties: SignedProperties,
@@ -237,7 +285,7 @@ impl XadesConfig {
             XadesMode::CounterSign if self.packaging != Enveloped || self.place.is_some() => {
                 refuse("packaging", "a signature that is counter-signed stays as it is; remove packaging and place")
             }
-            XadesMode::CounterSign if self.content_timestamp => {
+            XadesMode::CounterSign if self.content_timestamp.is_wanted() => {
                 refuse("content_timestamp", "only mode \"sign\" stamps the content")
             }
             XadesMode::CounterSign if self.properties.mime_type.is_some() => {

@@ -22,8 +22,12 @@ mod pades_bombs;
 mod pades_corpus;
 #[path = "formats/pades_damaged.rs"]
 mod pades_damaged;
+#[path = "formats/pades_forms.rs"]
+mod pades_forms;
 #[path = "formats/pades_hostile.rs"]
 mod pades_hostile;
+#[path = "formats/pades_oddities.rs"]
+mod pades_oddities;
 #[path = "formats/pades_passwords.rs"]
 mod pades_passwords;
 #[path = "formats/pades_verifiers.rs"]

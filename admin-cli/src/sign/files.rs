@@ -17,6 +17,8 @@ pub(super) struct Input {
     pub(super) path: PathBuf,
     /// The document beside a detached signature.
     pub(super) document: Option<PathBuf>,
+    /// Other files that the same signature is over.
+    pub(super) others: Vec<PathBuf>,
     /// What it is called under the output folder.
     relative: PathBuf,
 }
@@ -28,6 +30,8 @@ pub(super) struct Inputs {
     pub(super) items: Vec<Input>,
     out_dir: Option<PathBuf>,
     task: Task,
+    /// What the only signature over all files is called.
+    together: Option<PathBuf>,
     /// Canonical paths of all inputs.
     untouchable: HashSet<PathBuf>,
 }
@@ -57,7 +61,7 @@ impl Inputs {
                 walk(path, Path::new(""), out, &mut items)?;
             } else {
                 let relative = path.file_name().map(PathBuf::from).unwrap_or_default();
-                items.push(Input { path: path.clone(), document: None, relative });
+                items.push(Input { path: path.clone(), document: None, others: Vec::new(), relative });
             }
         }
         if task == Task::Augment {
@@ -75,7 +79,36 @@ impl Inputs {
                 return Err(Failure::Usage(format!("{} is named twice", path.display())));
             }
         }
-        Ok(Self { items, out_dir: out_dir.map(Path::to_owned), task, untouchable })
+        Ok(Self { items, out_dir: out_dir.map(Path::to_owned), task, together: None, untouchable })
+    }
+
+    /// The same files for one signature over them all, which is written to `output`.
+    ///
+    /// # Errors
+    /// When a name cannot stand in a form, or two files have the same one.
+    pub(super) fn together(mut self, output: &Path) -> Result<Self, Failure> {
+        if self.items.len() < 2 {
+            return Err(Failure::Usage("--together needs at least two files; sign one without it".into()));
+        }
+        let mut names = HashSet::new();
+        for Input { path, .. } in &self.items {
+            let name = part_name(path).ok_or_else(|| {
+                Failure::Usage(format!("the name of {} is no text that can be sent; rename it", path.display()))
+            })?;
+            if !names.insert(name.to_owned()) {
+                return Err(Failure::Usage(format!(
+                    "two files are called {name}; a signature over both needs two names"
+                )));
+            }
+        }
+        let mut items = self.items.into_iter();
+        if let Some(first) = items.next() {
+            self.items = vec![Input { others: items.map(|input| input.path).collect(), ..first }];
+        } else {
+            self.items = Vec::new();
+        }
+        self.together = Some(output.to_owned());
+        Ok(self)
     }
 
     /// Writes a signed document to its place, by a temporary file that is renamed when it is whole.
@@ -113,6 +146,9 @@ impl Inputs {
     }
 
     fn target(&self, input: &Input, media_type: &str) -> Option<PathBuf> {
+        if let Some(output) = &self.together {
+            return output_name(output.file_name()?, media_type, self.task, false).map(|_| output.clone());
+        }
         let path = match &self.out_dir {
             Some(dir) => dir.join(&input.relative),
             None => input.path.clone(),
@@ -120,6 +156,11 @@ impl Inputs {
         let name = output_name(path.file_name()?, media_type, self.task, self.out_dir.is_none())?;
         Some(path.with_file_name(name))
     }
+}
+
+/// What a file is called in a form; `None` when that cannot be written.
+pub(super) fn part_name(path: &Path) -> Option<&str> {
+    path.file_name()?.to_str().filter(|name| !name.chars().any(|each| each.is_control() || each == '\\'))
 }
 
 const TEMPORARY: &str = ".sigillo-";
@@ -138,7 +179,7 @@ fn walk(folder: &Path, relative: &Path, out_dir: &Path, items: &mut Vec<Input>) 
                 walk(&path, &relative, out_dir, items)?;
             }
         } else if path.is_file() && !name.to_string_lossy().starts_with(TEMPORARY) {
-            items.push(Input { path, document: None, relative });
+            items.push(Input { path, document: None, others: Vec::new(), relative });
         }
     }
     Ok(())
@@ -180,7 +221,7 @@ fn output_name(input: &OsStr, media_type: &str, task: Task, beside_input: bool) 
         _ => return None,
     };
     let mut name = input.to_owned();
-    if task == Task::Sign && !suffix.is_empty() {
+    if task != Task::Augment && !suffix.is_empty() {
         name.push(suffix);
     } else if beside_input {
         let path = Path::new(input);
@@ -289,6 +330,28 @@ mod tests {
         fs::write(&path, "a").unwrap();
         let again = dir.path().join(".").join("a.pdf");
         assert!(matches!(Inputs::collect(&[path, again], None, Task::Sign), Err(Failure::Usage(_))));
+    }
+
+    #[test]
+    fn files_of_one_signature_have_names_of_their_own_and_the_signature_replaces_none() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in ["a", "b", "x/a"] {
+            fs::create_dir_all(dir.path().join(name).parent().unwrap()).unwrap();
+            fs::write(dir.path().join(name), name).unwrap();
+        }
+        let collect = |names: &[&str]| {
+            let paths: Vec<_> = names.iter().map(|name| dir.path().join(name)).collect();
+            Inputs::collect(&paths, None, Task::Together).unwrap()
+        };
+        let output = dir.path().join("both.xades");
+        let both = collect(&["a", "b"]).together(&output).unwrap();
+        assert_eq!((both.items.len(), &both.items[0].others), (1, &vec![dir.path().join("b")]));
+        assert_eq!(both.write(&both.items[0], "application/xml", &mut "<s/>".as_bytes()).unwrap(), output);
+        assert!(both.write(&both.items[0], "text/html", &mut "".as_bytes()).is_err());
+        assert!(matches!(collect(&["a", "x/a"]).together(&output), Err(Failure::Usage(_))));
+        let over = collect(&["a", "b"]).together(&dir.path().join("b")).unwrap();
+        assert!(over.write(&over.items[0], "application/xml", &mut "<s/>".as_bytes()).is_err());
+        assert_eq!(fs::read(dir.path().join("b")).unwrap(), b"b");
     }
 
     #[test]

@@ -1,8 +1,8 @@
-//! The server as `sigillo sign` calls it: `POST /v1/workers/{worker}/sign/raw`, or `…/augment`.
+//! The server as `sigillo sign` calls it: `POST /v1/workers/{worker}/sign/raw`, `…/sign` for several files together, or `…/augment`.
 
 use std::fs::File;
 use std::io::{Cursor, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretSlice, SecretString};
@@ -12,7 +12,7 @@ use ureq::tls::{Certificate, ClientCert, PemItem, PrivateKey, RootCerts, TlsConf
 use ureq::{Agent, Body, SendBody};
 
 use super::Task;
-use super::files::Input;
+use super::files::{Input, part_name};
 use crate::failure::Failure;
 use crate::output::PROBLEM;
 
@@ -20,6 +20,7 @@ use crate::output::PROBLEM;
 pub(super) struct Service {
     agent: Agent,
     url: String,
+    task: Task,
     api_key: Option<SecretString>,
 }
 
@@ -96,6 +97,7 @@ impl Service {
         let path = match task {
             Task::Sign => "sign/raw",
             Task::Augment => "augment",
+            Task::Together => "sign",
         };
         let config = Agent::config_builder()
             .http_status_as_error(false)
@@ -109,6 +111,7 @@ impl Service {
         Ok(Self {
             agent: config.build().into(),
             url: format!("{}/v1/workers/{worker}/{path}", server.trim_end_matches('/')),
+            task,
             api_key,
         })
     }
@@ -121,27 +124,25 @@ impl Service {
         let mut attempt = 1;
         let open = |path: &Path| File::open(path).map_err(|error| Refusal::local(&error));
         loop {
-            let file = open(&input.path)?;
             let mut request = self.agent.post(&self.url);
             if let Some(key) = &self.api_key {
                 request = request.header("Authorization", format!("Bearer {}", key.expose_secret()));
             }
-            let sent = match &input.document {
-                None => request.header("Content-Type", "application/octet-stream").send(&file),
-                Some(document) => {
-                    // Drawn for each request, so that nobody can write it into a file (RFC 2046, section 5.1.1).
-                    let limit = format!("sigillo-{}", uuid::Uuid::new_v4().simple());
-                    let part = |name: &str, before: &str| {
-                        Cursor::new(format!(
-                            "{before}--{limit}\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n"
-                        ))
-                    };
-                    let form =
-                        part("signature", "").chain(&file).chain(part("document", "\r\n")).chain(open(document)?);
-                    let mut form = form.chain(Cursor::new(format!("\r\n--{limit}--\r\n")));
-                    let media_type = format!("multipart/form-data; boundary={limit}");
-                    request.header("Content-Type", media_type).send(SendBody::from_reader(&mut form))
+            let parts = parts(self.task, input);
+            let sent = if parts.is_empty() {
+                request.header("Content-Type", "application/octet-stream").send(&open(&input.path)?)
+            } else {
+                // Drawn for each request, so that nobody can write it into a file (RFC 2046, section 5.1.1).
+                let limit = format!("sigillo-{}", uuid::Uuid::new_v4().simple());
+                let mut form: Box<dyn Read> = Box::new(std::io::empty());
+                for (disposition, path) in parts {
+                    let head = format!("--{limit}\r\nContent-Disposition: form-data; {disposition}\r\n\r\n");
+                    form = Box::new(form.chain(Cursor::new(head)).chain(open(path)?).chain(Cursor::new("\r\n")));
                 }
+                let mut form = form.chain(Cursor::new(format!("--{limit}--\r\n")));
+                let media_type = format!("multipart/form-data; boundary={limit}");
+                let request = request.header("Content-Type", media_type).header("Accept", "application/xml");
+                request.send(SendBody::from_reader(&mut form))
             };
             let response = sent.map_err(|error| Refusal::transport(&error))?;
             if response.status() == 200 {
@@ -155,6 +156,21 @@ impl Service {
             std::thread::sleep(pause(response.headers().get("retry-after").and_then(|value| value.to_str().ok())));
         }
     }
+}
+
+/// The parts of a form with an input: what says which part it is, and the file; none where the file alone is sent.
+fn parts(task: Task, input: &Input) -> Vec<(String, &Path)> {
+    if let Some(document) = &input.document {
+        return vec![("name=\"signature\"".into(), &input.path), ("name=\"document\"".into(), document)];
+    }
+    if task != Task::Together {
+        return Vec::new();
+    }
+    let part = |path| {
+        let name = part_name(path).unwrap_or_default().replace('"', "\\\"");
+        (format!("name=\"document\"; filename=\"{name}\""), path)
+    };
+    std::iter::once(&input.path).chain(&input.others).map(PathBuf::as_path).map(part).collect()
 }
 
 impl Tls<'_> {

@@ -89,5 +89,6 @@ fn document_sha256(content: &DocumentContent) -> Option<String> {
             Some(hex::encode(digest.digest()))
         }
         DocumentContent::Digest(_) => None,
+        DocumentContent::Files(files) => files.sha256().ok().map(hex::encode),
     }
 }

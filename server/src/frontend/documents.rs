@@ -16,10 +16,14 @@ use crate::error::ApiError;
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct SignRequest<'a> {
-    /// The document in padded standard base64.
-    #[schema(content_encoding = "base64")]
+    /// The document in padded standard base64. Either this or `documents`.
+    #[schema(content_encoding = "base64", value_type = Option<String>)]
     #[serde(borrow)]
-    pub(crate) document: Cow<'a, str>,
+    pub(crate) document: Option<Cow<'a, str>>,
+    /// One to a hundred files for one signature over them all, from xades workers with detached or enveloping signatures.
+    #[serde(borrow)]
+    #[schema(min_items = 1, max_items = 100)]
+    pub(crate) documents: Option<Vec<NamedDocument<'a>>>,
     /// A detached signature over the document in padded standard base64, for workers that join signatures.
     #[schema(content_encoding = "base64", value_type = Option<String>)]
     #[serde(borrow)]
@@ -27,15 +31,31 @@ pub(crate) struct SignRequest<'a> {
     /// What it is; checked against the worker's kind where given.
     #[schema(example = "application/pdf")]
     pub(crate) media_type: Option<String>,
-    /// Its name; no format of this version puts it into the signature.
+    /// Its name; no format puts that of a document alone into the signature.
     #[schema(example = "contract.pdf")]
-    #[expect(dead_code, reason = "part of the request's form, and not used by B-B formats")]
+    #[expect(dead_code, reason = "part of the request's form, and used of several files only")]
     pub(crate) file_name: Option<String>,
     /// What the worker lets callers choose, such as `reason` and `location` of a PDF signature; and the `password` of a PDF that opens
     /// with one only, which goes no further.
     #[serde(borrow)]
     #[schema(value_type = Option<Object>)]
     pub(crate) parameters: Option<&'a RawValue>,
+}
+
+/// One of several files to sign, in JSON.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct NamedDocument<'a> {
+    /// The file in padded standard base64.
+    #[schema(content_encoding = "base64")]
+    #[serde(borrow)]
+    pub(crate) document: Cow<'a, str>,
+    /// Its name, without folders, which no other of them has: it goes into the signature, and verifiers look for the file under it.
+    #[schema(example = "contract.pdf")]
+    pub(crate) file_name: String,
+    /// What it is.
+    #[schema(example = "application/pdf")]
+    pub(crate) media_type: Option<String>,
 }
 
 /// A signed document, in JSON.
@@ -65,8 +85,9 @@ pub(crate) struct SignResponse {
 #[derive(Debug, ToSchema)]
 #[expect(dead_code, reason = "describes the form for OpenAPI; the parts are read as a stream")]
 pub(crate) struct SignForm {
-    /// The document; its part's media type is checked where it is not `application/octet-stream`.
-    #[schema(value_type = String, format = Binary)]
+    /// The document; its part's media type is checked where it is not `application/octet-stream`. Several parts of this name, each with
+    /// a `filename` of its own, are files for one signature over them all, from xades workers with detached or enveloping signatures.
+    #[schema(value_type = Vec<String>, format = Binary, min_items = 1, max_items = 100)]
     document: Vec<u8>,
     /// A detached signature over the document, for workers that join signatures.
     #[schema(value_type = Option<String>, format = Binary)]
@@ -83,8 +104,8 @@ pub(crate) struct AugmentForm {
     /// The signature.
     #[schema(value_type = String, format = Binary)]
     signature: Vec<u8>,
-    /// The document of a detached signature.
-    #[schema(value_type = Option<String>, format = Binary)]
+    /// The document of a detached signature; or the files of one over several, each with its `filename`.
+    #[schema(value_type = Option<Vec<String>>, format = Binary, max_items = 100)]
     document: Option<Vec<u8>>,
     /// The `password` of a PDF that opens with one only, as JSON.
     #[schema(value_type = Option<Object>)]

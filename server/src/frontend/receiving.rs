@@ -19,15 +19,26 @@ pub(crate) struct Receiving<'a> {
     /// Has taken what is in memory: the audit log wants the digest, and most signatures begin with the same.
     sha256: Option<Hasher>,
     incoming: Option<Incoming>,
+    /// Octets so far, those of documents before it included.
     length: u64,
 }
 
 impl<'a> Receiving<'a> {
     /// Nothing yet. `spooled` says that it may go to the spool folder, where there is one.
     pub(crate) fn new(limits: &'a BodyLimits, spooled: bool) -> Self {
+        Self::following(limits, spooled, 0)
+    }
+
+    /// The same after other documents of the request, with so many octets: the limits are for them all together.
+    pub(crate) fn following(limits: &'a BodyLimits, spooled: bool, before: u64) -> Self {
         let spool = limits.spool().filter(|_| spooled);
         let sha256 = Hasher::new(DigestAlgorithm::Sha256.message_digest()).ok();
-        Self { limits, spool, memory: BytesMut::new(), sha256, incoming: None, length: 0 }
+        Self { limits, spool, memory: BytesMut::new(), sha256, incoming: None, length: before }
+    }
+
+    /// Octets so far, those of documents before it included.
+    pub(crate) const fn length(&self) -> u64 {
+        self.length
     }
 
     /// Looks at a length before that many octets have come. It reserves nothing: anybody can say any.

@@ -20,7 +20,7 @@ LARGE = 1 << 28
 
 def compilers(question):
     """Which compilers Java shall have: only the quick one starts soonest, the other one makes digests several times as fast."""
-    paths = [path for path in (question.file, question.detached) if path is not None]
+    paths = [question.file, *question.beside]
     return () if any(os.path.getsize(path) >= LARGE for path in paths) else ("-XX:TieredStopAtLevel=1",)
 
 
@@ -64,7 +64,7 @@ class Question:
     says: tuple
     signers: str | None
     signature_policies: tuple
-    detached: str | None
+    beside: tuple
     content: str | None
     expect: str | None
     policy: str
@@ -76,9 +76,14 @@ class Question:
     password: str | None
     file: str
 
+    @property
+    def detached(self) -> str | None:
+        """The only file beside the signature, where there is one."""
+        return self.beside[0] if self.beside else None
+
     def paths(self):
-        single = (self.detached, self.content, self.leaf, self.before, self.file)
-        return [*self.roots, *self.certificates, *self.crls, *(path for path in single if path)]
+        single = (self.content, self.leaf, self.before, self.file)
+        return [*self.roots, *self.certificates, *self.crls, *self.beside, *(path for path in single if path)]
 
 
 def parse(tool, arguments):
@@ -111,14 +116,16 @@ def _questions(tool, arguments):
     options = _parser(tool).parse_args(arguments)
     if options.format == "plain":
         for name in ("algorithm", "leaf", "detached"):
-            if getattr(options, name) is None:
+            if not getattr(options, name):
                 _fail(tool, f"--format plain needs --{name}")
         if options.algorithm not in ("eddsa", "ml-dsa") and options.digest is None:
             _fail(tool, f"--algorithm {options.algorithm} needs --digest")
     elif not options.root and options.format != "pdf":
         _fail(tool, f"--format {options.format} needs --root")
-    if options.format == "timestamp" and options.detached is None:
+    if options.format == "timestamp" and not options.detached:
         _fail(tool, "--format timestamp needs --detached")
+    if len(options.detached) > 1 and options.format != "xades":
+        _fail(tool, "several --detached are only for --format xades")
     if options.content is not None and options.format != "cades":
         _fail(tool, "--content is only for --format cades")
     for name in ("before", "password"):
@@ -133,7 +140,7 @@ def _questions(tool, arguments):
             says=tuple(options.says),
             signers=options.signers,
             signature_policies=tuple(options.signature_policy),
-            detached=options.detached,
+            beside=tuple(options.detached),
             content=options.content,
             expect=options.expect,
             policy=options.policy,
@@ -158,7 +165,7 @@ def _parser(tool):
     parser.add_argument("--says", action="append", default=[], metavar="NAME=VALUE", help="only dss reads such properties; may be repeated")
     parser.add_argument("--signature-policy", action="append", default=[], metavar="OID=FILE", help="the document of a signature policy; only dss reads it")
     parser.add_argument("--signers", metavar="NUMBER", help="how many signatures, counter-signatures included; only dss counts them")
-    parser.add_argument("--detached", metavar="DATA", help="what a detached or plain signature or a timestamp covers")
+    parser.add_argument("--detached", action="append", default=[], metavar="DATA", help="what a detached or plain signature or a timestamp covers; of xades several")
     parser.add_argument("--content", metavar="DATA", help="what an encapsulated signature must contain")
     parser.add_argument("--expect", metavar="LEVEL", help="such as CAdES-BASELINE-B, which only dss can name, or PDF/A-2B for verapdf")
     parser.add_argument("--policy", choices=("default", "ed25519", "permissions"), default="default", help="only dss has policies")

@@ -102,9 +102,10 @@ async def _last_signature(question, context):
         with open(question.file, "rb") as file:
             last = max(_reader(file, question).embedded_signatures, key=lambda signature: _place(signature)[2:])
             status = await async_validate_pdf_signature(last, context)
+            complaint = _coverage(question, status, last, [])
     except Exception:
         return Answer.not_applicable(unreadable)
-    return _last(last, status, "it cannot read the document as it was")
+    return _last(last, status, complaint, "it cannot read the document as it was")
 
 
 async def _earlier(question, context, strict):
@@ -124,18 +125,23 @@ async def _compared(question, context, allowed, strict):
     with open(question.file, "rb") as file:
         signatures = _reader(file, question, strict).embedded_signatures
         new = [signature for signature in signatures if _place(signature) not in allowed]
-        if len(new) != 1:
-            return Answer.invalid(f"{len(new)} new signatures")
-        status = await async_validate_pdf_signature(new[-1], context)
+        seals = [signature for signature in new if signature.sig_object_type != "/DocTimeStamp"]
+        stamps = [signature for signature in new if signature not in seals]
+        if len(seals) != 1 or len(stamps) != (question.expect == "PAdES-BASELINE-LTA"):
+            return Answer.invalid(f"{len(seals)} new signatures, {len(stamps)} new timestamps")
+        status = await async_validate_pdf_signature(seals[0], context)
+        complaint = _coverage(question, status, seals[0], stamps)
+        if complaint is None and stamps:
+            complaint = await _long_term(question, seals)
         for place, verdict in await _verdicts(_reader(file, question, strict), context):
             if verdict not in allowed.get(place, {verdict}):
                 return Answer.invalid(f"the signature over {place} was {allowed[place]}, is {verdict}")
-        return _last(new[-1], status, f"{len(signatures)} signature(s), read {'strictly' if strict else 'not strictly'}")
+        return _last(seals[0], status, complaint, f"{len(signatures)} signature(s), read {'strictly' if strict else 'not strictly'}")
 
 
-def _last(signature, status, remark):
-    if not status.bottom_line or status.coverage != SignatureCoverageLevel.ENTIRE_FILE:
-        return Answer.invalid(f"{signature.field_name}: {status.summary()}, covers {status.coverage.name}")
+def _last(signature, status, complaint, remark):
+    if not status.bottom_line or complaint is not None:
+        return Answer.invalid(f"{signature.field_name}: {status.summary()}, covers {status.coverage.name}; {complaint}")
     return Answer.valid(f"{remark}, last {status.summary()}")
 
 

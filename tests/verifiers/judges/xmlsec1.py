@@ -33,8 +33,11 @@ def _verify(question, number, algorithm):
     # The last two are what internally detached signatures of ours are over; they have no namespace.
     for element in (f"{_XADES}:SignedProperties", f"{_DS}:KeyInfo", f"{_DS}:Object", f"{_DS}:SignatureValue", "document", "part"):
         words += ["--id-attr:Id", element]
-    if question.detached:
-        words += ["--enabled-reference-uris", "empty,same-doc,local,remote", f"--url-map:{Path(question.detached).name}", question.detached]
+    if question.beside:
+        words += ["--enabled-reference-uris", "empty,same-doc,local,remote"]
+    # It looks for what a URI stands for without percent-encoding.
+    for file in question.beside:
+        words += [f"--url-map:{Path(file).name}", file]
     for root in question.roots:
         words += ["--trusted-pem", root]
     for certificate in question.certificates:

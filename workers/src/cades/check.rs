@@ -29,7 +29,7 @@ pub(super) fn check(
     let signing_time = Some(context.signing_time);
     let properties = config.properties.chosen(context.parameters);
     let properties = properties.map_err(|error| Discrepancy::Unreadable(error.to_string()))?;
-    let more = attributes(&properties, context.content_timestamp)
+    let more = attributes(&properties, context.content_timestamps.first())
         .map_err(|error| Discrepancy::Unreadable(error.to_string()))?;
     if let (CadesMode::CoSign | CadesMode::CounterSign, Some(before)) = (config.mode, joining::parts_of(document)) {
         return joining::check(config.mode, signed, before, context, &more);

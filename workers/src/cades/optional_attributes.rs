@@ -7,14 +7,15 @@ use der::{Any, Decode};
 use x509_cert::attr::Attribute;
 
 use super::augment::{CONTENT_TIMESTAMP, attribute as attribute_tlv, oid_tlv};
-use super::properties::{SignaturePolicy, SignedProperties, SignerLocation, Text, Texts};
+use super::properties::{SignaturePolicy, SignedProperties, SignerLocation, Text, Texts, UserNotice};
 use crate::timestamp::TimestampToken;
-use crate::tlv::{CONTEXT_0, CONTEXT_1, OCTET_STRING, SEQUENCE, UTF8_STRING, tlv};
+use crate::tlv::{CONTEXT_0, CONTEXT_1, INTEGER, OCTET_STRING, SEQUENCE, UTF8_STRING, tlv};
 
 const COMMITMENT_TYPE: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.9.16.2.16");
 const SIGNER_LOCATION: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.9.16.2.17");
 const SIGNATURE_POLICY: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.9.16.2.15");
 const POLICY_URI: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.9.16.5.1");
+const POLICY_NOTICE: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.9.16.5.2");
 const CONTENT_HINTS: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.9.16.2.4");
 const SIGNER_ATTRIBUTES_V2: ObjectIdentifier = ObjectIdentifier::new_unwrap("0.4.0.19122.1.1");
 const MIME_TYPE: ObjectIdentifier = ObjectIdentifier::new_unwrap("0.4.0.1733.2.1");
@@ -81,9 +82,28 @@ fn roles(roles: &Texts) -> Vec<u8> {
 fn policy(policy: &SignaturePolicy) -> Vec<u8> {
     let algorithm = tlv(SEQUENCE, &[oid_tlv(policy.digest().algorithm().oid())]);
     let hash = tlv(SEQUENCE, &[algorithm, tlv(OCTET_STRING, &[policy.digest().digest()])]);
-    let qualifiers = policy.uri().map(|uri| {
-        let qualifier = tlv(SEQUENCE, &[oid_tlv(POLICY_URI), tlv(IA5_STRING, &[uri.as_str()])]);
-        tlv(SEQUENCE, &[qualifier])
+    let place = policy.uri().map(|uri| tlv(SEQUENCE, &[oid_tlv(POLICY_URI), tlv(IA5_STRING, &[uri.as_str()])]));
+    let notice = policy.notice().map(|notice| tlv(SEQUENCE, &[oid_tlv(POLICY_NOTICE), user_notice(notice)]));
+    let qualifiers: Vec<_> = [place, notice].into_iter().flatten().collect();
+    let qualifiers = if qualifiers.is_empty() { Vec::new() } else { tlv(SEQUENCE, &qualifiers) };
+    tlv(SEQUENCE, &[oid_tlv(policy.oid()), hash, qualifiers])
+}
+
+/// `SPUserNotice`.
+fn user_notice(notice: &UserNotice) -> Vec<u8> {
+    let parts = notice.parts();
+    let reference = parts.reference.as_ref().map(|reference| {
+        let numbers: Vec<_> = reference.numbers.iter().map(|number| integer(*number)).collect();
+        tlv(SEQUENCE, &[utf8(&reference.organization), tlv(SEQUENCE, &numbers)])
     });
-    tlv(SEQUENCE, &[oid_tlv(policy.oid()), hash, qualifiers.unwrap_or_default()])
+    tlv(SEQUENCE, &[reference, parts.text.as_ref().map(utf8)].into_iter().flatten().collect::<Vec<_>>())
+}
+
+fn integer(number: u32) -> Vec<u8> {
+    let octets = number.to_be_bytes();
+    let first = octets.iter().position(|octet| *octet != 0).unwrap_or(octets.len() - 1);
+    let significant = octets.get(first..).unwrap_or_default();
+    // Two's complement: a first bit of 1 would make it negative.
+    let sign: &[u8] = if significant.first().is_some_and(|octet| *octet >= 0x80) { &[0] } else { &[] };
+    tlv(INTEGER, &[sign, significant])
 }

@@ -14,6 +14,7 @@ use super::{CadesConfig, CadesMode};
 use crate::augmentation::{Augmentable, AugmentationFault};
 use crate::create::{SignatureContext, SignatureFormat};
 use crate::error::{Discrepancy, WorkerError};
+use crate::files::FilesFault;
 use crate::level::SignaturePackaging;
 use crate::worker::{DocumentContent, SignedDocument, SignerDocument, SigningParameters, in_one_piece};
 
@@ -68,9 +69,10 @@ impl SignatureFormat for CadesConfig {
                 return Err(WorkerError::DigestAlgorithm { given: digest.algorithm(), expected: digest_algorithm });
             }
             (DocumentContent::Digest(digest), _) => (None, digest.digest().to_vec()),
+            (DocumentContent::Files(_), _) => return Err(FilesFault::OnlyOne.into()),
         };
         let chain = context.credential.chain.clone();
-        let more = attributes(&properties, context.content_timestamp)?;
+        let more = attributes(&properties, context.content_timestamps.first())?;
         let signed_attributes = joining::attributes(self.mode, &digest, context, &more)?;
         // RFC 5652, section 5.4: what is signed is the DER SET OF, not the [0] that stands in the SignerInfo.
         let data_to_be_signed = DataToBeSigned::new(signed_attributes.to_der()?);

@@ -243,6 +243,67 @@ pub struct SignaturePolicy {
     oid: ObjectIdentifier,
     digest: DtbsRepresentation,
     uri: Option<Text>,
+    notice: Option<UserNotice>,
+}
+
+/// What is to be shown to whoever verifies (EN 319 122-1, clause 5.2.9.2; EN 319 132-1, clause 5.2.9.2): at least one of both.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "WrittenNotice", into = "WrittenNotice")]
+pub struct UserNotice(WrittenNotice);
+
+/// The parts of a notice.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WrittenNotice {
+    /// Whose notices are meant, and by which numbers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reference: Option<NoticeReference>,
+    /// The text itself, of at most 200 characters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<Text>,
+}
+
+/// Numbered texts of an organisation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NoticeReference {
+    /// Its name, of at most 200 characters.
+    pub organization: Text,
+    /// The numbers, one to ten.
+    pub numbers: Vec<u32>,
+}
+
+impl UserNotice {
+    /// Its parts.
+    #[must_use]
+    pub const fn parts(&self) -> &WrittenNotice {
+        &self.0
+    }
+}
+
+impl TryFrom<WrittenNotice> for UserNotice {
+    type Error = &'static str;
+
+    fn try_from(written: WrittenNotice) -> Result<Self, Self::Error> {
+        // DisplayText has 200 characters at most (RFC 5280, section 4.2.1.4).
+        let too_long = |text: &Text| text.as_str().chars().count() > 200;
+        let texts = written.text.iter().chain(written.reference.as_ref().map(|each| &each.organization));
+        if written.text.is_none() && written.reference.is_none() {
+            Err("write text or reference in notice")
+        } else if texts.into_iter().any(too_long) {
+            Err("a text of a notice has at most 200 characters")
+        } else if written.reference.as_ref().is_some_and(|each| !(1..=10).contains(&each.numbers.len())) {
+            Err("write one to ten numbers of notices")
+        } else {
+            Ok(Self(written))
+        }
+    }
+}
+
+impl From<UserNotice> for WrittenNotice {
+    fn from(notice: UserNotice) -> Self {
+        notice.0
+    }
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -254,6 +315,8 @@ struct WrittenPolicy {
     digest_algorithm: DigestAlgorithm,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     uri: Option<Text>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    notice: Option<UserNotice>,
 }
 
 const fn sha256() -> DigestAlgorithm {
@@ -278,6 +341,12 @@ impl SignaturePolicy {
     pub const fn uri(&self) -> Option<&Text> {
         self.uri.as_ref()
     }
+
+    /// What is to be shown to whoever verifies.
+    #[must_use]
+    pub const fn notice(&self) -> Option<&UserNotice> {
+        self.notice.as_ref()
+    }
 }
 
 impl TryFrom<WrittenPolicy> for SignaturePolicy {
@@ -292,7 +361,7 @@ impl TryFrom<WrittenPolicy> for SignaturePolicy {
         if written.uri.as_ref().is_some_and(|uri| !uri.as_str().is_ascii()) {
             return Err("uri must be ASCII; write other characters as %XX".into());
         }
-        Ok(Self { oid, digest, uri: written.uri })
+        Ok(Self { oid, digest, uri: written.uri, notice: written.notice })
     }
 }
 
@@ -303,6 +372,7 @@ impl From<SignaturePolicy> for WrittenPolicy {
             digest: STANDARD.encode(policy.digest.digest()),
             digest_algorithm: policy.digest.algorithm(),
             uri: policy.uri,
+            notice: policy.notice,
         }
     }
 }

@@ -27,19 +27,19 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 
 use cryptotoken_api::Certificate;
-use lopdf::ObjectId;
+use lopdf::{Object, ObjectId};
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 use time::OffsetDateTime;
 
 use super::edits::Edits;
-use super::fields::{Field, TargetField};
+use super::fields::{self, Field, TargetField};
 use super::file::PdfFile;
 use super::refusal::PdfRefusal;
 use super::{pages, permissions};
 use crate::config::ConfigError;
 use crate::error::WorkerError;
-use conformance::ArchivalPart;
+use conformance::{ArchivalPart, is_accessible};
 use definition::{Design, TableFault};
 use drawing::Drawing;
 pub(super) use objects::NewObjects;
@@ -175,6 +175,10 @@ impl<'a> VisibleSeal<'a> {
         let drawing = Drawing::new(design, &values, placement.size).map_err(unacceptable)?;
         let description = values.in_one_line(design.text.as_ref());
         let takes_tags = !permissions::is_signed(fields);
+        let has_tag = |widget: ObjectId| file.dictionary(widget).is_some_and(|widget| widget.has(b"StructParent"));
+        if !takes_tags && !widget.is_some_and(has_tag) && is_accessible(file) {
+            return Err(PdfRefusal::Seal(NO_NEW_TAG.into()).into());
+        }
         Ok(Self { page, widget, design, drawing, placement, part, takes_tags, description })
     }
 
@@ -243,7 +247,11 @@ impl Shown {
         if ArchivalPart::of(objects.file) != ArchivalPart::First {
             return Ok(None);
         }
-        let form = objects.stream("/Type/XObject/Subtype/Form/BBox[0 0 1 1]", Vec::new())?;
+        // Whatever it draws, in no area nothing of it is seen; a new drawing would be more than that maintenance.
+        let form = match drawing_of_signature(objects.file) {
+            Some(form) => form,
+            None => objects.stream("/Type/XObject/Subtype/Form/BBox[0 0 1 1]", Vec::new())?,
+        };
         Ok(Some(Self { form, tag: None }))
     }
 
@@ -252,6 +260,18 @@ impl Shown {
         let appearance = ("AP", format!("<</N {}>>", reference(self.form)));
         [Some(appearance), self.tag.map(|tag| ("StructParent", tag.to_string()))].into_iter().flatten()
     }
+}
+
+/// The drawing of an earlier signature, best of one that is not seen either.
+fn drawing_of_signature(file: &PdfFile<'_>) -> Option<ObjectId> {
+    let fields = fields::all(file).ok()?;
+    let drawings = fields.iter().filter(|field| field.signature().is_some()).filter_map(|field| {
+        let appearances = file.value(field.dictionary, b"AP").as_dict().ok()?;
+        let form = appearances.get(b"N").and_then(Object::as_reference).ok()?;
+        file.dictionary(form)?.has(b"BBox").then_some(())?;
+        Some((pages::rectangle(file, file.value(field.dictionary, b"Rect")).is_some(), form))
+    });
+    drawings.min_by_key(|(seen, _)| *seen).map(|(_, form)| form)
 }
 
 /// The widget of a field: the field itself, or the first of those below it (ISO 32000-2, 12.7.4.1).
@@ -270,6 +290,10 @@ fn seals_on(file: &PdfFile<'_>, fields: &[Field<'_>], page: ObjectId) -> Vec<Rec
     let seals = seals.filter(|field| field.id.is_some_and(|id| on_page.contains(&id)));
     seals.filter_map(|field| pages::rectangle(file, file.value(field.dictionary, b"Rect"))).collect()
 }
+
+/// PDF/UA wants every annotation that is seen in the structure, and verifiers no change of that after a signature.
+const NO_NEW_TAG: &str = "the document is PDF/UA and signed already, so that its structure cannot get a place for it; make the seal \
+                          without an appearance, or in a field that the structure has";
 
 fn numbers(numbers: &[f64]) -> String {
     numbers.iter().map(|value| number(*value)).collect::<Vec<_>>().join(" ")

@@ -12,12 +12,12 @@ use time::OffsetDateTime;
 
 use super::assemble::MEDIA_TYPE;
 use super::file::PdfFile;
-use super::layout::{Layout, TooSmall, byte_range, fill};
+use super::layout::{Layout, Says, TooSmall, byte_range, fill};
 use super::octets::GrowingPdf;
 use super::prepare::timestamp_room;
 use super::refusal::PdfRefusal;
 use super::signatures::{FoundKind, FoundSignature};
-use super::{fields, pages, security_store, signature_dictionary, signatures};
+use super::{fields, pages, permissions, security_store, signature_dictionary, signatures};
 use crate::augmentation::{Augmentable, AugmentationFault, Participants};
 use crate::level::SignatureLevel;
 use crate::revocation::RevocationEvidence;
@@ -32,6 +32,10 @@ pub(super) struct AugmentablePdf {
     before: usize,
     /// What opens it, where it is encrypted and does not open without.
     password: Option<SecretString>,
+    /// Why no document timestamp may be added, where that is so.
+    forbidden: Option<PdfRefusal>,
+    /// Whether there is a signature without a timestamp, or none at all.
+    lacks_timestamp: bool,
     /// Octets to reserve for a token.
     room: usize,
     /// A document timestamp that waits for its token.
@@ -47,6 +51,8 @@ struct Found {
     stored: Vec<Certificate>,
     /// Revocation information in it.
     evidence: Vec<RevocationEvidence>,
+    /// Why no document timestamp may be added, where that is so.
+    forbidden: Option<PdfRefusal>,
 }
 
 impl AugmentablePdf {
@@ -68,9 +74,13 @@ impl AugmentablePdf {
             }
             Some(_) => return Err(AugmentationFault::OtherDocument),
         };
-        let mut this = Self { document, before, password, room: 0, pending: RefCell::default() };
-        let longest = this.found()?.signatures.iter().map(FoundSignature::longest_timestamp).max();
+        let pending = RefCell::default();
+        let mut this = Self { document, before, password, forbidden: None, lacks_timestamp: false, room: 0, pending };
+        let found = this.found()?;
+        let longest = found.signatures.iter().map(FoundSignature::longest_timestamp).max();
         this.room = timestamp_room(longest.unwrap_or_default());
+        this.lacks_timestamp = found.lacks_timestamp();
+        this.forbidden = found.forbidden;
         Ok(this)
     }
 
@@ -99,10 +109,11 @@ impl AugmentablePdf {
         let octets = self.document.octets();
         let file = PdfFile::open(octets, self.password.as_ref())?;
         let signatures = signatures::behind(&file, self.before)?;
-        if file.last_section().is_none() && !signatures.is_empty() {
-            return Err(PdfRefusal::SignedAndDamaged.into());
+        if !signatures.is_empty() {
+            file.refuse_damage_under_signatures()?;
         }
         let (stored, evidence) = (security_store::certificates(&file), security_store::evidence(&file));
+        let forbidden = permissions::check_document_timestamp(&file).err();
         file.refuse_exhausted()?;
         let mut archives = Vec::new();
         for each in signatures.iter().filter(|each| matches!(each.kind, FoundKind::Timestamp(_))) {
@@ -111,7 +122,7 @@ impl AugmentablePdf {
             let revision = octets.until(end).and_then(|revision| PdfFile::open(revision, self.password.as_ref()).ok());
             archives.extend(revision.map(|revision| (end, security_store::certificates(&revision))));
         }
-        Ok(Found { signatures, archives, stored, evidence })
+        Ok(Found { signatures, archives, stored, evidence, forbidden })
     }
 
     /// Lays out a document timestamp: what it must cover.
@@ -121,7 +132,7 @@ impl AugmentablePdf {
         let target = fields::choose(&file, &fields::all(&file)?, None, None)?;
         let page = pages::first(&file)?;
         let dictionary = |_| Ok(signature_dictionary::document_timestamp(self.room));
-        let layout = Layout::in_field(&file, &target, page, None, false, dictionary);
+        let layout = Layout::in_field(&file, &target, page, None, Says::default(), dictionary);
         file.refuse_exhausted()?;
         let layout = layout?;
         let range = byte_range(octets.len(), &layout.contents, layout.update.len());
@@ -159,6 +170,11 @@ impl Found {
         })
     }
 
+    /// Whether a signature has no timestamp. A document without any signature gets a document timestamp alone.
+    fn lacks_timestamp(&self) -> bool {
+        self.signatures.is_empty() || self.signatures.iter().any(|each| self.is_untimestamped(each))
+    }
+
     fn is_untimestamped(&self, signature: &FoundSignature) -> bool {
         matches!(&signature.kind, FoundKind::Signature { timestamps, .. } if timestamps.is_empty())
             && self.covering(signature.range.end()).next().is_none()
@@ -167,17 +183,18 @@ impl Found {
 
 impl Augmentable for AugmentablePdf {
     /// Validation data and document timestamps may follow every signature, even one that forbids changes (ISO 32000-2, 12.8.2.2.2).
-    fn refuse(&self, _level: SignatureLevel) -> Result<(), AugmentationFault> {
-        Ok(())
+    fn refuse(&self, level: SignatureLevel) -> Result<(), AugmentationFault> {
+        match &self.forbidden {
+            Some(refusal) if level == SignatureLevel::BaselineLta || self.lacks_timestamp => {
+                Err(refusal.clone().into())
+            }
+            _ => Ok(()),
+        }
     }
 
     fn untimestamped(&self, digest: DigestAlgorithm) -> Result<Vec<DtbsRepresentation>, AugmentationFault> {
         let found = self.found()?;
-        // A document without any signature gets a document timestamp alone.
-        if !found.signatures.is_empty() && !found.signatures.iter().any(|each| found.is_untimestamped(each)) {
-            return Ok(Vec::new());
-        }
-        Ok(vec![self.lay_out(digest)?])
+        if found.lacks_timestamp() { Ok(vec![self.lay_out(digest)?]) } else { Ok(Vec::new()) }
     }
 
     fn add_timestamps(&mut self, tokens: &[TimestampToken]) -> Result<(), AugmentationFault> {

@@ -74,7 +74,10 @@ impl CrossReference {
         let mut seen = HashSet::from([start]);
         let mut merged = last.locations;
         let mut previous = number(&last.trailer, b"Prev");
-        while let Some(offset) = previous.filter(|offset| seen.insert(*offset)) {
+        while let Some(offset) = previous {
+            if !seen.insert(offset) {
+                return Err(defect("its sections lead back to one another"));
+            }
             let section = reader.section(offset)?;
             previous = number(&section.trailer, b"Prev");
             for (number, location) in section.locations {
@@ -242,7 +245,7 @@ fn insert(
     file_length: usize,
 ) -> Result<(), PdfRefusal> {
     let number = u32::try_from(number).ok().filter(|number| *number <= HIGHEST_OBJECT_NUMBER);
-    let number = number.ok_or(PdfRefusal::TooLarge("it has object numbers beyond 8388607"))?;
+    let number = number.ok_or_else(|| defect(NUMBERS_BEYOND))?;
     // The first entry for a number counts, as it does for older sections.
     locations.entry(number).or_insert(location);
     refuse_too_many(locations.len(), file_length)
@@ -282,6 +285,8 @@ pub(super) const HIGHEST_OBJECT_NUMBER: u32 = 8_388_607;
 pub(super) const MAX_TRAILER_VALUES: usize = 500_000;
 /// How much white space before a section is skipped; linearizing programs leave some hundred blanks.
 const MAX_WHITE_SPACE: usize = 1024;
+/// The defect of a section that lists higher numbers.
+pub(super) const NUMBERS_BEYOND: &str = "it lists object numbers beyond 8388607";
 /// So many any file may list: numbers of objects that are gone take no room.
 const MANY_OBJECTS: usize = 1 << 20;
 /// Octets in a larger file, compressed with others, for each object that it lists.

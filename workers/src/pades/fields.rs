@@ -80,8 +80,8 @@ pub(super) fn all<'f>(file: &'f PdfFile<'_>) -> Result<Vec<Field<'f>>, PdfRefusa
     let mut open: Vec<(&Object, Option<usize>)> = roots.iter().rev().map(|root| (root, None)).collect();
     while let Some((object, parent)) = open.pop() {
         let id = object.as_reference().ok();
-        if id.is_some_and(|id| !seen.insert(id)) {
-            return Err(PdfRefusal::Malformed(format!("form field object {id:?} occurs twice in the field tree")));
+        if let Some((number, _)) = id.filter(|id| !seen.insert(*id)) {
+            return Err(PdfRefusal::Malformed(format!("form field object {number} occurs twice in the field tree")));
         }
         let Ok(dictionary) = file.resolve(object).as_dict() else { continue };
         let parent = parent.and_then(|index| fields.get(index));
@@ -116,6 +116,14 @@ pub(super) fn all<'f>(file: &'f PdfFile<'_>) -> Result<Vec<Field<'f>>, PdfRefusa
         }
     }
     Ok(fields)
+}
+
+/// The widgets of a field that are objects of their own.
+pub(super) fn widgets_below(file: &PdfFile<'_>, field: ObjectId) -> Vec<ObjectId> {
+    let kids = file.dictionary(field).map(|field| file.value(field, b"Kids"));
+    let kids = kids.and_then(|kids| kids.as_array().ok()).map(Vec::as_slice).unwrap_or_default();
+    let kids = kids.iter().filter_map(|kid| kid.as_reference().ok());
+    kids.filter(|kid| file.dictionary(*kid).is_some_and(|kid| !kid.has(b"T") && !kid.has(b"Kids"))).collect()
 }
 
 /// ISO 32000-2, 12.7.4.2.

@@ -4,29 +4,31 @@
 //! document. `lopdf` has the types, the stream filters and the encryption; it does not load the file, because it repairs
 //! what it can, and reads everything (2026-11-20; rejected: `Document::load_mem`, quadratic on hostile files).
 
+mod encryption;
 mod reconstruction;
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 
-use lopdf::encryption::{DecryptionError, PasswordAlgorithm, decrypt_object, encrypt_object};
-use lopdf::{Dictionary, Document, EncryptionState, Object, ObjectId, Permissions, Stream, StringFormat};
+use lopdf::encryption::{decrypt_object, encrypt_object};
+use lopdf::{Dictionary, EncryptionState, Object, ObjectId, Permissions, Stream, StringFormat};
 
-use secrecy::{ExposeSecret, SecretBox, SecretString};
+use secrecy::SecretString;
 
 use super::cross_reference::{CrossReference, HIGHEST_OBJECT_NUMBER, Location, SectionKind, integer};
 use super::octets::PdfOctets;
 use super::refusal::PdfRefusal;
 use super::stream::{self, MAX_DECOMPRESSED};
 use super::syntax::{self, value};
+use encryption::unsupported;
 
 /// A PDF whose objects can be found.
 pub(super) struct PdfFile<'a> {
     octets: PdfOctets<'a>,
     kind: SectionKind,
-    /// None where no section can be relied on.
-    last_section: Option<usize>,
+    /// Or why no section can be relied on.
+    last_section: Result<usize, String>,
     trailer: Dictionary,
     objects: BTreeMap<u32, Slot>,
     streams: RefCell<HashMap<u32, Rc<ObjectStream>>>,
@@ -97,7 +99,7 @@ impl<'a> PdfFile<'a> {
         let mut file = Self {
             octets,
             kind,
-            last_section: Some(start),
+            last_section: Ok(start),
             trailer,
             objects: locations.into_iter().map(|(number, location)| (number, slot(location))).collect(),
             streams: RefCell::default(),
@@ -129,8 +131,19 @@ impl<'a> PdfFile<'a> {
 
     /// Where the last cross-reference section begins, for `/Prev`; none where the file's sections are damaged, so that an update
     /// must list all [`Self::locations`].
-    pub(super) const fn last_section(&self) -> Option<usize> {
-        self.last_section
+    pub(super) fn last_section(&self) -> Option<usize> {
+        self.last_section.as_ref().ok().copied()
+    }
+
+    /// Refuses a document with signatures whose cross-reference data is damaged.
+    ///
+    /// # Errors
+    /// [`PdfRefusal::SignedAndDamaged`].
+    pub(super) fn refuse_damage_under_signatures(&self) -> Result<(), PdfRefusal> {
+        match &self.last_section {
+            Ok(_) => Ok(()),
+            Err(defect) => Err(PdfRefusal::SignedAndDamaged(defect.clone())),
+        }
     }
 
     /// Where each object is.
@@ -425,51 +438,6 @@ impl<'a> PdfFile<'a> {
         }
         Ok(())
     }
-
-    /// Opens an encrypted file with the password, else with the empty one, as every reader does.
-    fn open_encryption(&mut self, password: Option<&SecretString>) -> Result<(), PdfRefusal> {
-        let Ok(entry) = self.trailer.get(b"Encrypt") else { return Ok(()) };
-        let unreadable = || PdfRefusal::UnsupportedEncryption("its encryption dictionary cannot be read".into());
-        let dictionary = self.resolve(entry).as_dict().map_err(|_| unreadable())?;
-        match self.value(dictionary, b"Filter").as_name() {
-            Ok(b"Standard") => {}
-            Ok(handler) => {
-                let handler = format!("handler {}", String::from_utf8_lossy(handler));
-                return Err(PdfRefusal::UnsupportedEncryption(handler));
-            }
-            Err(_) => return Err(unreadable()),
-        }
-        // ISO/TS 32004: the code covers the whole file, so a reader would take the update for a forgery.
-        if self.trailer.has(b"AuthCode") || dictionary.has(b"KDFSalt") {
-            return Err(PdfRefusal::UnsupportedEncryption("it has a message authentication code".into()));
-        }
-        if !crypt_filters_are_known(dictionary) {
-            return Err(PdfRefusal::UnsupportedEncryption("it names a crypt filter that is not defined".into()));
-        }
-        // A document with nothing in it but what the key is derived from.
-        let mut document = Document::new();
-        let id = document.add_object(dictionary.clone());
-        document.trailer.set("Encrypt", Object::Reference(id));
-        document.trailer.set("ID", self.value(&self.trailer, b"ID").clone());
-        let algorithm = PasswordAlgorithm::try_from(&document).map_err(unsupported)?;
-        let given = password.map(ExposeSecret::expose_secret).filter(|password| !password.is_empty());
-        for (text, is_given) in [(given, true), (Some(""), false)] {
-            let Some(octets) = text.and_then(|text| algorithm.sanitize_password(text).ok()) else { continue };
-            let octets = SecretBox::new(Box::new(octets));
-            match document.authenticate_raw_password(octets.expose_secret()) {
-                Ok(()) => {
-                    let state = EncryptionState::decode(&document, octets.expose_secret()).map_err(unsupported)?;
-                    let is_owner = document.authenticate_raw_owner_password(octets.expose_secret()).is_ok();
-                    self.encryption = Some(state);
-                    self.is_owner = is_given && is_owner;
-                    return Ok(());
-                }
-                Err(lopdf::Error::InvalidPassword | lopdf::Error::Decryption(DecryptionError::IncorrectPassword)) => {}
-                Err(error) => return Err(unsupported(error)),
-            }
-        }
-        Err(if given.is_some() { PdfRefusal::PasswordWrong } else { PdfRefusal::PasswordNeeded })
-    }
 }
 
 /// A PDF has its header near its start.
@@ -515,26 +483,6 @@ fn highest_reference(object: &Object) -> u32 {
         Object::Dictionary(entries) => entries.iter().map(|(_, value)| highest_reference(value)).max().unwrap_or(0),
         _ => 0,
     }
-}
-
-/// Whether strings and streams are encrypted by filters that the file defines (7.6.6). `lopdf` takes RC4 for one that it
-/// does not know.
-fn crypt_filters_are_known(encryption: &Dictionary) -> bool {
-    let version = encryption.get(b"V").and_then(Object::as_i64).unwrap_or(0);
-    let method = |name| {
-        let filter = encryption.get(b"CF").and_then(Object::as_dict)?.get(name).and_then(Object::as_dict)?;
-        filter.get(b"CFM").and_then(Object::as_name)
-    };
-    let is_known = |key| match encryption.get(key).map(Object::as_name) {
-        Err(_) | Ok(Ok(b"Identity")) => true,
-        Ok(Ok(name)) => matches!(method(name), Ok(b"V2" | b"AESV2" | b"AESV3")),
-        Ok(Err(_)) => false,
-    };
-    version < 4 || (is_known(b"StmF".as_slice()) && is_known(b"StrF"))
-}
-
-fn unsupported(error: impl std::fmt::Display) -> PdfRefusal {
-    PdfRefusal::UnsupportedEncryption(error.to_string())
 }
 
 const HEADER: &[u8] = b"%PDF-";

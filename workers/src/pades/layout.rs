@@ -7,7 +7,7 @@ use lopdf::ObjectId;
 use super::appearance::{NewObjects, Shown, VisibleSeal};
 use super::byte_range::ByteRange;
 use super::edits::Edits;
-use super::fields::TargetField;
+use super::fields::{self, TargetField};
 use super::file::PdfFile;
 use super::incremental_update::IncrementalUpdate;
 use super::refusal::PdfRefusal;
@@ -22,6 +22,15 @@ pub(super) struct Layout {
     pub(super) contents: Range<usize>,
     /// The page that the field is on.
     pub(super) page: ObjectId,
+}
+
+/// What else the update says of the document.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Says {
+    /// That the signature certifies it.
+    pub(super) certified: bool,
+    /// That its fields need not be drawn anew.
+    pub(super) drawn: bool,
 }
 
 /// What was made does not fit the room.
@@ -43,7 +52,7 @@ impl Layout {
         target: &TargetField,
         page: ObjectId,
         seal: Option<&VisibleSeal<'_>>,
-        certifies: bool,
+        says: Says,
         dictionary: impl FnOnce(ObjectId) -> Result<SignatureDictionary, PdfRefusal>,
     ) -> Result<Self, PdfRefusal> {
         let mut numbers = file.next_object_number()?..;
@@ -70,6 +79,10 @@ impl Layout {
         match target {
             TargetField::Existing { .. } => {
                 edits.set(field, &[], "V", &reference(signature))?;
+                // ISO 32000-2, 12.7.4.2: representations of one field have the same value; poppler looks for it there alone.
+                for representation in fields::widgets_below(file, field) {
+                    edits.set(representation, &[], "V", &reference(signature))?;
+                }
                 for (key, value) in shown.iter().flat_map(Shown::entries) {
                     edits.set(widget, &[], key, value.as_bytes())?;
                 }
@@ -108,7 +121,10 @@ impl Layout {
                 edits.set(catalog, &[("AcroForm", b"<<>>")], "SigFlags", (flags | 3).to_string().as_bytes())?;
             }
         }
-        if certifies {
+        if says.drawn {
+            edits.set(catalog, &[("AcroForm", b"<<>>")], "NeedAppearances", b"false")?;
+        }
+        if says.certified {
             edits.set(catalog, &[("Perms", b"<<>>")], "DocMDP", &reference(signature))?;
         }
         for (id, text) in edits.into_texts() {

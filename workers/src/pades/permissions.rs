@@ -1,7 +1,8 @@
 //! Whether a document lets a further signature in: access permissions, certification and field locks
 //! (ISO 32000-2, 7.6.4.2, 12.7.5.5, 12.8.2.2 and 12.8.2.4).
 //!
-//! Validation data and document timestamps are not asked about: they are no changes (12.8.2.2.2), whatever is forbidden.
+//! Signers cannot forbid validation data and document timestamps: they are no changes (12.8.2.2.2). The access permissions of an encrypted
+//! document, which are its author's, bind a document timestamp like every other new field.
 
 use std::collections::HashSet;
 
@@ -24,9 +25,7 @@ pub(super) fn check(
     target: &TargetField,
     visible: bool,
 ) -> Result<(), PdfRefusal> {
-    if let Some(permissions) = file.access_permissions() {
-        check_access(permissions, target)?;
-    }
+    check_access(file, matches!(target, TargetField::New { .. }))?;
     let mut restrictions = Restrictions::default();
     if let Ok(permissions) = file.value(file.catalog()?, b"Perms").as_dict()
         && let Ok(certification) = file.value(permissions, b"DocMDP").as_dict()
@@ -60,6 +59,14 @@ pub(super) fn check(
 
 /// Of following one, in octets that are read.
 const COST_OF_REFERENCE: usize = 64;
+
+/// Refuses a document whose author forbids a document timestamp, which is in a new field.
+///
+/// # Errors
+/// [`PdfRefusal::AccessPermissions`].
+pub(super) fn check_document_timestamp(file: &PdfFile<'_>) -> Result<(), PdfRefusal> {
+    check_access(file, true)
+}
 
 /// What the signatures in a document forbid, together.
 #[derive(Default)]
@@ -114,15 +121,15 @@ impl Restrictions {
 }
 
 /// ISO 32000-2, table 22: bits 4 and 6 for new fields; 6 or 9 for filling one that is there.
-fn check_access(permissions: Permissions, target: &TargetField) -> Result<(), PdfRefusal> {
-    let allowed = match target {
-        TargetField::New { .. } => permissions.contains(Permissions::MODIFIABLE | Permissions::ANNOTABLE),
-        TargetField::Existing { .. } => permissions.intersects(Permissions::ANNOTABLE | Permissions::FILLABLE),
-    };
-    match (allowed, target) {
-        (true, _) => Ok(()),
-        (false, TargetField::New { .. }) => Err(PdfRefusal::AccessPermissions("new signature fields")),
-        (false, TargetField::Existing { .. }) => Err(PdfRefusal::AccessPermissions("filling in form fields")),
+fn check_access(file: &PdfFile<'_>, new_field: bool) -> Result<(), PdfRefusal> {
+    match file.access_permissions() {
+        Some(given) if new_field && !given.contains(Permissions::MODIFIABLE | Permissions::ANNOTABLE) => {
+            Err(PdfRefusal::AccessPermissions("new signature fields"))
+        }
+        Some(given) if !new_field && !given.intersects(Permissions::ANNOTABLE | Permissions::FILLABLE) => {
+            Err(PdfRefusal::AccessPermissions("filling in form fields"))
+        }
+        _ => Ok(()),
     }
 }
 

@@ -12,12 +12,12 @@ use secrecy::SecretString;
 use super::appearance::{SealFacts, VisibleSeal};
 use super::augment::AugmentablePdf;
 use super::file::PdfFile;
-use super::layout::{Layout, byte_range};
+use super::layout::{Layout, Says, byte_range};
 use super::octets::PdfOctets;
 use super::refusal::PdfRefusal;
 use super::seed_values::{self, Offer};
 use super::signature_dictionary::{self, SignatureClaims};
-use super::{AppearanceConfig, PadesConfig, fields, pages, permissions};
+use super::{AppearanceConfig, PadesConfig, appearances, fields, pages, permissions};
 use crate::augmentation::{Augmentable, AugmentationFault};
 use crate::cades::attributes::signed_attributes;
 use crate::create::{SignatureContext, SignatureFormat};
@@ -138,8 +138,11 @@ impl Seal<'_> {
         // Also when no field is added: what has no pages is shown by no reader.
         let page = pages::first(file)?;
         permissions::check(file, &fields, &target, self.appearance.is_some())?;
-        if file.last_section().is_none() && permissions::is_signed(&fields) {
-            return Err(PdfRefusal::SignedAndDamaged.into());
+        if self.context.level == SignatureLevel::BaselineLta {
+            permissions::check_document_timestamp(file)?;
+        }
+        if permissions::is_signed(&fields) {
+            file.refuse_damage_under_signatures()?;
         }
         let certifies = self.config.certification.is_some();
         if certifies && permissions::is_signed(&fields) {
@@ -169,10 +172,13 @@ impl Seal<'_> {
         };
         let visible = self.appearance.map(|appearance| VisibleSeal::new(file, &fields, &target, appearance, &facts));
         let visible = visible.transpose()?;
+        // Verifiers compare the form of a document with what was signed before.
+        let drawn = !permissions::is_signed(&fields) && appearances::are_asked_for_in_vain(file, &fields);
+        let says = Says { certified: certifies, drawn };
         let reserved = room(chain, self.context);
         let page = visible.as_ref().map_or(page, |visible| visible.page);
         let dictionary = |signature| signature_dictionary::lay_out(file, signature, &claims, reserved);
-        Ok(Layout::in_field(file, &target, page, visible.as_ref(), certifies, dictionary)?)
+        Ok(Layout::in_field(file, &target, page, visible.as_ref(), says, dictionary)?)
     }
 }
 

@@ -35,8 +35,8 @@ pub enum PdfRefusal {
         reason: String,
     },
     /// The cross-reference data does not describe the file, and it is signed: what an earlier signature covers can only be guessed.
-    #[error("the PDF is signed, and its cross-reference data is damaged; send it as it was signed")]
-    SignedAndDamaged,
+    #[error("the PDF is signed, and its cross-reference data is damaged ({0}); send it as it was signed")]
+    SignedAndDamaged(String),
     /// The end of the file is missing.
     #[error("the PDF is cut off: it ends within object {object}; send all of it")]
     CutOff {
@@ -62,7 +62,7 @@ pub enum PdfRefusal {
     #[error("the encrypted PDF's access permissions do not allow {0}")]
     AccessPermissions(&'static str),
     /// There is no page that a signature field could belong to.
-    #[error("the PDF has no pages")]
+    #[error("the PDF has no pages; a seal needs one to be on")]
     NoPages,
     /// An earlier signature forbids every change, by certification or by the lock of its field.
     #[error("the PDF is certified or locked and forbids any change, further signatures too (DocMDP level 1)")]

@@ -21,6 +21,8 @@ pub(super) struct Scan {
     pub(super) trailers: Vec<Dictionary>,
     /// Whether some of them are those of streams.
     pub(super) has_section_streams: bool,
+    /// Whether there are objects with numbers that not every reader takes; they are left out.
+    pub(super) has_numbers_beyond: bool,
     /// The highest object number that is referred to.
     pub(super) highest_reference: u32,
 }
@@ -76,6 +78,10 @@ impl Scanner<'_> {
     fn step(&mut self, position: usize, rest: &[u8]) -> Result<usize, PdfRefusal> {
         match rest {
             [b'0'..=b'9', ..] => match header(rest) {
+                Some((number, _, length)) if number > HIGHEST_OBJECT_NUMBER => {
+                    self.found.has_numbers_beyond = true;
+                    Ok(length)
+                }
                 Some((number, generation, length)) => self.object(position, (number, generation), length),
                 None => Ok(rest.iter().take_while(|byte| byte.is_ascii_digit()).count()),
             },
@@ -165,8 +171,9 @@ fn header(bytes: &[u8]) -> Option<(u32, u16, usize)> {
     let (generation, rest) =
         integer(rest).filter(|_| rest.first().is_some_and(|byte| syntax::is_white_space(*byte)))?;
     let rest = rest.trim_ascii_start().strip_prefix(b"obj")?;
-    let number = u32::try_from(number).ok().filter(|number| (1..=HIGHEST_OBJECT_NUMBER).contains(number))?;
-    Some((number, u16::try_from(generation).ok()?, window.len() - rest.len()))
+    let number = u32::try_from(number).unwrap_or(u32::MAX);
+    let generation = u16::try_from(generation).ok()?;
+    (number > 0).then_some((number, generation, window.len() - rest.len()))
 }
 
 /// The objects that are a number, wherever they seem to be.

@@ -44,7 +44,9 @@ const ROOM: usize = 64;
 /// The decoded content, one filter after the other. What that takes is taken from what is `left`, which is 0 when it was not enough: a few
 /// octets may be made many by one filter, and of many the next may make few with great effort.
 pub(super) fn decode(mut stream: Stream, left: &mut usize) -> Option<Vec<u8>> {
-    let names = |stream: &Stream| Some(stream.filters().ok()?.into_iter().map(<[u8]>::to_vec).collect::<Vec<_>>());
+    let names = |stream: &Stream| {
+        Some(stream.filters().ok()?.into_iter().map(|name| spelt_out(name).to_vec()).collect::<Vec<_>>())
+    };
     let filters = names(&stream).unwrap_or_default();
     if filters.len() > MAX_FILTERS {
         return None;
@@ -79,6 +81,19 @@ fn charge(left: &mut usize, cost: usize) -> Option<()> {
     (*left > 0).then_some(())
 }
 
+/// The full name of a filter: some programs write the abbreviations of inline images (ISO 32000-2, table 92), and readers take them
+/// everywhere.
+fn spelt_out(name: &[u8]) -> &[u8] {
+    ABBREVIATIONS.iter().find(|(short, _)| *short == name).map_or(name, |(_, full)| *full)
+}
+
+const ABBREVIATIONS: [(&[u8], &[u8]); 5] = [
+    (b"Fl", b"FlateDecode"),
+    (b"LZW", b"LZWDecode"),
+    (b"AHx", b"ASCIIHexDecode"),
+    (b"A85", b"ASCII85Decode"),
+    (b"RL", b"RunLengthDecode"),
+];
 const END: &[u8] = b"endstream";
 const END_OF_OBJECT: &[u8] = b"endobj";
 

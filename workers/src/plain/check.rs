@@ -28,6 +28,7 @@ pub(super) fn check(
         }
         DocumentContent::Spooled(_) => return Err(Discrepancy::Unreadable("the document is not in memory".into())),
         DocumentContent::Digest(digest) => ToBeSigned::Representation(digest),
+        DocumentContent::Files(_) => return Err(Discrepancy::Unreadable("there are several documents".into())),
     };
     Ok(verification::verify(key, context.algorithm, to_be_signed, &value)?)
 }

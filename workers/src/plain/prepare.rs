@@ -4,6 +4,7 @@ use cryptotoken_api::{DataToBeSigned, DtbsRepresentation, SignatureScheme, Signa
 
 use crate::create::{Prepared, SignatureContext, SignatureFormat};
 use crate::error::{Discrepancy, WorkerError};
+use crate::files::FilesFault;
 use crate::plain::{EcdsaEncoding, PlainConfig};
 use crate::timestamp::TimestampToken;
 use crate::worker::{DocumentContent, SignedDocument, SignerDocument, SigningParameters};
@@ -45,6 +46,7 @@ impl SignatureFormat for PlainConfig {
                 });
             }
             DocumentContent::Digest(digest) => Signed::Representation(digest.clone()),
+            DocumentContent::Files(_) => return Err(FilesFault::OnlyOne.into()),
         };
         Ok(PreparedPlain { signed, der: scheme == SignatureScheme::Ecdsa && self.ecdsa_encoding == EcdsaEncoding::Der })
     }

@@ -13,6 +13,7 @@ use crate::cades::attributes::signed_attributes_of;
 use crate::clock::Clock;
 use crate::create::{SignatureContext, SignatureFormat};
 use crate::error::{Discrepancy, WorkerError};
+use crate::files::FilesFault;
 use crate::worker::{DocumentContent, SignedDocument, SignerDocument, SigningParameters};
 
 /// A timestamp token waiting for its signature value.
@@ -72,6 +73,7 @@ impl TsaConfig {
         match &document.content {
             DocumentContent::Memory(octets) => Ok(Query::parse(octets, self)?),
             DocumentContent::Spooled(_) => Err(WorkerError::NotInMemory),
+            DocumentContent::Files(_) => Err(FilesFault::OnlyOne.into()),
             DocumentContent::Digest(_) => {
                 Err(WorkerError::DigestNotAllowed { reason: "it answers requests for timestamps" })
             }

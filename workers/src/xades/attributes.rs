@@ -10,7 +10,6 @@ use super::algorithm::digest_uri;
 use super::form::{CertificateReference, IssuerName, SignatureForm};
 use super::signature::{DataObject, reference_id};
 use super::statements::{about_document, about_signer, ascii};
-use super::unsigned::all_data_objects_timestamp;
 use crate::cades::attributes::issuer_serial;
 use crate::cades::properties::SignedProperties;
 use crate::create::SignatureContext;
@@ -22,7 +21,7 @@ pub(super) const XADES_NAMESPACE: &str = "http://uri.etsi.org/01903/v1.3.2#";
 /// The `Type` of the reference to the signed properties (clause 4.4.2).
 pub(super) const SIGNED_PROPERTIES_TYPE: &str = "http://uri.etsi.org/01903#SignedProperties";
 
-/// `xades:QualifyingProperties` of the signature `id` over these data objects, without its end tag: unsigned properties come there.
+/// `xades:QualifyingProperties` of the signature `id` over these data objects, with these timestamps over them, without its end tag: unsigned properties come there.
 ///
 /// # Errors
 /// Only when an encoder fails, which would be a bug.
@@ -31,19 +30,21 @@ pub(super) fn qualifying_properties(
     objects: &[DataObject],
     form: &SignatureForm,
     properties: &SignedProperties,
+    stamps: &str,
     context: &SignatureContext<'_>,
 ) -> Result<String, WorkerError> {
     let formats = (0..).zip(objects).filter_map(|(index, object)| {
         let media_type = object.media_type.as_ref()?;
+        let description = object.description.as_deref();
+        let description = description.map(|text| format!("<xades:Description>{}</xades:Description>", ascii(text)));
         Some(format!(
-            "<xades:DataObjectFormat ObjectReference=\"#{}\"><xades:MimeType>{media_type}</xades:MimeType>\
+            "<xades:DataObjectFormat ObjectReference=\"#{}\">{}<xades:MimeType>{media_type}</xades:MimeType>\
              </xades:DataObjectFormat>",
-            reference_id(id, index)
+            reference_id(id, index),
+            description.unwrap_or_default()
         ))
     });
-    let about_objects = formats.collect::<String>()
-        + &about_document(properties)
-        + &context.content_timestamp.map(all_data_objects_timestamp).unwrap_or_default();
+    let about_objects = formats.collect::<String>() + &about_document(properties) + stamps;
     let about_objects = match about_objects.as_str() {
         "" => String::new(),
         some => format!("<xades:SignedDataObjectProperties>{some}</xades:SignedDataObjectProperties>"),

@@ -76,11 +76,23 @@ impl AugmentableXades {
             return Err(AugmentationFault::Malformed("there is no XML signature in it"));
         }
         let surroundings = Surroundings { xml, beside: this.document.as_ref() };
-        let all: Vec<_> = this.signatures.iter().collect();
-        let digests = surroundings.referenced(&all, foreseen.as_ref())?;
-        for ((position, signature), digests) in (1..).zip(all).zip(digests) {
+        // Each with its position, and the value that it must be over, where it is a counter-signature.
+        let mut all: Vec<(usize, Option<&str>, &ReceivedSignature)> = Vec::new();
+        let counters =
+            this.signatures.iter().map(|each| each.counter_signatures(xml)).collect::<Result<Vec<_>, _>>()?;
+        for ((position, signature), counters) in (1..).zip(&this.signatures).zip(&counters) {
+            let value = signature.value()?.attribute("Id");
+            all.push((position, None, signature));
+            all.extend(counters.iter().map(|(_, counter)| (position, Some(value.unwrap_or_default()), counter)));
+        }
+        let signatures: Vec<_> = all.iter().map(|(.., signature)| *signature).collect();
+        let digests = surroundings.referenced(&signatures, foreseen.as_ref())?;
+        for ((position, value, signature), digests) in all.into_iter().zip(digests) {
             verify(surroundings, signature, &digests, position)?;
             verify_timestamps(surroundings, signature, position)?;
+            if !value.is_none_or(|value| is_over(signature, value)) {
+                return Err(AugmentationFault::Malformed("a counter-signature is not over the signature it stands in"));
+            }
         }
         Ok(this)
     }
@@ -132,6 +144,12 @@ impl AugmentableXades {
         self.signatures = self.find()?;
         Ok(())
     }
+}
+
+/// Whether a reference of a counter-signature is to the value of this identifier.
+fn is_over(counter: &ReceivedSignature, value: &str) -> bool {
+    let mut references = counter.references().unwrap_or_default().into_iter();
+    references.any(|each| each.attribute("URI").and_then(|uri| uri.strip_prefix('#')) == Some(value))
 }
 
 /// The octets with others put in, each at its place. They are moved, not copied, where nobody else holds them: a document and its
@@ -228,12 +246,17 @@ pub(super) fn verify_timestamps(
         };
         fits(&stamp, covered)?;
     }
-    // One over some of the objects names them in a way of its own; it is signed, and left as it is.
     for stamp in signature.content_stamps(position)? {
-        if stamp.is(XADES_NAMESPACE, "AllDataObjectsTimeStamp") {
-            let algorithm = stamp.token.imprint.algorithm();
-            fits(&stamp, surroundings.content(signature, &stamp.method, algorithm)?)?;
-        }
+        let algorithm = stamp.token.imprint.algorithm();
+        let only = match stamp.is(XADES_NAMESPACE, "AllDataObjectsTimeStamp") {
+            true => None,
+            false => match stamp.included() {
+                Some(ids) => Some(ids),
+                // It covers something in a way of its own; it is signed, and left as it is.
+                None => continue,
+            },
+        };
+        fits(&stamp, surroundings.content(signature, only.as_deref(), &stamp.method, algorithm)?)?;
     }
     Ok(())
 }
@@ -249,6 +272,33 @@ pub(super) fn is_timestamped(signature: &ReceivedSignature) -> bool {
 
 pub(super) fn is_archived(signature: &ReceivedSignature) -> bool {
     has(signature, XADES141_NAMESPACE, "ArchiveTimeStamp")
+}
+
+/// Adds those who took part in a signature. Gives the place of its last archive timestamp among the unsigned properties.
+fn join(
+    participants: &mut Participants,
+    signature: &ReceivedSignature,
+    position: usize,
+) -> Result<Option<usize>, AugmentationFault> {
+    let (stamps, contents) = (signature.stamps(position)?, signature.content_stamps(position)?);
+    participants.pool.extend(signature.certificates());
+    let [ocsp, crls] = ["EncapsulatedOCSPValue", "EncapsulatedCRLValue"].map(|each| signature.encapsulated(each));
+    participants.evidence.extend(ocsp.into_iter().map(|der| RevocationEvidence::Ocsp(der.into())));
+    participants.evidence.extend(crls.into_iter().map(|der| RevocationEvidence::Crl(der.into())));
+    let tokens = || stamps.iter().chain(&contents).map(|stamp| &stamp.token);
+    participants.pool.extend(tokens().flat_map(|token| token.certificates.clone()));
+    let archives = || stamps.iter().filter(|stamp| stamp.is(XADES141_NAMESPACE, "ArchiveTimeStamp"));
+    // What an archive timestamp covers was complete then; only its own authority is new.
+    if let Some(latest) = archives().max_by_key(|stamp| stamp.token.time) {
+        participants.authorities.push((latest.token.signer.clone(), latest.token.time));
+        return Ok(archives().map(|stamp| stamp.index).max());
+    }
+    let fault = AugmentationFault::Signer { position, fault: SignerInfoFault::NoCertificate };
+    let certificate = signature.signer().ok_or(fault)?;
+    let used_at = stamps.iter().map(|stamp| stamp.token.time).min().unwrap_or_else(OffsetDateTime::now_utc);
+    participants.signers.push((certificate, used_at));
+    participants.authorities.extend(tokens().map(|token| (token.signer.clone(), token.time)));
+    Ok(None)
 }
 
 impl Augmentable for AugmentableXades {
@@ -297,26 +347,14 @@ impl Augmentable for AugmentableXades {
 
     fn participants(&self) -> Result<Participants, AugmentationFault> {
         let mut participants = Participants::default();
-        self.each(|_, signature, position| {
-            let (stamps, contents) = (signature.stamps(position)?, signature.content_stamps(position)?);
-            participants.pool.extend(signature.certificates());
-            let [ocsp, crls] =
-                ["EncapsulatedOCSPValue", "EncapsulatedCRLValue"].map(|each| signature.encapsulated(each));
-            participants.evidence.extend(ocsp.into_iter().map(|der| RevocationEvidence::Ocsp(der.into())));
-            participants.evidence.extend(crls.into_iter().map(|der| RevocationEvidence::Crl(der.into())));
-            let tokens = || stamps.iter().chain(&contents).map(|stamp| &stamp.token);
-            participants.pool.extend(tokens().flat_map(|token| token.certificates.clone()));
-            let archives = stamps.iter().filter(|stamp| stamp.is(XADES141_NAMESPACE, "ArchiveTimeStamp"));
-            // What an archive timestamp covers was complete then; only its own authority is new.
-            if let Some(latest) = archives.max_by_key(|stamp| stamp.token.time) {
-                participants.authorities.push((latest.token.signer.clone(), latest.token.time));
-                return Ok(());
+        self.each(|surroundings, signature, position| {
+            let archived = join(&mut participants, signature, position)?;
+            for (index, counter) in signature.counter_signatures(surroundings.xml)? {
+                // One that an archive timestamp covers was complete then, as the rest.
+                if archived.is_none_or(|archived| archived < index) {
+                    join(&mut participants, &counter, position)?;
+                }
             }
-            let fault = AugmentationFault::Signer { position, fault: SignerInfoFault::NoCertificate };
-            let certificate = signature.signer().ok_or(fault)?;
-            let used_at = stamps.iter().map(|stamp| stamp.token.time).min().unwrap_or_else(OffsetDateTime::now_utc);
-            participants.signers.push((certificate, used_at));
-            participants.authorities.extend(tokens().map(|token| (token.signer.clone(), token.time)));
             Ok(())
         })?;
         Ok(participants)

@@ -13,13 +13,15 @@ use super::canonicalization::SIGNATURE_NAMESPACE;
 use super::counter_signature;
 use super::document::XmlDocument;
 use super::element::ElementTree;
+use super::files::{SignedFile, signed_files};
 use super::received::{ReceivedSignature, binary};
 use super::references::Foreseen;
 use super::signature::{OBJECT_END, object_id, start_tag, xml_object_start};
-use super::{ObjectForm, XadesConfig, XadesMode};
+use super::{XadesConfig, XadesMode};
 use crate::create::SignatureContext;
 use crate::error::Discrepancy;
 use crate::level::{SignatureLevel, SignaturePackaging};
+use crate::memory::MemoryDocument;
 use crate::worker::{DocumentContent, SignedDocument, SignerDocument};
 
 pub(super) fn check(
@@ -30,7 +32,11 @@ pub(super) fn check(
 ) -> Result<(), Discrepancy> {
     let octets = signed.bytes();
     let level = signed.level.unwrap_or_default();
-    let DocumentContent::Memory(original) = &document.content else { return Err(odd("it was a digest")) };
+    let original = match &document.content {
+        DocumentContent::Memory(original) => original,
+        _ if config.takes_files() => &MemoryDocument::default(),
+        _ => return Err(odd("it was no document in memory")),
+    };
     let judge = |signature: &ReceivedSignature| {
         let expected = (level >= SignatureLevel::BaselineT, level == SignatureLevel::BaselineLta);
         if (is_timestamped(signature), is_archived(signature)) != expected {
@@ -52,7 +58,11 @@ pub(super) fn check(
     let read = read.map_err(Discrepancy::Augmentation)?;
     let [signature] = read.signatures() else { return Err(odd("it has not exactly one new signature")) };
     judge(signature)?;
-    match keeps(config, signature, Output { octets: &octets, xml: &xml }, original, context) {
+    let kept = match config.takes_files() {
+        true => keeps_files(config, signature, document),
+        false => keeps(config, signature, Output { octets: &octets, xml: &xml }, original, context),
+    };
+    match kept {
         Some(true) => Ok(()),
         _ => Err(odd("it is not the document that was sent, or covers something else")),
     }
@@ -139,18 +149,26 @@ fn keeps(
             uris.into_iter().eq(expected) && is_all_that_was_added(signature, output, original)?
         }
         (SignaturePackaging::Enveloped, _) => uris == [""] && is_all_that_was_added(signature, output, original)?,
-        // The digest is over what was sent, and over nothing inside.
-        (SignaturePackaging::Detached | SignaturePackaging::Encapsulated, _) => {
-            uris.iter().all(|uri| !uri.is_empty() && !uri.starts_with('#'))
-        }
-        (SignaturePackaging::Enveloping, _) if config.object == ObjectForm::Xml => {
-            is_own() && is_embedded(signature, output, original)?
-        }
-        (SignaturePackaging::Enveloping, _) => {
-            let object = signature.tree.with_id(&object_id(id, 0))?;
-            is_own() && binary(&object.text)? == *original
-        }
+        (SignaturePackaging::Enveloping, _) => is_own() && is_embedded(signature, output, original)?,
+        (SignaturePackaging::Detached | SignaturePackaging::Encapsulated, _) => false,
     })
+}
+
+/// Whether each reference is to one of the files, in their order: the digest of one beside is over what was sent, one inside is what was
+/// sent.
+fn keeps_files(config: &XadesConfig, signature: &ReceivedSignature, document: &SignerDocument) -> Option<bool> {
+    let references = signature.references().ok()?;
+    let id = signature.tree.attribute("Id")?;
+    let files = signed_files(document).ok()?;
+    let uris = data_references(&references).filter_map(|each| each.attribute("URI"));
+    if !uris.eq(config.expected_uris(&files, id)) {
+        return Some(false);
+    }
+    let is_inside = |(index, file): (usize, &SignedFile<'_>)| {
+        let object = signature.tree.with_id(&object_id(id, index)).and_then(|object| binary(&object.text));
+        matches!((file.content, object), (DocumentContent::Memory(sent), Some(object)) if *sent.as_ref() == *object)
+    };
+    Some(config.is_beside() || (0..).zip(&files).all(is_inside))
 }
 
 /// Whether taking the signature out again gives the input.

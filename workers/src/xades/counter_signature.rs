@@ -8,15 +8,13 @@ use bytes::Bytes;
 use super::XadesConfig;
 use super::algorithm::Collector;
 use super::assemble::Place;
-use super::attributes::XADES_NAMESPACE;
 use super::augment::{AugmentableXades, inserted, verify, verify_timestamps};
-use super::canonicalization::{EXCLUSIVE, SIGNATURE_NAMESPACE, Sink};
+use super::canonicalization::{EXCLUSIVE, Sink};
 use super::document::XmlDocument;
 use super::earlier::Survey;
-use super::element::ElementTree;
 use super::prepare::{NewCollector, Request, Subject, media_type};
 use super::reader::{Scope, XmlReader, is_ncname};
-use super::received::ReceivedSignature;
+use super::received::{ReceivedSignature, in_counter_signature};
 use super::references::Surroundings;
 use super::signature::{COUNTERSIGNED_TYPE, DataObject};
 use super::unsigned::{contained, counter_signature};
@@ -168,9 +166,4 @@ pub(super) fn check(
         return Err(odd("the counter-signature is not over the value of the signature"));
     }
     judge(&signature)
-}
-
-fn in_counter_signature(property: &ElementTree) -> Option<&ElementTree> {
-    let is_one = property.namespace == XADES_NAMESPACE && property.local == "CounterSignature";
-    property.only(SIGNATURE_NAMESPACE, "Signature").filter(|_| is_one)
 }

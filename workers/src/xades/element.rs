@@ -120,7 +120,8 @@ impl TreeBuilder {
 }
 
 /// What references, algorithms and qualifying properties say in attributes.
-const ATTRIBUTES: [&str; 8] = ["Algorithm", "Filter", "Id", "ObjectReference", "PrefixList", "Target", "Type", "URI"];
+const ATTRIBUTES: [&str; 9] =
+    ["Algorithm", "Filter", "Id", "ObjectReference", "PrefixList", "Target", "Type", "URI", "referencedData"];
 
 /// A manifest of ten thousand files has fewer.
 pub(super) const MAX_ELEMENTS: usize = 100_000;

@@ -8,9 +8,11 @@ use super::assemble::{Place, PreparedXades};
 use super::attributes::qualifying_properties;
 use super::augment::AugmentableXades;
 use super::canonicalization::Sink;
+use super::files::signed_files;
 use super::reader::Scope;
-use super::signature::{Content, DataObject, Layout, UnsignedSignature, canonical_key_info, object_id};
-use super::{ObjectForm, XadesConfig, XadesMode};
+use super::signature::{Content, DataObject, Layout, UnsignedSignature, canonical_key_info};
+use super::unsigned::{all_data_objects_timestamp, individual_data_objects_timestamps};
+use super::{ContentTimestamp, XadesConfig, XadesMode};
 use crate::augmentation::{Augmentable, AugmentationFault};
 use crate::cades::properties::SignedProperties;
 use crate::create::{SignatureContext, SignatureFormat};
@@ -35,9 +37,16 @@ impl SignatureFormat for XadesConfig {
         let properties = self.properties.chosen(parameters)?;
         let request = Request { document, parameters, properties: &properties, context };
         let digest = self.form.digest(context);
-        let subject = self.subject(&request, &|| Collector::Digest(RunningDigest::new(digest)))?;
+        let subject = match self.takes_files() {
+            true => self.over_files(&request, digest)?,
+            false => self.subject(&request, &|| Collector::Digest(RunningDigest::new(digest)))?,
+        };
         let id = self.form.id(context);
-        let properties = qualifying_properties(&id, &subject.objects, &self.form, &properties, context)?;
+        let stamps = match self.content_timestamp {
+            ContentTimestamp::Each => individual_data_objects_timestamps(&id, context.content_timestamps),
+            _ => context.content_timestamps.iter().map(all_data_objects_timestamp).collect(),
+        };
+        let properties = qualifying_properties(&id, &subject.objects, &self.form, &properties, &stamps, context)?;
         let Subject { objects, contents, place, scope, media_type } = subject;
         let layout = Layout { id: &id, objects: &objects, properties: &properties, form: &self.form, scope: &scope };
         let signature = UnsignedSignature::lay_out(&layout, contents, context)?;
@@ -55,29 +64,39 @@ impl SignatureFormat for XadesConfig {
     }
 
     fn wants_content_timestamp(&self) -> bool {
-        self.content_timestamp
+        self.content_timestamp.is_wanted()
     }
 
-    /// The octets of all references but that to the signed properties, one after the other (EN 319 132-1, clause 5.2.8.1).
+    /// The octets of all references but that to the signed properties, one after the other (EN 319 132-1, clause 5.2.8.1); or those of
+    /// each reference to a document (clause 5.2.8.2).
     fn stamped_content(
         &self,
         document: &SignerDocument,
         parameters: &SigningParameters,
         context: &SignatureContext<'_>,
         digest: DigestAlgorithm,
-    ) -> Result<DtbsRepresentation, WorkerError> {
+    ) -> Result<Vec<DtbsRepresentation>, WorkerError> {
         let properties = self.properties.chosen(parameters)?;
         let request = Request { document, parameters, properties: &properties, context };
-        let subject = self.subject(&request, &|| Collector::Octets(Vec::new()))?;
-        let mut running = Collector::Digest(RunningDigest::new(digest));
-        for object in subject.objects {
-            running.take(&object.written);
-        }
-        if self.form.sign_key_info {
+        let mut covered =
+            Covered { each: self.content_timestamp == ContentTimestamp::Each, digest, running: Vec::new() };
+        let scope = if self.takes_files() {
+            for file in signed_files(document)? {
+                covered.take(|running| file.content.pieces(|octets| running.take(octets)))?;
+            }
+            Scope::default()
+        } else {
+            let subject = self.subject(&request, &|| Collector::Octets(Vec::new()))?;
+            subject.objects.iter().try_for_each(|object| covered.octets(&object.written))?;
+            subject.scope
+        };
+        if self.form.sign_key_info && !covered.each {
             let id = self.form.id(context);
-            running.take(&canonical_key_info(&id, &self.form, &subject.scope, context)?);
+            covered.octets(&canonical_key_info(&id, &self.form, &scope, context)?)?;
         }
-        DtbsRepresentation::new(digest, running.finish())
+        let finished = covered.running.into_iter().map(|running| DtbsRepresentation::new(digest, running.finish()));
+        finished
+            .collect::<Result<_, _>>()
             .map_err(|error| WorkerError::Withheld(Discrepancy::Unreadable(error.to_string())))
     }
 
@@ -88,6 +107,32 @@ impl SignatureFormat for XadesConfig {
         _: &SigningParameters,
     ) -> Result<Box<dyn Augmentable>, AugmentationFault> {
         Ok(Box::new(AugmentableXades::read(in_one_piece(signature), document)?))
+    }
+}
+
+/// What timestamps over the content cover.
+struct Covered {
+    /// Each piece by itself; else all together.
+    each: bool,
+    digest: DigestAlgorithm,
+    running: Vec<RunningDigest>,
+}
+
+impl Covered {
+    /// Takes one piece, which is written.
+    fn take(&mut self, write: impl FnOnce(&mut RunningDigest) -> std::io::Result<()>) -> std::io::Result<()> {
+        let before = if self.each { None } else { self.running.pop() };
+        let mut running = before.unwrap_or_else(|| RunningDigest::new(self.digest));
+        write(&mut running)?;
+        self.running.push(running);
+        Ok(())
+    }
+
+    fn octets(&mut self, octets: &[u8]) -> std::io::Result<()> {
+        self.take(|running| {
+            running.take(octets);
+            Ok(())
+        })
     }
 }
 
@@ -113,49 +158,14 @@ pub(super) struct Subject {
 pub(super) type NewCollector<'a> = &'a dyn Fn() -> Collector;
 
 impl XadesConfig {
+    /// A signature in an XML document or around it.
     fn subject(&self, request: &Request<'_>, collect: NewCollector<'_>) -> Result<Subject, WorkerError> {
         let octets = request.document.octets()?;
-        match (self.mode, self.packaging, self.object) {
-            (XadesMode::CounterSign, ..) => self.signature_value(octets, request, collect),
-            (_, SignaturePackaging::Enveloping, ObjectForm::Xml) => self.embedded(octets, request, collect),
-            (_, SignaturePackaging::Enveloping, ObjectForm::Base64) => self.around_or_beside(octets, request, collect),
-            (_, SignaturePackaging::InternallyDetached | SignaturePackaging::Enveloped, _) => {
-                self.in_document(octets, request, collect)
-            }
-            (_, SignaturePackaging::Detached | SignaturePackaging::Encapsulated, _) => {
-                self.around_or_beside(octets, request, collect)
-            }
+        match (self.mode, self.packaging) {
+            (XadesMode::CounterSign, _) => self.signature_value(octets, request, collect),
+            (_, SignaturePackaging::Enveloping) => self.embedded(octets, request, collect),
+            _ => self.in_document(octets, request, collect),
         }
-    }
-
-    /// A signature that is a file of its own, over any octets.
-    fn around_or_beside(
-        &self,
-        octets: &Bytes,
-        request: &Request<'_>,
-        collect: NewCollector<'_>,
-    ) -> Result<Subject, WorkerError> {
-        let declared = request.document.media_type.as_deref().map(essence).filter(|each| is_media_type(each));
-        let media_type = declared.unwrap_or_else(|| "application/octet-stream".to_owned());
-        let media_type = stated(request.properties)?.unwrap_or(media_type);
-        let id = self.form.id(request.context);
-        let mut collector = collect();
-        collector.take(octets);
-        let written = collector.finish();
-        let (object, contents) = match self.packaging {
-            SignaturePackaging::Enveloping => {
-                let object = DataObject::decoded(&object_id(&id, 0), media_type, written);
-                (object, vec![Content::Base64(octets.clone())])
-            }
-            _ => (DataObject::elsewhere(self.uri(), media_type, written), Vec::new()),
-        };
-        Ok(Subject {
-            objects: vec![object],
-            contents,
-            place: Place::alone(),
-            scope: Scope::default(),
-            media_type: DEFAULT_MEDIA_TYPE.to_owned(),
-        })
     }
 }
 
@@ -172,7 +182,7 @@ pub(super) fn stated(properties: &SignedProperties) -> Result<Option<String>, Wo
 }
 
 /// Whether it can stand in an element as it is.
-fn is_media_type(essence: &str) -> bool {
+pub(super) fn is_media_type(essence: &str) -> bool {
     essence.split_once('/').is_some_and(|(kind, subtype)| is_token(kind) && is_token(subtype))
 }
 
@@ -200,7 +210,7 @@ pub(super) fn essence(media_type: &str) -> String {
     media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
 }
 
-const DEFAULT_MEDIA_TYPE: &str = "application/xml";
+pub(super) const DEFAULT_MEDIA_TYPE: &str = "application/xml";
 
 #[cfg(test)]
 mod tests {

@@ -1,6 +1,6 @@
 //! A signature that others may have made, read as a tree: its parts, its certificates, its timestamps.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -46,13 +46,20 @@ impl Stamp<'_> {
     pub(super) fn is(&self, namespace: &str, local: &str) -> bool {
         self.element.namespace == namespace && self.element.local == local
     }
+
+    /// The identifiers of the references whose data it covers; `None` where it covers something else.
+    pub(super) fn included(&self) -> Option<Vec<&str>> {
+        let ids = self.element.all(XADES_NAMESPACE, "Include").map(included);
+        ids.collect::<Option<Vec<_>>>().filter(|ids| !ids.is_empty())
+    }
 }
 
 impl ReceivedSignature {
     /// The signatures of a document, in its order; those inside others belong to them. Those with these values were there before, and
     /// are passed over.
     pub(super) fn all(document: &XmlDocument<'_>, earlier: &HashSet<String>) -> Result<Vec<Self>, AugmentationFault> {
-        Self::beginning(document, earlier, &mut Forms::<Vec<u8>>::new(&[], []), |_| true)
+        let mut no_forms = Forms::<Vec<u8>>::new(&[], []);
+        Self::beginning(XmlReader::new(document), false, earlier, &mut no_forms, |_| true)
     }
 
     /// The same in one pass with the digest of a selection.
@@ -64,7 +71,7 @@ impl ReceivedSignature {
     ) -> Result<(Vec<Self>, Option<Vec<u8>>), AugmentationFault> {
         let selections = [selection];
         let mut forms = Forms::new(&selections, [RunningDigest::new(algorithm)]);
-        let found = Self::beginning(document, earlier, &mut forms, |_| true)?;
+        let found = Self::beginning(XmlReader::new(document), false, earlier, &mut forms, |_| true)?;
         let digest = forms.finish().pop().flatten();
         Ok((found, digest.map(RunningDigest::finish)))
     }
@@ -72,21 +79,47 @@ impl ReceivedSignature {
     /// The signature that begins at this octet of the text, in another one or not.
     pub(super) fn at(document: &XmlDocument<'_>, offset: usize) -> Result<Option<Self>, AugmentationFault> {
         let mut no_forms = Forms::<Vec<u8>>::new(&[], []);
-        Ok(Self::beginning(document, &HashSet::new(), &mut no_forms, |element| element.offset == offset)?.pop())
+        let reader = XmlReader::new(document);
+        Ok(Self::beginning(reader, false, &HashSet::new(), &mut no_forms, |element| element.offset == offset)?.pop())
     }
 
+    /// The counter-signatures among its unsigned properties that are XAdES signatures, each with its place among these. Those of
+    /// counter-signatures belong to them.
+    pub(super) fn counter_signatures(
+        &self,
+        document: &XmlDocument<'_>,
+    ) -> Result<Vec<(usize, Self)>, AugmentationFault> {
+        let places = self.unsigned().iter().enumerate();
+        let places: HashMap<usize, usize> =
+            places.filter_map(|(index, each)| Some((in_counter_signature(each)?.offset, index))).collect();
+        if places.is_empty() {
+            return Ok(Vec::new());
+        }
+        let reader = XmlReader::within(document, self.tree.offset, &self.scope);
+        let mut no_forms = Forms::<Vec<u8>>::new(&[], []);
+        let found =
+            Self::beginning(reader, true, &HashSet::new(), &mut no_forms, |each| places.contains_key(&each.offset))?;
+        let placed = found.into_iter().filter(|each| each.qualifying().is_ok());
+        Ok(placed.filter_map(|each| Some((*places.get(&each.tree.offset)?, each))).collect())
+    }
+
+    /// Those that are wanted, of a document or of the one element that the reader stands before.
     fn beginning<'t, S: Sink>(
-        document: &'t XmlDocument<'_>,
+        mut reader: XmlReader<'t>,
+        one_element: bool,
         earlier: &HashSet<String>,
         forms: &mut Forms<'t, '_, S>,
         is_wanted: impl Fn(&Element<'_>) -> bool,
     ) -> Result<Vec<Self>, AugmentationFault> {
-        let mut reader = XmlReader::new(document);
         let mut open: Option<(TreeBuilder, Scope)> = None;
         // How many elements are open in a signature that is too big for a new one.
         let mut passed_over = 0_usize;
         let (mut found, mut elements) = (Vec::new(), 0);
-        while let Some(event) = reader.next()? {
+        let mut began = false;
+        while !(one_element && began && reader.depth() == 0)
+            && let Some(event) = reader.next()?
+        {
+            began = true;
             forms.take(&event, &reader)?;
             if passed_over > 0 {
                 match event {
@@ -293,6 +326,18 @@ impl ReceivedSignature {
     pub(super) fn fingerprint(&self) -> String {
         self.value().map(|value| value.text.split_whitespace().collect()).unwrap_or_default()
     }
+}
+
+/// The identifier of the reference whose data is covered.
+fn included(include: &ElementTree) -> Option<&str> {
+    let uri = include.attribute("URI").filter(|_| include.attribute("referencedData") == Some("true"));
+    uri?.strip_prefix('#')
+}
+
+/// The signature in a property that is a counter-signature.
+pub(super) fn in_counter_signature(property: &ElementTree) -> Option<&ElementTree> {
+    let is_one = property.namespace == XADES_NAMESPACE && property.local == "CounterSignature";
+    property.only(SIGNATURE_NAMESPACE, "Signature").filter(|_| is_one)
 }
 
 /// The method that a container names; Canonical XML 1.0 where it names none (EN 319 132-1, clause 5.1.4.4.2).

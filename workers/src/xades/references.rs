@@ -11,6 +11,7 @@ use super::canonicalization::{
 use super::document::XmlDocument;
 use super::earlier::leaves_signatures_out;
 use super::element::ElementTree;
+use super::files::beside;
 use super::reader::XmlReader;
 use super::received::{ReceivedSignature, binary, method};
 use super::signature::{BASE64, ENVELOPED};
@@ -20,8 +21,8 @@ use crate::worker::DocumentContent;
 /// Octets, or a part of something that has them when it is written.
 enum Piece<'a> {
     Octets(Vec<u8>),
-    /// What was sent beside the signature.
-    Sent(&'a [u8]),
+    /// A file that was sent beside the signature.
+    Sent(&'a DocumentContent),
     /// A part of the signature itself.
     Inside(Selection<'a>),
     /// A part of the document around it.
@@ -82,7 +83,12 @@ impl Surroundings<'_> {
                 };
                 own.push(match self.piece(reference, signature, &Method::INCLUSIVE)? {
                     Piece::Octets(octets) => Digest::Known(algorithm.digest(&octets)),
-                    Piece::Sent(octets) => Digest::Known(algorithm.digest(octets)),
+                    // As it is now, whatever was computed before.
+                    Piece::Sent(file) => {
+                        let mut running = RunningDigest::new(algorithm);
+                        file.pieces(|octets| running.take(octets))?;
+                        Digest::Known(running.finish())
+                    }
                     Piece::Inside(selection) => Digest::Inside(selection, algorithm),
                     Piece::Around(selection) => match foreseen.and_then(|each| each.of(&selection, algorithm)) {
                         Some(digest) => Digest::Known(digest),
@@ -151,17 +157,24 @@ impl Surroundings<'_> {
         self.concatenated(signature, pieces, digest)
     }
 
-    /// The digest of what a timestamp over all data objects covers.
+    /// The digest of what a timestamp over all data objects covers, or over those of the references with these identifiers.
     pub(super) fn content(
         &self,
         signature: &ReceivedSignature,
+        only: Option<&[&str]>,
         method: &Method,
         digest: DigestAlgorithm,
     ) -> Result<Vec<u8>, AugmentationFault> {
-        let references = signature.references()?.into_iter();
-        let objects = references.filter(|each| each.attribute("Type") != Some(SIGNED_PROPERTIES_TYPE));
-        let pieces = objects.map(|reference| self.piece(reference, signature, method)).collect::<Result<_, _>>()?;
-        self.concatenated(signature, pieces, digest)
+        let mut references = signature.references()?;
+        match only {
+            None => references.retain(|each| each.attribute("Type") != Some(SIGNED_PROPERTIES_TYPE)),
+            Some(ids) => {
+                let named = |id: &&str| references.iter().find(|each| each.attribute("Id") == Some(id)).copied();
+                references = ids.iter().map(named).collect::<Option<_>>().ok_or(MISSING)?;
+            }
+        }
+        let pieces = references.into_iter().map(|reference| self.piece(reference, signature, method));
+        self.concatenated(signature, pieces.collect::<Result<_, _>>()?, digest)
     }
 
     /// The digest of all pieces, one after the other. A whole document is written straight into the digest; parts of it are kept
@@ -190,7 +203,7 @@ impl Surroundings<'_> {
         for piece in pieces {
             match piece {
                 Piece::Octets(octets) => running.take(&octets),
-                Piece::Sent(octets) => running.take(octets),
+                Piece::Sent(file) => file.pieces(|octets| running.take(octets))?,
                 Piece::Inside(_) => running.take(&inside.next().ok_or(MISSING)?),
                 Piece::Around(Selection { part: Part::Document, omission, method }) => {
                     running = canonicalize(self.xml, Part::Document, omission, &method, running)?.ok_or(MISSING)?;
@@ -229,7 +242,8 @@ impl Surroundings<'_> {
     ) -> Result<Piece<'r>, AugmentationFault> {
         let Transforms { omission, written, base64 } = Transforms::read(reference, signature)?;
         let Some(fragment) = Fragment::read(reference.attribute("URI")) else {
-            return self.outside(base64, written, omission);
+            let file = beside(self.beside, reference.attribute("URI"))?;
+            return outside(file, base64, written, omission);
         };
         if base64 {
             let Fragment::Element(id, _) = fragment else { return Err(UNKNOWN) };
@@ -255,22 +269,24 @@ impl Surroundings<'_> {
             _ => Piece::Around(Selection { part, omission, method }),
         })
     }
+}
 
-    fn outside<'r>(
-        &'r self,
-        base64: bool,
-        written: Option<Method>,
-        omission: Omission,
-    ) -> Result<Piece<'r>, AugmentationFault> {
-        let Some(DocumentContent::Memory(octets)) = self.beside else { return Err(AugmentationFault::NoDocument) };
-        let Some(method) = written else {
-            return if base64 { Err(UNKNOWN) } else { Ok(Piece::Sent(octets)) };
-        };
-        let document = XmlDocument::decode(octets)?;
-        let selection = Selection { part: Part::Document, omission, method };
-        let forms = canonical_forms(&document, &[selection], [Vec::new()])?;
-        Ok(Piece::Octets(forms.into_iter().flatten().collect::<Vec<_>>().concat()))
-    }
+fn outside(
+    file: &DocumentContent,
+    base64: bool,
+    written: Option<Method>,
+    omission: Omission,
+) -> Result<Piece<'_>, AugmentationFault> {
+    let Some(method) = written else {
+        return if base64 { Err(UNKNOWN) } else { Ok(Piece::Sent(file)) };
+    };
+    let DocumentContent::Memory(octets) = file else {
+        return Err(AugmentationFault::Malformed("a file beside it is too big to be canonicalised"));
+    };
+    let document = XmlDocument::decode(octets)?;
+    let selection = Selection { part: Part::Document, omission, method };
+    let forms = canonical_forms(&document, &[selection], [Vec::new()])?;
+    Ok(Piece::Octets(forms.into_iter().flatten().collect::<Vec<_>>().concat()))
 }
 
 /// Where the digest of a reference comes from.

@@ -42,11 +42,17 @@ pub(super) struct DataObject {
     reference: String,
     /// `None` of the value of another signature, which has no format (EN 319 132-1, clause 6.3).
     pub(super) media_type: Option<String>,
+    /// What it is called.
+    pub(super) description: Option<String>,
     /// Its digest; or itself, where that was asked for.
     pub(super) written: Vec<u8>,
 }
 
 impl DataObject {
+    const fn new(reference: String, media_type: Option<String>, written: Vec<u8>) -> Self {
+        Self { reference, media_type, description: None, written }
+    }
+
     /// The document around the signature, or the element of that identifier, less all signatures.
     pub(super) fn less_signatures(id: Option<&str>, method: &Method, media_type: String, written: Vec<u8>) -> Self {
         let fragment = id.map(|id| format!("#{id}")).unwrap_or_default();
@@ -58,35 +64,40 @@ impl DataObject {
              <ds:Transform Algorithm=\"{}\"></ds:Transform></ds:Transforms>",
             method.uri()
         );
-        Self { reference, media_type: Some(media_type), written }
+        Self::new(reference, Some(media_type), written)
     }
 
     /// The element of that identifier, canonicalised.
     pub(super) fn element(id: &str, method: &Method, media_type: String, written: Vec<u8>) -> Self {
-        Self { reference: transformed(id, method.uri()), media_type: Some(media_type), written }
+        Self::new(transformed(id, method.uri()), Some(media_type), written)
     }
 
     /// The `ds:Object` of that identifier, whose content is base64.
     pub(super) fn decoded(id: &str, media_type: String, written: Vec<u8>) -> Self {
         let reference = format!("Type=\"{OBJECT_TYPE}\" {}", transformed(id, BASE64));
-        Self { reference, media_type: Some(media_type), written }
+        Self::new(reference, Some(media_type), written)
     }
 
     /// The `ds:Object` of that identifier, whose content is XML.
     pub(super) fn object(id: &str, method: &Method, media_type: String, written: Vec<u8>) -> Self {
         let reference = format!("Type=\"{OBJECT_TYPE}\" {}", transformed(id, method.uri()));
-        Self { reference, media_type: Some(media_type), written }
+        Self::new(reference, Some(media_type), written)
     }
 
     /// Something elsewhere, under this URI.
     pub(super) fn elsewhere(uri: &str, media_type: String, written: Vec<u8>) -> Self {
-        Self { reference: format!("URI=\"{uri}\">"), media_type: Some(media_type), written }
+        Self::new(format!("URI=\"{uri}\">"), Some(media_type), written)
     }
 
     /// The value of another signature, of that identifier.
     pub(super) fn value(id: &str, method: &Method, written: Vec<u8>) -> Self {
         let reference = format!("Type=\"{COUNTERSIGNED_TYPE}\" {}", transformed(id, method.uri()));
-        Self { reference, media_type: None, written }
+        Self::new(reference, None, written)
+    }
+
+    /// The same with a description.
+    pub(super) fn described(self, description: Option<&str>) -> Self {
+        Self { description: description.map(str::to_owned), ..self }
     }
 }
 

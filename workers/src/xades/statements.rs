@@ -7,7 +7,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use super::algorithm::digest_uri;
-use crate::cades::properties::{CommitmentType, SignaturePolicy, SignedProperties, SignerLocation, Text};
+use crate::cades::properties::{CommitmentType, SignaturePolicy, SignedProperties, SignerLocation, Text, UserNotice};
 
 /// What follows the certificate among the signed signature properties, in the order of the schema.
 pub(super) fn about_signer(properties: &SignedProperties) -> String {
@@ -66,12 +66,26 @@ fn signature_policy(policy: &SignaturePolicy) -> String {
         digest_uri(policy.digest().algorithm()),
         STANDARD.encode(policy.digest().digest())
     );
-    let place = policy.uri().map(|uri| {
-        let qualifier = element("SigPolicyQualifier", &element("SPURI", &text(uri)));
-        element("SigPolicyQualifiers", &qualifier)
-    });
-    let content = [id, element("SigPolicyHash", &hash), place.unwrap_or_default()].concat();
+    let place = policy.uri().map(|uri| element("SPURI", &text(uri)));
+    let qualifiers = [place, policy.notice().map(user_notice)].into_iter().flatten();
+    let qualifiers: String = qualifiers.map(|each| element("SigPolicyQualifier", &each)).collect();
+    let qualifiers = match qualifiers.as_str() {
+        "" => String::new(),
+        some => element("SigPolicyQualifiers", some),
+    };
+    let content = [id, element("SigPolicyHash", &hash), qualifiers].concat();
     element("SignaturePolicyIdentifier", &element("SignaturePolicyId", &content))
+}
+
+fn user_notice(notice: &UserNotice) -> String {
+    let parts = notice.parts();
+    let reference = parts.reference.as_ref().map(|reference| {
+        let numbers: String = reference.numbers.iter().map(|number| element("int", &number.to_string())).collect();
+        let organization = element("Organization", &text(&reference.organization));
+        element("NoticeRef", &(organization + &element("NoticeNumbers", &numbers)))
+    });
+    let explicit = parts.text.as_ref().map(|each| element("ExplicitText", &text(each)));
+    element("SPUserNotice", &[reference, explicit].into_iter().flatten().collect::<String>())
 }
 
 fn element(name: &str, content: &str) -> String {

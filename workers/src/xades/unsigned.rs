@@ -7,27 +7,39 @@ use base64::engine::general_purpose::STANDARD;
 use super::attributes::XADES_NAMESPACE;
 use super::canonicalization::{EXCLUSIVE, SIGNATURE_NAMESPACE};
 use super::received::XADES141_NAMESPACE;
+use super::signature::reference_id;
 use crate::timestamp::TimestampToken;
 
 /// `xades:SignatureTimeStamp`.
 pub(super) fn signature_timestamp(token: &TimestampToken) -> String {
-    timestamp("xades:SignatureTimeStamp", "", token)
+    timestamp("xades:SignatureTimeStamp", "", "", token)
 }
 
 /// `xades141:ArchiveTimeStamp`.
 pub(super) fn archive_timestamp(token: &TimestampToken) -> String {
-    timestamp("xades141:ArchiveTimeStamp", &format!(" xmlns:xades141=\"{XADES141_NAMESPACE}\""), token)
+    timestamp("xades141:ArchiveTimeStamp", &format!(" xmlns:xades141=\"{XADES141_NAMESPACE}\""), "", token)
 }
 
 /// `xades:AllDataObjectsTimeStamp`, which is signed.
 pub(super) fn all_data_objects_timestamp(token: &TimestampToken) -> String {
-    timestamp("xades:AllDataObjectsTimeStamp", "", token)
+    timestamp("xades:AllDataObjectsTimeStamp", "", "", token)
 }
 
-fn timestamp(name: &str, declaration: &str, token: &TimestampToken) -> String {
+/// One `xades:IndividualDataObjectsTimeStamp` for each data object of the signature `id`, in their order; they are signed.
+pub(super) fn individual_data_objects_timestamps(id: &str, tokens: &[TimestampToken]) -> String {
+    let stamp = |(index, token): (usize, &TimestampToken)| {
+        // What the reference is to, not the reference itself (clause 5.2.8.2).
+        let reference = reference_id(id, index);
+        let include = format!("<xades:Include URI=\"#{reference}\" referencedData=\"true\"></xades:Include>");
+        timestamp("xades:IndividualDataObjectsTimeStamp", "", &include, token)
+    };
+    (0..).zip(tokens).map(stamp).collect()
+}
+
+fn timestamp(name: &str, declaration: &str, include: &str, token: &TimestampToken) -> String {
     format!(
         "<{name}{declaration} xmlns:xades=\"{XADES_NAMESPACE}\">\
-         <ds:CanonicalizationMethod xmlns:ds=\"{SIGNATURE_NAMESPACE}\" Algorithm=\"{method}\"></ds:CanonicalizationMethod>\
+         {include}<ds:CanonicalizationMethod xmlns:ds=\"{SIGNATURE_NAMESPACE}\" Algorithm=\"{method}\"></ds:CanonicalizationMethod>\
          <xades:EncapsulatedTimeStamp>{value}</xades:EncapsulatedTimeStamp></{name}>",
         method = EXCLUSIVE.uri(),
         value = STANDARD.encode(&token.der),

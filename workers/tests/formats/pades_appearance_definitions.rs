@@ -1,5 +1,7 @@
 //! What a definition and callers may say of a visible seal, and what damaged fonts and pictures come to.
 
+use std::path::Path;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use cryptotoken_api::KeySpec;
@@ -169,4 +171,49 @@ fn damaged_fonts_and_pictures_are_refused_or_drawn_and_never_break_the_worker() 
     }
     assert!(drawn > 0 && refused > 0, "{drawn} drawn, {refused} refused");
     crate::software_key::report(&format!("damaged fonts and pictures: {drawn} drawn, {refused} refused"));
+}
+
+/// The font with rules that make sixty-four glyphs of each glyph, again and again (OpenType, table GSUB, lookup type 2).
+fn multiplying(mut font: Vec<u8>) -> Vec<u8> {
+    const GLYPHS: u16 = 5000;
+    const LOOKUPS: u16 = 50;
+    let words = |words: &[u16]| words.iter().flat_map(|word| word.to_be_bytes()).collect::<Vec<u8>>();
+    let lookups_at = 10 + 20 + 12 + 2 * LOOKUPS;
+    let mut rules = words(&[1, 0, 10, 30, lookups_at]);
+    rules.extend([words(&[1]), b"DFLT".to_vec(), words(&[8, 4, 0, 0, 0xffff, 1, 0])].concat());
+    rules.extend([words(&[1]), b"ccmp".to_vec(), words(&[8, 0, LOOKUPS])].concat());
+    rules.extend((0..LOOKUPS).flat_map(u16::to_be_bytes));
+    rules.extend(words(&[LOOKUPS]));
+    rules.extend((0..LOOKUPS).flat_map(|_| (2 + 2 * LOOKUPS).to_be_bytes()));
+    // One lookup for all, one sequence for all glyphs, and what it is for: all glyphs.
+    let (sequence, coverage) = (6 + 2 * GLYPHS, 6 + 2 * GLYPHS + 2 + 128);
+    rules.extend(words(&[2, 0, 1, 8, 1, coverage, GLYPHS]));
+    rules.extend((0..GLYPHS).flat_map(|_| sequence.to_be_bytes()));
+    rules.extend(words(&[64]));
+    rules.extend((0..64).flat_map(|_| 40_u16.to_be_bytes()));
+    rules.extend(words(&[2, 1, 0, GLYPHS - 1, 0]));
+    let record = font.windows(4).position(|tag| tag == b"GSUB").unwrap();
+    let start = u32::try_from(font.len()).unwrap();
+    font[record + 8..record + 12].copy_from_slice(&start.to_be_bytes());
+    font[record + 12..record + 16].copy_from_slice(&u32::try_from(rules.len()).unwrap().to_be_bytes());
+    font.extend(rules);
+    font
+}
+
+#[test]
+fn a_font_whose_rules_multiply_every_glyph_costs_a_caller_the_seal_and_the_worker_seconds() {
+    let key = SoftwareKey::generate(KeySpec::EcP256);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/pades/appearance/fonts/DejaVuSansCondensed.ttf");
+    let font = STANDARD.encode(multiplying(std::fs::read(path).unwrap()));
+    let text = ["a b ", "ab", "a\n"].map(|text| text.repeat(900 / text.len()));
+    for text in text {
+        let appearance = json!({ "text": text, "font": font, "width": 500, "height": 700 });
+        let parameters = json!({ "appearance": appearance }).as_object().unwrap().clone();
+        let content = DocumentContent::Memory(document("", &[]).into());
+        let start = std::time::Instant::now();
+        let definition = "kind = \"pades\"\ncaller_may_set = [\"appearance\"]";
+        let refused = key.sign_with(definition, content, SigningParameters::new(parameters)).map(drop);
+        assert!(matches!(refused, Err(WorkerError::Parameter { .. })), "{refused:?}");
+        assert!(start.elapsed().as_secs() < 10, "it took {:?}", start.elapsed());
+    }
 }

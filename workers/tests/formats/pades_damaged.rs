@@ -6,7 +6,7 @@ use workers::WorkerError;
 use crate::pades::forms;
 use crate::pades_verifiers::Samples;
 use crate::pdf::{PAGES, TREE, document, pdf};
-use crate::software_key::SoftwareKey;
+use crate::software_key::{SoftwareKey, report};
 
 fn last(document: &[u8], text: &str) -> Option<usize> {
     document.windows(text.len()).rposition(|window| window == text.as_bytes())
@@ -32,7 +32,7 @@ fn with_section(document: &[u8], start: usize) -> Option<Vec<u8>> {
 type Damage = fn(&[u8]) -> Option<Vec<u8>>;
 
 /// What happens to files on their way, and what programs get wrong; none where the document has no such part.
-const DAMAGES: [(&str, Damage); 11] = [
+const DAMAGES: [(&str, Damage); 13] = [
     ("startxref into nowhere", |document| with_section(document, 17)),
     ("startxref a little off", |document| with_section(document, section(document) - 3)),
     ("startxref beyond the end", |document| with_section(document, 99_999_999)),
@@ -46,6 +46,12 @@ const DAMAGES: [(&str, Damage); 11] = [
     ("a table that begins with object 1", |document| replaced(document, "xref\n0 ", "xref\n1 ")),
     ("no keyword before the table", |document| replaced(document, "\nxref\n", "\n")),
     ("two kilobytes behind the end", |document| Some([document, &b"\njunk".repeat(400)].concat())),
+    ("a section that leads back to itself", |document| {
+        replaced(document, "/Root ", &format!("/Prev {}/Root ", section(document)))
+    }),
+    ("a table that lists a number beyond all", |document| {
+        replaced(document, "trailer", "8388608 1\n0000000000 65535 f \ntrailer")
+    }),
     ("an earlier section in nowhere", |document| replaced(document, "/Prev ", "/Prev 1")),
 ];
 
@@ -136,4 +142,41 @@ fn where_readers_could_find_different_documents_the_defect_is_named() {
         let message = refused(&document);
         assert!(message.contains(expected), "expected \"{expected}\": {message}");
     }
+}
+
+#[test]
+fn every_verifier_rejects_a_changed_byte_in_a_seal_that_repaired_its_document() {
+    let key = SoftwareKey::generate(KeySpec::EcP256);
+    let mut samples = Samples::new();
+    samples.trust(&key);
+    let of_interest = ["cross-reference table", "object streams"];
+    for (form, document) in forms().into_iter().filter(|(form, _)| of_interest.contains(form)) {
+        for (name, damage) in DAMAGES.iter().filter(|(name, _)| name.starts_with("no ") || name.ends_with("nowhere")) {
+            let Some(damaged) = damage(&document) else { continue };
+            let signed = key.sign("kind = \"pades\"", &damaged).unwrap().contiguous().into_owned();
+            let contents = last(&signed, "/Contents <").unwrap() + "/Contents <".len();
+            let end = contents + signed[contents..].iter().position(|byte| *byte == b'>').unwrap();
+            let zeros = signed[contents..end].iter().rev().take_while(|digit| **digit == b'0').count();
+            // All over the document and the update; of the CMS what is at its end, the value of the signature.
+            let outside = (0..contents).chain(end..signed.len()).step_by((signed.len() - (end - contents)) / 16);
+            for place in outside.chain([end - zeros - 9]) {
+                let mut changed = signed.clone();
+                changed[place] ^= 0x01;
+                samples.add(format!("{form}, {name}: byte {place} of {}", signed.len()), &changed);
+            }
+        }
+    }
+    assert!(samples.names.len() > 100, "{} samples", samples.names.len());
+    let judged = std::thread::scope(|scope| {
+        let samples = &samples;
+        let judges =
+            ["dss", "pyhanko", "openssl", "pdfsig"].map(|tool| scope.spawn(move || (tool, samples.judge(tool))));
+        judges.map(|judge| judge.join().unwrap())
+    });
+    for (tool, verdicts) in judged {
+        for (name, (verdict, why)) in samples.names.iter().zip(verdicts) {
+            assert_eq!(verdict, "invalid", "{tool} on {name}: {why}");
+        }
+    }
+    report(&format!("{} files with a changed byte, all rejected by all", samples.names.len()));
 }

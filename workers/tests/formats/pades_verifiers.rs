@@ -104,7 +104,10 @@ fn every_verifier_accepts_every_algorithm_and_form_and_eu_dss_names_the_baseline
     for (name, definition, document) in rich_seals() {
         let once = first.sign(&definition, &document).unwrap().contiguous().into_owned();
         samples.add(format!("{name}, rich seal"), &once);
-        samples.add(format!("{name}, two rich seals"), &second.sign(&definition, &once).unwrap().contiguous());
+        // PDF/UA, whose structure must not change any more.
+        if name != "tagged" {
+            samples.add(format!("{name}, two rich seals"), &second.sign(&definition, &once).unwrap().contiguous());
+        }
     }
     for level in 1..=3 {
         let definition = format!("kind = \"pades\"\ncertification = {level}");

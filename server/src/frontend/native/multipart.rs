@@ -1,15 +1,18 @@
-//! Read a form with a document and, optionally, its parameters and a signature over it.
+//! Read a form with a document, or several, and, optionally, parameters and a signature over it.
 
 use actix_multipart::{Field, Multipart};
 use administration::configuration::ByteSize;
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
-use workers::{AugmentationRequest, DocumentContent, SigningParameters};
+use workers::files::MAX_FILES;
+use workers::{
+    AugmentationRequest, DocumentContent, FilesFault, NamedFile, NamedFiles, SigningParameters, WorkerError,
+};
 
 use crate::error::ApiError;
 use crate::frontend::body::Body;
-use crate::frontend::documents;
-use crate::frontend::limits::{ENVELOPE, Pending};
+use crate::frontend::documents::parameters as read_parameters;
+use crate::frontend::limits::{BodyLimits, ENVELOPE, Pending};
 use crate::frontend::receiving::Receiving;
 
 /// The parts of a form.
@@ -20,25 +23,21 @@ pub(super) struct Form {
     pub(super) parameters: SigningParameters,
 }
 
-/// Reads it. With `spooled`, a document that is too big for memory goes to the spool folder, where there is one.
+/// Reads it. With `spooled`, documents that are too big for memory go to the spool folder, where there is one.
 pub(super) async fn read(body: &mut Body<'_>, spooled: bool) -> Result<Form, ApiError> {
     let mut form = Multipart::new(body.request.headers(), body.payload.take());
     let (limits, pending) = (body.limits, &mut *body.pending);
-    let (mut document, mut signature, mut parameters) = (None, None, None);
+    let (mut documents, mut signature, mut parameters) = (Documents::default(), None, None);
     while let Some(field) = form.next().await {
         let mut field = field.map_err(malformed)?;
         match field.name().map(str::to_owned).as_deref() {
-            Some("document") if document.is_none() => {
-                let media_type = field.content_type().map(ToString::to_string);
-                let receiving = Receiving::new(limits, spooled);
-                document = Some((receive(&mut field, receiving, pending).await?, media_type));
-            }
+            Some("document") => documents.receive(&mut field, limits, spooled, pending).await?,
             Some("signature") if signature.is_none() => {
                 signature = Some(read_field(&mut field, limits.in_memory(), pending).await?);
             }
             Some("parameters") if parameters.is_none() => {
                 let octets = read_field(&mut field, ENVELOPE, pending).await?;
-                parameters = Some(documents::parameters(&octets)?);
+                parameters = Some(read_parameters(&octets)?);
             }
             Some(name) => {
                 return Err(ApiError::Malformed(format!(
@@ -49,27 +48,25 @@ pub(super) async fn read(body: &mut Body<'_>, spooled: bool) -> Result<Form, Api
         }
     }
     let (document, media_type) =
-        document.ok_or_else(|| ApiError::Malformed("the form has no part \"document\"".into()))?;
+        documents.finish()?.ok_or_else(|| ApiError::Malformed("the form has no part \"document\"".into()))?;
     Ok(Form { document, signature, media_type, parameters: parameters.unwrap_or_default() })
 }
 
-/// Reads a form with a signature and, if it is detached, its document; and, if it is in an encrypted PDF, the password of that.
+/// Reads a form with a signature and, if it is detached, what it is over; and, if it is in an encrypted PDF, the password of that.
 pub(super) async fn read_signature(body: &mut Body<'_>) -> Result<AugmentationRequest, ApiError> {
     let mut form = Multipart::new(body.request.headers(), body.payload.take());
     let (limits, spooled, pending) = (body.limits, body.takes_spooled(), &mut *body.pending);
-    let (mut signature, mut document, mut parameters) = (None, None, None);
+    let (mut signature, mut documents, mut parameters) = (None, Documents::default(), None);
     while let Some(field) = form.next().await {
         let mut field = field.map_err(malformed)?;
         match field.name().map(str::to_owned).as_deref() {
             Some("signature") if signature.is_none() => {
                 signature = Some(read_field(&mut field, limits.in_memory(), pending).await?);
             }
-            Some("document") if document.is_none() => {
-                document = Some(receive(&mut field, Receiving::new(limits, spooled), pending).await?);
-            }
+            Some("document") => documents.receive(&mut field, limits, spooled, pending).await?,
             Some("parameters") if parameters.is_none() => {
                 let octets = read_field(&mut field, ENVELOPE, pending).await?;
-                parameters = Some(documents::parameters(&octets)?);
+                parameters = Some(read_parameters(&octets)?);
             }
             other => {
                 return Err(ApiError::Malformed(format!(
@@ -80,18 +77,49 @@ pub(super) async fn read_signature(body: &mut Body<'_>) -> Result<AugmentationRe
         }
     }
     let signature = signature.ok_or_else(|| ApiError::Malformed("the form has no part \"signature\"".into()))?;
+    let document = documents.finish()?.map(|(document, _)| document);
     Ok(AugmentationRequest { signature, document, parameters: parameters.unwrap_or_default() })
 }
 
-async fn receive(
-    field: &mut Field,
-    mut document: Receiving<'_>,
-    pending: &mut Pending,
-) -> Result<DocumentContent, ApiError> {
-    while let Some(chunk) = field.next().await {
-        document.take(&chunk.map_err(malformed)?, pending).await?;
+/// The parts "document" of a form.
+#[derive(Default)]
+struct Documents {
+    files: Vec<NamedFile>,
+    octets: u64,
+}
+
+impl Documents {
+    async fn receive(
+        &mut self,
+        field: &mut Field,
+        limits: &BodyLimits,
+        spooled: bool,
+        pending: &mut Pending,
+    ) -> Result<(), ApiError> {
+        if self.files.len() == MAX_FILES {
+            return Err(WorkerError::from(FilesFault::Count { count: MAX_FILES + 1 }).into());
+        }
+        let name = field.content_disposition().and_then(|each| each.get_filename()).unwrap_or_default().to_owned();
+        let media_type = field.content_type().map(ToString::to_string);
+        let mut document = Receiving::following(limits, spooled, self.octets);
+        while let Some(chunk) = field.next().await {
+            document.take(&chunk.map_err(malformed)?, pending).await?;
+        }
+        self.octets = document.length();
+        self.files.push(NamedFile { name, media_type, content: document.finish().await? });
+        Ok(())
     }
-    document.finish().await
+
+    /// One document with its media type, whatever its name; or several files.
+    fn finish(mut self) -> Result<Option<(DocumentContent, Option<String>)>, ApiError> {
+        match self.files.len() {
+            0 | 1 => Ok(self.files.pop().map(|file| (file.content, file.media_type))),
+            _ => {
+                let files = NamedFiles::new(self.files).map_err(WorkerError::from)?;
+                Ok(Some((DocumentContent::Files(files), None)))
+            }
+        }
+    }
 }
 
 async fn read_field(field: &mut Field, limit: ByteSize, pending: &mut Pending) -> Result<Bytes, ApiError> {

@@ -2,13 +2,15 @@
 
 use bytes::Bytes;
 use cryptotoken_api::{DigestAlgorithm, DtbsRepresentation};
-use workers::{DocumentContent, SignerDocument, SigningParameters, SigningRequest, WorkerError};
+use workers::{DocumentContent, NamedFile, NamedFiles, SignerDocument, SigningParameters, SigningRequest, WorkerError};
 
 use super::{accepts_json, multipart};
 use crate::dispatch::worker_config;
 use crate::error::ApiError;
 use crate::frontend::body::Body;
-use crate::frontend::documents::{SignDigestRequest, SignRequest, base64, parameters as read_parameters};
+use crate::frontend::documents::{
+    NamedDocument, SignDigestRequest, SignRequest, base64, parameters as read_parameters,
+};
 use crate::frontend::limits::{ENVELOPE, Limit};
 
 /// A document that is the body.
@@ -25,7 +27,7 @@ pub(super) async fn document_with_parameters(body: &mut Body<'_>) -> Result<(Sig
         "application/json" => {
             let limit = body.limits.in_json();
             let json = body.read(Limit::around(limit)).await?;
-            let SignRequest { document, signature, media_type, file_name: _, parameters } = parse(&json)?;
+            let SignRequest { document, documents, signature, media_type, file_name: _, parameters } = parse(&json)?;
             let parameters =
                 parameters.map(|json| read_parameters(json.get().as_bytes())).transpose()?.unwrap_or_default();
             let mut decode = |field: &str, text: &str| {
@@ -36,7 +38,18 @@ pub(super) async fn document_with_parameters(body: &mut Body<'_>) -> Result<(Sig
                 body.pending.grow(octets.len())?;
                 Ok(Bytes::from(octets))
             };
-            let document = DocumentContent::Memory(decode("document", &document)?.into());
+            let document = match (document, documents) {
+                (Some(document), None) => DocumentContent::Memory(decode("document", &document)?.into()),
+                (None, Some(documents)) => {
+                    let file = |NamedDocument { document, file_name, media_type }: NamedDocument<'_>| {
+                        let content = DocumentContent::Memory(decode("documents", &document)?.into());
+                        Ok::<_, ApiError>(NamedFile { name: file_name, media_type, content })
+                    };
+                    let files = documents.into_iter().map(file).collect::<Result<_, _>>()?;
+                    DocumentContent::Files(NamedFiles::new(files).map_err(WorkerError::from)?)
+                }
+                _ => return Err(ApiError::Malformed("send either \"document\" or \"documents\"".into())),
+            };
             let signature = signature.map(|text| decode("signature", &text)).transpose()?;
             (document, signature, media_type, parameters, false)
         }

@@ -18,10 +18,7 @@ pub(super) enum ArchivalPart {
 impl ArchivalPart {
     /// As the metadata of the document claim (ISO 19005-1, 6.7.11).
     pub(super) fn of(file: &PdfFile<'_>) -> Self {
-        let metadata =
-            file.catalog().ok().and_then(|catalog| catalog.get(b"Metadata").and_then(Object::as_reference).ok());
-        let content = metadata.and_then(|id| file.stream(id)).map(|(_, content)| content);
-        content.map_or(Self::None, |content| Self::in_metadata(&content))
+        metadata(file).map_or(Self::None, |content| Self::in_metadata(&content))
     }
 
     fn in_metadata(metadata: &[u8]) -> Self {
@@ -39,7 +36,18 @@ impl ArchivalPart {
     }
 }
 
+/// Whether the document says that it follows a part of ISO 14289 (PDF/UA).
+pub(super) fn is_accessible(file: &PdfFile<'_>) -> bool {
+    metadata(file).is_some_and(|metadata| metadata.windows(ACCESSIBLE.len()).any(|window| window == ACCESSIBLE))
+}
+
+fn metadata(file: &PdfFile<'_>) -> Option<Vec<u8>> {
+    let id = file.catalog().ok()?.get(b"Metadata").and_then(Object::as_reference).ok()?;
+    file.stream(id).map(|(_, content)| content)
+}
+
 const CLAIM: &[u8] = b"pdfaid:part";
+const ACCESSIBLE: &[u8] = b"pdfuaid:part";
 
 #[cfg(test)]
 mod tests {

@@ -1,6 +1,7 @@
 //! Turns text into placed glyphs: direction (UAX 9), a font for each character, then the font's own rules.
 
 use std::ops::Range;
+use std::time::Instant;
 
 use harfrust::unicode::script;
 use harfrust::{Buffer, Direction, Script, ShapeOptions, ShaperFont, shape};
@@ -15,6 +16,8 @@ pub(super) struct Paragraph<'f> {
     faces: &'f [Face],
     /// Which font has the character that begins at each byte.
     choice: Vec<usize>,
+    /// When shaping ends, done or not: the rules of a font may multiply every glyph.
+    end: Instant,
 }
 
 /// Directions are those of the paragraph, wherever it is broken later.
@@ -50,17 +53,17 @@ pub(super) struct Glyph {
 }
 
 impl<'f> Paragraph<'f> {
-    /// Finds direction and fonts.
+    /// Finds direction and fonts. After `end` nothing is shaped any more.
     ///
     /// # Errors
     /// The first character that no font has.
-    pub(super) fn new(text: &str, faces: &'f [Face]) -> Result<Self, char> {
+    pub(super) fn new(text: &str, faces: &'f [Face], end: Instant) -> Result<Self, char> {
         let bidi = ParagraphBidiInfo::new(text, None);
         let bidi = match bidi.has_rtl() {
             true => Directions::Mixed { levels: bidi.levels, base: bidi.paragraph_level },
             false => Directions::LeftToRight,
         };
-        Ok(Self { choice: choose(text, faces)?, text: text.to_owned(), bidi, faces })
+        Ok(Self { choice: choose(text, faces)?, text: text.to_owned(), bidi, faces, end })
     }
 
     /// Whether its lines begin at the right.
@@ -82,6 +85,9 @@ impl<'f> Paragraph<'f> {
                 pieces.reverse();
             }
             for (face, script, piece) in pieces {
+                if Instant::now() > self.end {
+                    return Vec::new();
+                }
                 if let Some(clusters) = self.shape_piece(face, script, direction, piece) {
                     runs.push(Run { face, clusters });
                 }
@@ -147,7 +153,8 @@ impl<'f> Paragraph<'f> {
         buffer.set_direction(direction);
         buffer.set_script(Some(script));
         shape(&ShaperFont::new(chosen.font()), &mut buffer, ShapeOptions::new()).ok()?;
-        let starts: Vec<usize> = buffer.glyph_infos().iter().map(|info| info.cluster as usize).collect();
+        let mut starts: Vec<usize> = buffer.glyph_infos().iter().map(|info| info.cluster as usize).collect();
+        starts.sort_unstable();
         let mut clusters: Vec<(usize, Cluster)> = Vec::new();
         for (info, position) in buffer.glyph_infos().iter().zip(buffer.glyph_positions()) {
             let id = u16::try_from(info.glyph_id).ok()?;
@@ -161,7 +168,8 @@ impl<'f> Paragraph<'f> {
             match clusters.last_mut() {
                 Some((same, cluster)) if *same == start => cluster.glyphs.push(glyph),
                 _ => {
-                    let end = starts.iter().copied().filter(|other| *other > start).min().unwrap_or(text.len());
+                    let next = starts.partition_point(|other| *other <= start);
+                    let end = starts.get(next).copied().unwrap_or(text.len());
                     let text = text.get(start..end).unwrap_or_default().to_owned();
                     clusters.push((start, Cluster { text, glyphs: vec![glyph] }));
                 }

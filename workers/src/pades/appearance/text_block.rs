@@ -2,6 +2,7 @@
 
 use std::cell::OnceCell;
 use std::ops::Range;
+use std::time::{Duration, Instant};
 
 use super::font::Face;
 use super::shaping::{Paragraph, Run, width};
@@ -35,6 +36,9 @@ pub(super) enum TextFault {
         /// The first such character.
         character: char,
     },
+    /// The rules of a font keep the processor busy for no end.
+    #[error("its text cannot be set in {} seconds with this \"font\"; give another one", MAX_TIME.as_secs())]
+    TooSlow,
     /// There is more of it than place.
     #[error("its text does not fit {:.0} × {:.0} points at {size} points; make the seal larger or the text shorter", area[0], area[1])]
     TooLong {
@@ -51,7 +55,20 @@ impl TextBlock {
     /// # Errors
     /// [`TextFault`].
     pub(super) fn fit(text: &str, faces: &[Face], area: [f64; 2], size: Option<f64>) -> Result<Self, TextFault> {
-        let paragraphs: Result<Vec<_>, char> = text.split('\n').map(|line| Paragraph::new(line, faces)).collect();
+        let end = Instant::now() + MAX_TIME;
+        let fitted = Self::fit_until(text, faces, area, size, end);
+        // What was shaped after that is nothing.
+        if Instant::now() > end { Err(TextFault::TooSlow) } else { fitted }
+    }
+
+    fn fit_until(
+        text: &str,
+        faces: &[Face],
+        area: [f64; 2],
+        size: Option<f64>,
+        end: Instant,
+    ) -> Result<Self, TextFault> {
+        let paragraphs: Result<Vec<_>, char> = text.split('\n').map(|line| Paragraph::new(line, faces, end)).collect();
         let paragraphs = paragraphs.map_err(|character| TextFault::NoGlyph { character })?;
         let measured: Vec<Vec<Word>> = paragraphs.iter().map(words).collect();
         let extent = extent(&paragraphs, faces);
@@ -233,6 +250,8 @@ fn parts(paragraph: &Paragraph<'_>, range: Range<usize>) -> Vec<(usize, f64)> {
     parts
 }
 
+/// A text takes some milliseconds.
+const MAX_TIME: Duration = Duration::from_secs(5);
 /// In points. Less cannot be read.
 const SMALLEST: f64 = 4.0;
 /// What people read without effort.

@@ -56,18 +56,12 @@ fn a_stream_without_a_type_field_lists_objects_in_use() {
 }
 
 #[test]
-fn sections_that_name_each_other_are_read_once() {
-    let first = "xref\n1 1\n0000000010 00000 n \ntrailer<</Size 3/Prev 56>>\n";
-    let second = "xref\n2 1\n0000000020 00000 n \ntrailer<</Size 3/Prev 0>>\n";
-    assert_eq!(first.len(), 56);
-    let read = read(&format!("{first}{second}{}", end(56))).unwrap();
-    assert_eq!(read.locations, BTreeMap::from([(1, at(10)), (2, at(20))]));
-}
-
-#[test]
 fn every_defect_is_named() {
     let table = "xref\n0 1\n0000000000 65535 f \ntrailer<</Size 1>>\n";
     let zeros = stream(1, "01 00 00", "/Size 1").replace("/W[1 1 1]", "/W[0 0 0]");
+    let first = "% \nxref\n1 1\n0000000010 00000 n \ntrailer<</Size 3/Prev 59>>\n";
+    let second = "xref\n2 1\n0000000020 00000 n \ntrailer<</Size 3/Prev 3>>\n";
+    assert_eq!(first.len(), 59);
     let mut long = String::new();
     write!(long, "xref\n0 1\n0000000000 65535 f \n8388608 1\n0000000010 00000 n \ntrailer<<>>\n{}", end(0)).unwrap();
     let cases = [
@@ -80,6 +74,7 @@ fn every_defect_is_named() {
         (format!("xref\n0 1\n0000000000 65535 f \ntrailer<<\n{}", end(0)), "the table at offset 0 is malformed"),
         (format!("{zeros}{}", end(0)), "the stream at offset 0 is malformed"),
         (long, "object numbers beyond 8388607"),
+        (format!("{first}{second}{}", end(59)), "lead back to one another"),
     ];
     for (text, expected) in cases {
         let reason = reason(&text);

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
+use super::super::cross_reference::NUMBERS_BEYOND;
 use super::super::scan::{self, Definition, Scan};
 use super::*;
 
@@ -21,6 +22,10 @@ impl<'a> PdfFile<'a> {
         password: Option<&SecretString>,
     ) -> Result<Self, PdfRefusal> {
         let scan = Scan::read(bytes)?;
+        // What is listed with such a number, and there, must not be lost.
+        if scan.has_numbers_beyond && defect == NUMBERS_BEYOND {
+            return Err(PdfRefusal::TooLarge("it has object numbers beyond 8388607"));
+        }
         let irreparable = |reason: &str| PdfRefusal::Irreparable { defect: defect.clone(), reason: reason.to_owned() };
         let mut trailer = trailer(scan.trailers).map_err(irreparable)?;
         trailer.remove(b"Size");
@@ -32,7 +37,7 @@ impl<'a> PdfFile<'a> {
         let mut file = Self {
             octets,
             kind: SectionKind::Table,
-            last_section: None,
+            last_section: Err(defect.clone()),
             trailer,
             objects,
             streams: RefCell::default(),
@@ -73,8 +78,11 @@ impl<'a> PdfFile<'a> {
             let stream = stream.ok_or_else(|| format!("object stream {container} cannot be read"))?;
             self.highest_reference = self.highest_reference.max(scan::highest_reference(&stream.content));
             for (index, number) in (0..).zip(&stream.numbers) {
+                if *number > HIGHEST_OBJECT_NUMBER {
+                    return Err(format!("object stream {container} has an object number beyond 8388607"));
+                }
                 let is_later = definitions.get(number).is_some_and(|definition| definition.offset > offset);
-                if !is_later && (1..=HIGHEST_OBJECT_NUMBER).contains(number) {
+                if !is_later && *number > 0 {
                     self.objects.insert(*number, slot(Location::Compressed { container, index }));
                 }
             }

@@ -69,8 +69,8 @@ final class Judge {
         SignedDocumentValidator validator = validator(question, apart == null ? new FileDocument(question.document()) : apart.signature());
         if (apart != null) {
             validator.setDetachedContents(List.of(apart.content()));
-        } else if (question.detached() != null) {
-            validator.setDetachedContents(List.of(new FileDocument(question.detached())));
+        } else if (!question.detached().isEmpty()) {
+            validator.setDetachedContents(question.detached().stream().<DSSDocument>map(FileDocument::new).toList());
         }
         validator.setSignaturePolicyProvider(signaturePolicies(question));
         Reports reports = validate(validator, question);

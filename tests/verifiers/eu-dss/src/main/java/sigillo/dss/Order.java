@@ -40,6 +40,8 @@ final class Order {
     CertificationPermission certification;
     String out;
     final DSSDocument document;
+    /** Other documents that the same signature is over. */
+    final List<DSSDocument> others = new ArrayList<>();
     private final CommonTrustedCertificateSource roots = new CommonTrustedCertificateSource();
     private final CommonCertificateSource certificates = new CommonCertificateSource();
     private final List<DSSDocument> crls = new ArrayList<>();
@@ -57,6 +59,7 @@ final class Order {
                 case "--cert" -> certificates.addCertificate(DSSUtils.loadCertificate(new File(value)));
                 case "--crl" -> crls.add(new FileDocument(value));
                 case "--detached" -> detached.add(new FileDocument(value));
+                case "--and" -> others.add(new FileDocument(value));
                 case "--field" -> field = value;
                 case "--certify" -> certification = CertificationPermission.fromCode(Integer.parseInt(value));
                 case "--out" -> out = value;

@@ -7,7 +7,9 @@ import java.util.List;
 import eu.europa.esig.dss.diagnostic.SignatureWrapper;
 import eu.europa.esig.dss.diagnostic.TimestampWrapper;
 import eu.europa.esig.dss.diagnostic.jaxb.XmlCommitmentTypeIndication;
+import eu.europa.esig.dss.diagnostic.jaxb.XmlSignatureScope;
 import eu.europa.esig.dss.diagnostic.jaxb.XmlSignerRole;
+import eu.europa.esig.dss.diagnostic.jaxb.XmlUserNotice;
 
 final class Properties {
 
@@ -24,6 +26,7 @@ final class Properties {
         }
         for (TimestampWrapper timestamp : signature.getContentTimestamps()) {
             said.add("content-timestamp=" + (timestamp.isMessageImprintDataIntact() && timestamp.isSignatureValid() ? "intact" : "broken"));
+            said.add("content-timestamp-type=" + timestamp.getType());
         }
         said.add("country=" + signature.getCountryName());
         said.add("locality=" + signature.getCity());
@@ -31,6 +34,15 @@ final class Properties {
         said.add("policy=" + signature.getPolicyId());
         said.add("policy-url=" + signature.getPolicyUrl());
         said.add("policy-document=" + (!signature.isPolicyIdentified() ? "unknown" : signature.isPolicyDigestValid() ? "fits" : "other"));
+        XmlUserNotice notice = signature.getPolicyUserNotice();
+        if (notice != null) {
+            said.add("policy-organization=" + notice.getOrganization());
+            said.add("policy-notice-numbers=" + notice.getNoticeNumbers());
+            said.add("policy-notice=" + notice.getExplicitText());
+        }
+        for (XmlSignatureScope scope : signature.getSignatureScopes()) {
+            said.add("covers=" + scope.getName());
+        }
         said.add("hints=" + signature.getContentHints());
         said.add("mime=" + signature.getMimeType());
         return said;

@@ -7,7 +7,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 
-record Question(String format, List<File> roots, List<File> certificates, List<File> crls, List<String> says, String signers, File detached, File content, String expect,
+record Question(String format, List<File> roots, List<File> certificates, List<File> crls, List<String> says, String signers, List<File> detached, File content, String expect,
                 String policy, Map<String, File> signaturePolicies, boolean takenApart, File before, String password, File document) {
 
     static Question parse(String line) throws Unusable {
@@ -16,7 +16,7 @@ record Question(String format, List<File> roots, List<File> certificates, List<F
         String policy = "default";
         String signers = null;
         boolean takenApart = false;
-        File detached = null;
+        List<File> detached = new ArrayList<>();
         File content = null;
         File before = null;
         String password = null;
@@ -35,7 +35,7 @@ record Question(String format, List<File> roots, List<File> certificates, List<F
                 case "--crl" -> crls.add(readable(value));
                 case "--says" -> says.add(value);
                 case "--signers" -> signers = value;
-                case "--detached" -> detached = readable(value);
+                case "--detached" -> detached.add(readable(value));
                 case "--content" -> content = readable(value);
                 case "--expect" -> expect = value;
                 case "--policy" -> policy = value;

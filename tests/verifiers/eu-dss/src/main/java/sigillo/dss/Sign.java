@@ -118,11 +118,17 @@ public final class Sign {
         }
         parameters.setSigningCertificate(chain.get(0));
         parameters.setCertificateChain(chain);
-        ToBeSigned data = service.getDataToSign(order.document, parameters);
+        List<DSSDocument> documents = new ArrayList<>(order.others);
+        documents.add(0, order.document);
+        ToBeSigned data = !order.others.isEmpty() && service instanceof XAdESService xades && parameters instanceof XAdESSignatureParameters several
+            ? xades.getDataToSign(documents, several)
+            : service.getDataToSign(order.document, parameters);
         Signature signature = Signature.getInstance(parameters.getSignatureAlgorithm().getJCEId());
         signature.initSign((PrivateKey) order.keys.getKey(alias, Order.PASSWORD));
         signature.update(data.getBytes());
         SignatureValue value = new SignatureValue(parameters.getSignatureAlgorithm(), signature.sign());
-        return service.signDocument(order.document, parameters, value);
+        return !order.others.isEmpty() && service instanceof XAdESService xades && parameters instanceof XAdESSignatureParameters several
+            ? xades.signDocument(documents, several, value)
+            : service.signDocument(order.document, parameters, value);
     }
 }

@@ -1,0 +1,133 @@
+//! Forms that ask readers to draw their fields anew, and fields whose widgets are objects of their own.
+
+use cryptotoken_api::KeySpec;
+use workers::SignedDocument;
+
+use crate::pades_appearance::Shown;
+use crate::pades_verifiers::Samples;
+use crate::pdf::{LAST, PAGES, TREE, pdf, pdfsig, qpdf_check};
+use crate::software_key::SoftwareKey;
+
+const SEEN: &str = "kind = \"pades\"\nappearance = { text = \"Sealed\", background = \"#ffcc00\" }";
+
+/// A document with a form of these fields, on the first page, from object 7 on.
+fn form(entries: &str, fields: &[&str], more: &[&str]) -> Vec<u8> {
+    let references: Vec<String> = (0..fields.len()).map(|index| format!("{} 0 R", 7 + index)).collect();
+    let references = references.join(" ");
+    let catalog = format!(
+        "<</Type/Catalog/Pages 2 0 R/AcroForm<</Fields[{references}]/DA(/F1 12 Tf 0 g){entries}/DR<</Font<</F1 5 0 R>>>>>>>>"
+    );
+    let page =
+        format!("<</Type/Page/Parent 2 0 R/Resources<</Font<</F1 5 0 R>>>>/Contents 6 0 R/Annots[{references}]>>");
+    let [_, second, font, content] = PAGES;
+    let mut objects = vec![catalog.as_str(), TREE, &page, second, font, content];
+    objects.extend(fields);
+    objects.extend(more);
+    pdf(&objects)
+}
+
+fn field(kind: &str, entries: &str) -> String {
+    format!("<</Type/Annot/Subtype/Widget/F 4/P 3 0 R/Rect[72 600 300 620]/FT/{kind}/T(name){entries}>>")
+}
+
+/// A drawing of a field with this text.
+fn drawing(text: &str) -> String {
+    let content = format!("/Tx BMC BT /F1 12 Tf 2 5 Td ({text}) Tj ET EMC");
+    let head = "/Type/XObject/Subtype/Form/BBox[0 0 228 20]/Resources<</Font<</F1 5 0 R>>>>";
+    format!("<<{head}/Length {}>>\nstream\n{content}\nendstream", content.len())
+}
+
+/// Whether the update says that nothing need be drawn.
+fn takes_it_back(signed: &SignedDocument) -> bool {
+    String::from_utf8_lossy(&signed.segments[1]).replace(' ', "").contains("/NeedAppearancesfalse")
+}
+
+const ASKS: &str = "/NeedAppearances true";
+
+#[test]
+fn a_form_whose_fields_are_drawn_no_longer_asks_for_it_so_that_the_seal_is_seen() {
+    let key = SoftwareKey::generate(KeySpec::EcP256);
+    let mut samples = Samples::new();
+    samples.trust(&key);
+    let states = "/V/Yes/AS/Yes/AP<</N<</Yes 8 0 R>>>>";
+    let drawn = [
+        ("text", field("Tx", "/V(Acme AS)/AP<</N 8 0 R>>"), drawing("Acme AS")),
+        ("no value", field("Tx", "/AP<</N 8 0 R>>"), drawing("")),
+        ("ticked", field("Btn", states), drawing("x")),
+        ("hidden", field("Tx", "/V(Acme AS)").replace("/F 4", "/F 2"), drawing("")),
+    ];
+    for (name, field, drawing) in drawn {
+        let document = form(ASKS, &[&field], &[&drawing]);
+        let signed = key.sign(SEEN, &document).unwrap();
+        assert!(takes_it_back(&signed), "{name}");
+        let shown = Shown::new(&format!("drawn-{}", name.replace(' ', "-")), &signed.contiguous());
+        assert!(shown.page(1, 36).bounds([255, 204, 0])[2] > 0, "{name}: the seal is not seen");
+        samples.add(name.to_owned(), &signed.contiguous());
+        let twice = key.sign(SEEN, &signed.contiguous()).unwrap();
+        samples.add(format!("{name}, twice"), &twice.contiguous());
+    }
+    for tool in ["dss", "pyhanko", "openssl", "pdfsig", "qpdf"] {
+        for (name, (verdict, why)) in samples.names.iter().zip(samples.judge(tool)) {
+            assert_eq!(verdict, "valid", "{tool} on {name}: {why}");
+        }
+    }
+}
+
+#[test]
+fn what_readers_must_draw_to_show_it_they_are_still_asked_to_draw() {
+    let key = SoftwareKey::generate(KeySpec::EcP256);
+    let mut samples = Samples::new();
+    samples.trust(&key);
+    let drawn = field("Tx", "/V(Acme AS)/AP<</N 8 0 R>>");
+    let undrawn = [
+        ("no drawing", ASKS, field("Tx", "/V(Acme AS)"), drawing("")),
+        ("an empty drawing", ASKS, drawn.clone(), drawing("")),
+        ("a drawing of an earlier value", ASKS, drawn.clone(), drawing("Bolt AS")),
+        ("no drawing of its state", ASKS, field("Btn", "/V/Yes/AS/Yes/AP<</N<</No 8 0 R>>>>"), drawing("x")),
+        ("letters of other scripts", ASKS, field("Tx", "/V<FEFF03910392>/AP<</N 8 0 R>>"), drawing("AB")),
+        ("nobody asks", "", drawn, drawing("Acme AS")),
+    ];
+    for (name, asks, field, drawing) in undrawn {
+        let signed = key.sign("kind = \"pades\"", &form(asks, &[&field], &[&drawing])).unwrap();
+        assert!(!takes_it_back(&signed), "{name}");
+        if name == "no drawing" {
+            assert!(Shown::new("undrawn", &signed.contiguous()).page(1, 72).bounds([0, 0, 0])[2] > 0);
+        }
+        samples.add(name.to_owned(), &signed.contiguous());
+    }
+    for tool in ["dss", "pyhanko", "openssl", "pdfsig", "qpdf"] {
+        for (name, (verdict, why)) in samples.names.iter().zip(samples.judge(tool)) {
+            assert_eq!(verdict, "valid", "{tool} on {name}: {why}");
+        }
+    }
+}
+
+#[test]
+fn a_field_whose_widget_is_an_object_of_its_own_is_sealed_in_the_field() {
+    let key = SoftwareKey::generate(KeySpec::EcP256);
+    let mut samples = Samples::new();
+    samples.trust(&key);
+    let widget = "<</Type/Annot/Subtype/Widget/F 4/P 3 0 R/Rect[72 500 300 560]/Parent 7 0 R>>";
+    let document = form("", &["<</FT/Sig/T(seal)/Kids[8 0 R]>>"], &[widget]);
+    let document = String::from_utf8_lossy(&document).replace("/Annots[7 0 R]", "/Annots[8 0 R]").into_bytes();
+    for definition in ["kind = \"pades\"", SEEN] {
+        let definition = definition.replacen('\n', "\nfield = \"seal\"\n", 1);
+        let definition = if definition.contains("field") { definition } else { definition + "\nfield = \"seal\"" };
+        let signed = key.sign(&definition, &document).unwrap();
+        samples.add(definition.clone(), &signed.contiguous());
+        samples.add(
+            format!("{definition}, twice"),
+            &key.sign("kind = \"pades\"", &signed.contiguous()).unwrap().contiguous(),
+        );
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("signed.pdf");
+    std::fs::write(&file, key.sign("kind = \"pades\"\nfield = \"seal\"", &document).unwrap().contiguous()).unwrap();
+    qpdf_check(&file).unwrap();
+    assert_eq!(pdfsig(&file), [LAST]);
+    for tool in ["dss", "pyhanko", "openssl", "pdfsig", "qpdf"] {
+        for (name, (verdict, why)) in samples.names.iter().zip(samples.judge(tool)) {
+            assert_eq!(verdict, "valid", "{tool} on {name}: {why}");
+        }
+    }
+}
