@@ -8,6 +8,8 @@ mod degraded;
 mod faulty_token;
 #[path = "api/native.rs"]
 mod native;
+#[path = "api/passwords.rs"]
+mod passwords;
 #[path = "api/preview.rs"]
 mod preview;
 #[path = "api/refusals.rs"]

@@ -1,6 +1,8 @@
 //! Connections that are idle, slow or many, documents that are big, and a server that stops while it works.
 #[path = "connections/big_documents.rs"]
 mod big_documents;
+#[path = "connections/big_pdfs.rs"]
+mod big_pdfs;
 #[path = "connections/crowd.rs"]
 mod crowd;
 #[path = "connections/slow_callers.rs"]

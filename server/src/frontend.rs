@@ -1,8 +1,10 @@
 //! Front ends translate between HTTP and [`crate::dispatch`], and do nothing else.
 
+pub(crate) mod admitted;
 pub(crate) mod body;
 pub(crate) mod documents;
 pub(crate) mod health;
+pub(crate) mod limits;
 pub(crate) mod native;
 pub(crate) mod problems;
 pub(crate) mod receiving;

@@ -13,29 +13,26 @@ use workers::{
     SystemClock, TimestampError, TimestampSource, TimestampToken, WorkerError, WorkerKind,
 };
 
-use crate::dispatch::{Shared, definition};
+use crate::dispatch::{Job, Shared, definition};
 use crate::error::ApiError;
-use crate::request_id::RequestId;
 
 /// A timestamp worker of this service, for one request.
 pub(crate) struct LocalTsa<'a> {
     shared: &'a Shared,
     worker: &'a str,
     policy: Option<ObjectIdentifier>,
-    client: &'a str,
-    request_id: RequestId,
+    job: &'a Job<'a>,
 }
 
 impl<'a> LocalTsa<'a> {
-    /// The worker of this name, asked for tokens of a policy or of its own, on behalf of a client and its request.
+    /// The worker of this name, asked for tokens of a policy or of its own, on behalf of a request.
     pub(crate) const fn new(
         shared: &'a Shared,
         worker: &'a str,
         policy: Option<ObjectIdentifier>,
-        client: &'a str,
-        request_id: RequestId,
+        job: &'a Job<'a>,
     ) -> Self {
-        Self { shared, worker, policy, client, request_id }
+        Self { shared, worker, policy, job }
     }
 
     fn stamp(
@@ -57,13 +54,13 @@ impl<'a> LocalTsa<'a> {
             )));
         }
         let credential = runtime.block_on(store.credential(config.credential()))?;
-        let prepared = self.shared.prepare(&record, credential, deadline)?;
+        let prepared = self.shared.prepare(&record, credential.as_ref(), deadline)?;
         let asked = TimestampRequest::new(imprint.clone(), self.policy).map_err(WorkerError::from)?;
         let query = asked.to_der().map_err(WorkerError::from)?;
         let document =
             SignerDocument { content: DocumentContent::Memory(query.into()), media_type: None, signature: None };
         let request = SigningRequest { document, parameters: SigningParameters::default() };
-        let signer = self.shared.lend(&prepared, self.client, &record, self.request_id, &request)?;
+        let signer = self.shared.lend(&prepared, self.job, &record, &request)?;
         let environment = SigningEnvironment {
             credential: &prepared.credential,
             signer: &signer,
@@ -74,6 +71,7 @@ impl<'a> LocalTsa<'a> {
             level: prepared.worker.config().level(),
         };
         let signed = prepared.worker.process(&request, &environment);
+        self.job.ending.used_for_timestamp(&signer);
         // What the outer request does with the token rests on it.
         signer.settle()?;
         Ok((asked, signed?))

@@ -11,17 +11,11 @@ use std::process::{Command, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use tokio::runtime::Handle;
-use tokio::sync::Semaphore;
+use secrecy::{ExposeSecret, SecretString};
 use workers::Preview;
 
 use crate::error::ApiError;
 use page::Outcome;
-
-/// How many pages are rendered at a time, and for how long.
-pub(crate) struct Renderer {
-    places: Semaphore,
-}
 
 /// Dots per inch of a picture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,33 +71,25 @@ impl Default for Resolution {
     }
 }
 
-impl Renderer {
-    pub(crate) fn new() -> Self {
-        Self { places: Semaphore::new(std::thread::available_parallelism().map_or(1, usize::from)) }
-    }
-
-    /// Renders the page of a preview. Blocks, and must not be called from a thread that drives `runtime`.
-    ///
-    /// # Errors
-    /// [`ApiError::Picture`], which trying again does not change; [`ApiError::Overloaded`] when there is no place until `deadline`.
-    pub(crate) fn render(
-        &self,
-        runtime: &Handle,
-        preview: &Preview,
-        resolution: Resolution,
-        deadline: Instant,
-    ) -> Result<Picture, ApiError> {
-        let place = runtime.block_on(tokio::time::timeout_at(deadline.into(), self.places.acquire()));
-        let _place = place.map_err(|_| ApiError::Overloaded)?.map_err(|_| ApiError::Overloaded)?;
-        let time = TIME.min(deadline.saturating_duration_since(Instant::now()));
-        let png = in_child(preview, resolution, time)
-            .map_err(|error| ApiError::Internal(format!("the process that renders pages cannot be run: {error}")))?;
-        Ok(Picture { png: png.map_err(ApiError::Picture)?, page: preview.page + 1 })
-    }
+/// Renders the page of a preview, which opens with this password, until `deadline`. Blocks.
+///
+/// # Errors
+/// [`ApiError::Picture`], which trying again does not change.
+pub(crate) fn render(
+    preview: &Preview,
+    password: Option<&SecretString>,
+    resolution: Resolution,
+    deadline: Instant,
+) -> Result<Picture, ApiError> {
+    let time = TIME.min(deadline.saturating_duration_since(Instant::now()));
+    let png = in_child(preview, password, resolution, time)
+        .map_err(|error| ApiError::Internal(format!("the process that renders pages cannot be run: {error}")))?;
+    Ok(Picture { png: png.map_err(ApiError::Picture)?, page: preview.page + 1 })
 }
 
 fn in_child(
     preview: &Preview,
+    password: Option<&SecretString>,
     Resolution(dpi): Resolution,
     time: Duration,
 ) -> std::io::Result<Result<Vec<u8>, NoPicture>> {
@@ -114,27 +100,37 @@ fn in_child(
     let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
     let (status, picture) = std::thread::scope(|scope| {
         // A child that ends before it has read all says why by its exit code.
-        scope.spawn(|| stdin.map(|mut stdin| preview.segments.iter().try_for_each(|segment| stdin.write_all(segment))));
+        scope.spawn(|| stdin.map(|mut stdin| send(&mut stdin, preview, password)));
         let (sender, receiver) = mpsc::channel();
         scope.spawn(move || {
             let mut picture = Vec::new();
-            let read = stdout.map_or(Ok(0), |mut stdout| stdout.read_to_end(&mut picture));
+            let read = stdout.map_or(Ok(0), |stdout| stdout.take(MAX_OCTETS + 1).read_to_end(&mut picture));
             sender.send(read.map(|_| picture))
         });
-        let picture = receiver.recv_timeout(time);
-        if picture.is_err() {
+        let whole =
+            |read: &std::io::Result<Vec<u8>>| read.as_ref().is_ok_and(|picture| picture.len() as u64 <= MAX_OCTETS);
+        let picture = receiver.recv_timeout(time).ok().filter(whole);
+        if picture.is_none() {
             // Its pipes close, which ends both threads.
             child.kill()?;
         }
         Ok::<_, std::io::Error>((child.wait()?, picture))
     })?;
     Ok(match (picture, status.code()) {
-        (Ok(picture), Some(0)) => Ok(picture?),
+        (Some(picture), Some(0)) => Ok(picture?),
         (_, Some(code)) if code == Outcome::Unreadable.code() => Err(NoPicture::Unreadable),
         (_, Some(code)) if code == Outcome::TooLarge.code() => Err(NoPicture::TooLarge { dpi }),
         // A panic, a signal, a limit.
         _ => Err(NoPicture::Exhausted),
     })
+}
+
+/// What the child reads: the length of the password, the password, the document. Neither arguments nor environment, which others can read.
+fn send(stdin: &mut impl Write, preview: &Preview, password: Option<&SecretString>) -> std::io::Result<()> {
+    let password = password.map(ExposeSecret::expose_secret).unwrap_or_default().as_bytes();
+    stdin.write_all(&(password.len() as u64).to_be_bytes())?;
+    stdin.write_all(password)?;
+    preview.segments.iter().try_for_each(|segment| stdin.write_all(segment))
 }
 
 /// What a request may ask for.
@@ -145,6 +141,8 @@ pub(crate) const MAX_DPI: u16 = 300;
 pub(crate) const DEFAULT_DPI: u16 = 144;
 /// A0 at the default resolution.
 const MAX_MEGAPIXELS: u32 = 33;
+/// Octets that the child may send: more than such a picture has when it cannot be compressed.
+const MAX_OCTETS: u64 = MAX_MEGAPIXELS as u64 * 1_000_000 * 4 + (16 << 20);
 /// Processor time that a page may take.
 const PROCESSOR_TIME: Duration = Duration::from_secs(10);
 /// What it may take in all, as other processes want the processor too.

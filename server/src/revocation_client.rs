@@ -9,7 +9,7 @@ use administration::configuration::{FetchConfig, OcspCertificateId, OcspMethod};
 use bytes::Bytes;
 use cryptotoken_api::{Certificate, rfc3339};
 use time::OffsetDateTime;
-use workers::certificate_extensions::{crl_urls, has_indirect_crls, issuer_urls, ocsp_urls};
+use workers::certificate_extensions::{crl_urls, has_indirect_crls, issuer_urls, needs_no_revocation, ocsp_urls};
 use workers::revocation::ocsp::{IdentifierDigest, OcspRequest};
 use workers::revocation::{crl, issuers};
 use workers::{RevocationError, RevocationEvidence, RevocationInfo, RevocationSource, RevocationStatus};
@@ -25,7 +25,7 @@ pub struct RevocationClient {
     identifier: IdentifierDigest,
     /// Responders that take no `POST`.
     only_get: Cache<String, ()>,
-    known: Cache<CertificateId, RevocationInfo>,
+    known: Cache<CertificateId, Known>,
     crls: Cache<String, Bytes>,
     issuers: Cache<String, Certificate>,
     failed: Cache<String, FetchError>,
@@ -33,6 +33,15 @@ pub struct RevocationClient {
 
 /// A certificate and its issuer, by their fingerprints.
 type CertificateId = (String, String);
+
+/// What is remembered of an answer. A list is held once, among the lists, for all certificates that are on it or are not.
+#[derive(Clone)]
+struct Known {
+    /// Without its evidence where `list` says where that is.
+    info: RevocationInfo,
+    /// Where the list came from.
+    list: Option<String>,
+}
 
 /// Octets of an OCSP response at most; those with a chain of certificates have 10,000.
 const OCSP_LIMIT: u64 = 256 << 10;
@@ -74,41 +83,41 @@ impl RevocationClient {
         max_age: Duration,
         deadline: Instant,
     ) -> Result<RevocationInfo, RevocationError> {
-        let id = (certificate.fingerprint(), issuer.fingerprint());
-        let now = OffsetDateTime::now_utc();
-        match self.known.get(&id) {
-            Some((info, since)) if since.elapsed() < max_age && info.next_update.is_none_or(|next| now <= next) => {
-                Ok(info)
-            }
-            _ => self.ask(certificate, issuer, None, Some(max_age), deadline),
+        self.answer(&Question { max_age: Some(max_age), ..self.question(certificate, issuer, deadline) })
+    }
+
+    fn question<'a>(
+        &'a self,
+        certificate: &'a Certificate,
+        issuer: &'a Certificate,
+        deadline: Instant,
+    ) -> Question<'a> {
+        Question { client: self, certificate, issuer, not_before: None, max_age: None, deadline, of_responder: false }
+    }
+
+    /// From memory, else from those who know.
+    fn answer(&self, question: &Question<'_>) -> Result<RevocationInfo, RevocationError> {
+        let id = (question.certificate.fingerprint(), question.issuer.fingerprint());
+        match self.remembered(&id) {
+            Some((info, since)) if question.is_recent(&info, since) => Ok(info),
+            _ => self.ask(question),
         }
     }
 
-    fn ask(
-        &self,
-        certificate: &Certificate,
-        issuer: &Certificate,
-        not_before: Option<OffsetDateTime>,
-        max_age: Option<Duration>,
-        deadline: Instant,
-    ) -> Result<RevocationInfo, RevocationError> {
-        let question = Question { client: self, certificate, issuer, not_before, max_age, deadline };
+    fn ask(&self, question: &Question<'_>) -> Result<RevocationInfo, RevocationError> {
+        let Question { certificate, issuer, .. } = *question;
         let mut failures: Vec<RevocationError> = Vec::new();
         let ocsp = ocsp_urls(certificate).into_iter().map(|url| (url, true));
         for (url, is_ocsp) in ocsp.chain(crl_urls(certificate).into_iter().map(|url| (url, false))) {
             let said =
                 if is_ocsp { question.ocsp(&url).map(|info| (info, Instant::now())) } else { question.crl(&url) };
+            let said = said.and_then(|(info, since)| question.check_responders(&info).map(|()| (info, since)));
             match said {
                 Ok((info, since)) => {
-                    let octets = match &info.evidence {
-                        RevocationEvidence::Ocsp(der) => der.len(),
-                        // Held once for all certificates of the list.
-                        RevocationEvidence::Crl(_) => 0,
-                    };
                     // One that is on hold may be released at any time, and be asked for again.
                     if !matches!(info.status, RevocationStatus::OnHold(_)) {
                         let id = (certificate.fingerprint(), issuer.fingerprint());
-                        self.known.put_since(id, info.clone(), octets, since);
+                        self.remember(id, info.clone(), since, &url);
                     }
                     return Ok(info);
                 }
@@ -132,6 +141,31 @@ impl RevocationClient {
         };
         let first = if failures.is_empty() { None } else { Some(failures.swap_remove(wrong.unwrap_or(0))) };
         Err(first.unwrap_or_else(|| RevocationError::Unknown { subject, reason: none() }))
+    }
+
+    fn remember(&self, id: CertificateId, mut info: RevocationInfo, since: Instant, url: &str) {
+        let (octets, list) = match &mut info.evidence {
+            RevocationEvidence::Ocsp(der) => (der.len(), None),
+            RevocationEvidence::Crl(der) => {
+                *der = Bytes::new();
+                (0, Some(url.to_owned()))
+            }
+        };
+        self.known.put_since(id, Known { info, list }, octets, since);
+    }
+
+    /// What was learnt of a certificate, and when, if its evidence is still at hand.
+    fn remembered(&self, id: &CertificateId) -> Option<(RevocationInfo, Instant)> {
+        let (Known { mut info, list }, since) = self.known.get(id)?;
+        if let Some(url) = list {
+            let (list, fetched) = self.crls.get(&url)?;
+            // One that was fetched since may say something else.
+            if fetched != since {
+                return None;
+            }
+            info.evidence = RevocationEvidence::Crl(list);
+        }
+        Some((info, since))
     }
 
     fn fetch(&self, fetch: &Fetch<'_>) -> Result<Bytes, FetchError> {
@@ -190,11 +224,7 @@ impl RevocationSource for RevocationClient {
         not_before: Option<OffsetDateTime>,
         deadline: Instant,
     ) -> Result<RevocationInfo, RevocationError> {
-        let id = (certificate.fingerprint(), issuer.fingerprint());
-        match self.known.get(&id) {
-            Some((info, _)) if info.is_usable(OffsetDateTime::now_utc(), not_before) => Ok(info),
-            _ => self.ask(certificate, issuer, not_before, None, deadline),
-        }
+        self.answer(&Question { not_before, ..self.question(certificate, issuer, deadline) })
     }
 }
 
@@ -206,6 +236,8 @@ struct Question<'a> {
     /// How long ago a CRL may have been fetched.
     max_age: Option<Duration>,
     deadline: Instant,
+    /// Whether it is about who answered another one.
+    of_responder: bool,
 }
 
 impl Question<'_> {
@@ -278,10 +310,54 @@ impl Question<'_> {
         let received = self.client.fetch(&fetch);
         let received = received.map_err(|error| not_fetched(self.certificate.subject(), url, &error))?;
         let info = judge(&received)?;
+        let since = Instant::now();
         if let RevocationEvidence::Crl(der) = &info.evidence {
-            self.client.crls.put(key, der.clone(), der.len());
+            self.client.crls.put_since(key, der.clone(), der.len(), since);
         }
-        self.fresh(info, url).map(|info| (info, Instant::now()))
+        self.fresh(info, url).map(|info| (info, since))
+    }
+
+    /// RFC 6960, section 4.2.2.2.1: a responder's certificate may be revoked like any other, unless it says that nobody asks.
+    ///
+    /// One may answer for itself, of which EU DSS only warns (`SelfIssuedOCSP`); who answers for a responder is not asked about further.
+    fn check_responders(&self, info: &RevocationInfo) -> Result<(), RevocationError> {
+        for responder in info.signers.iter().filter(|each| *each != self.certificate && !needs_no_revocation(each)) {
+            let name = responder.subject();
+            if self.of_responder {
+                let reason = format!("it is said by another responder, \"{name}\", which may be revoked as well");
+                return Err(self.invalid(reason));
+            }
+            let about = Question {
+                max_age: self.max_age,
+                of_responder: true,
+                ..self.client.question(responder, self.issuer, self.deadline)
+            };
+            let subject = self.certificate.subject();
+            match self.client.answer(&about).map(|info| info.status) {
+                Ok(RevocationStatus::Good) => {}
+                Ok(RevocationStatus::Revoked(at) | RevocationStatus::OnHold(at)) => {
+                    let reason = format!("its OCSP responder \"{name}\" is revoked since {}", rfc3339(at));
+                    return Err(RevocationError::Invalid { subject, reason });
+                }
+                Err(error) => {
+                    let reason = format!("its OCSP responder may be revoked: {error}");
+                    return Err(match error {
+                        RevocationError::Unavailable { .. } => RevocationError::Unavailable { subject, reason },
+                        _ => RevocationError::Invalid { subject, reason },
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether what was learnt then can be used again.
+    fn is_recent(&self, info: &RevocationInfo, since: Instant) -> bool {
+        let now = OffsetDateTime::now_utc();
+        match self.max_age {
+            Some(age) => since.elapsed() < age && info.next_update.is_none_or(|next| now <= next),
+            None => info.is_usable(now, self.not_before),
+        }
     }
 
     fn is_fresh(&self, info: &RevocationInfo) -> bool {
@@ -312,3 +388,6 @@ fn not_fetched(subject: String, url: &str, error: &FetchError) -> RevocationErro
         RevocationError::Invalid { subject, reason }
     }
 }
+
+#[cfg(test)]
+mod tests;

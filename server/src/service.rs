@@ -10,7 +10,7 @@ use crate::authentication::{Principal, authenticate};
 use crate::authorization::Grant;
 use crate::dispatch::Dispatcher;
 use crate::error::ApiError;
-use crate::frontend::body::BodyLimits;
+use crate::frontend::limits::BodyLimits;
 use crate::frontend::sending::SendLimits;
 use crate::replicas::health::ReplicaHealth;
 use crate::request_id::RequestId;
@@ -77,18 +77,5 @@ impl Service {
 
     pub(crate) async fn authenticate(&self, request: &HttpRequest) -> Result<Principal, ApiError> {
         authenticate(request, self.store()).await
-    }
-
-    /// Puts what a front end refuses on record before it is answered.
-    pub(crate) async fn recorded<T>(
-        &self,
-        grant: &Grant,
-        id: RequestId,
-        result: Result<T, ApiError>,
-    ) -> Result<T, ApiError> {
-        if let Err(error) = &result {
-            self.dispatcher.refused(grant.client(), &grant.worker().name, id, error).await;
-        }
-        result
     }
 }

@@ -114,7 +114,8 @@ impl TimestampClient<'_> {
                 error.to_string()
             })
         };
-        let path = CertificationPath::build(&token.signer, self.trust_anchors, &token.certificates, token.time, fetch);
+        let (anchors, pool) = (self.trust_anchors, &token.certificates);
+        let path = CertificationPath::build(&token.signer, anchors, pool, token.time, deadline, fetch);
         path.map(|_| ()).map_err(|error| match (url.to_owned(), error.to_string()) {
             (authority, reason) if outage => TimestampError::Unavailable { authority, reason },
             (authority, reason) => TimestampError::Invalid { authority, reason },

@@ -101,7 +101,7 @@ impl Trust {
             })
         };
         let (anchors, pool) = (config.trust_anchors(), credential.chain.certificates());
-        let path = CertificationPath::build(leaf, anchors, pool, OffsetDateTime::now_utc(), fetch);
+        let path = CertificationPath::build(leaf, anchors, pool, OffsetDateTime::now_utc(), deadline, fetch);
         let path = path.map_err(|source| match outage {
             Some(source) => ValidationDataError::Revocation { role, source },
             None => ValidationDataError::Path { role, source },

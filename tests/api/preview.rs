@@ -24,7 +24,12 @@ fn api() -> &'static Api {
 
 impl Api {
     fn start() -> Self {
-        let service = TestService::builder().start();
+        Self::start_with("")
+    }
+
+    /// With these lines in `[server]`.
+    fn start_with(server: &str) -> Self {
+        let service = TestService::builder().server(server).start();
         service.key("seal", "ec-p256", "document");
         service.key("suspended", "ec-p256", "document");
         service.worker("pdf", "pades", "seal", "caller_may_set = [\"reason\"]");
@@ -200,10 +205,6 @@ fn a_hostile_page_costs_no_more_than_its_time_and_memory_and_nothing_of_the_serv
     let inflated = stream("/Filter/FlateDecode", &bomb);
     let image = "/Type/XObject/Subtype/Image/Width 30000/Height 30000/BitsPerComponent 8/ColorSpace/DeviceRGB";
     let image = stream(&format!("{image}/Filter/FlateDecode"), &bomb);
-    let groups = stream(
-        &format!("{form}/Group<</S/Transparency>>/Resources<</XObject<</X 5 0 R>>>>"),
-        &b"q /X Do Q ".repeat(64),
-    );
     let hostile = [
         (
             "a form that draws itself",
@@ -217,7 +218,7 @@ fn a_hostile_page_costs_no_more_than_its_time_and_memory_and_nothing_of_the_serv
                 &[stream(tiles, b"0 0 1 1 re f")],
             ),
         ),
-        ("groups in groups", pdf("/MediaBox[0 0 1000 1000]/Resources<</XObject<</X 5 0 R>>>>", b"/X Do", &[groups])),
+        ("groups in groups", pdf("/MediaBox[0 0 1000 1000]/Resources<</XObject<</X 5 0 R>>>>", b"/X Do", &[groups()])),
         (IMAGE, pdf("/MediaBox[0 0 100 100]/Resources<</XObject<</X 5 0 R>>>>", b"100 0 0 100 0 0 cm /X Do", &[image])),
         ("a stream of 4 GiB", pdf_of("/MediaBox[0 0 100 100]", inflated, &[])),
         ("states without end", pdf("/MediaBox[0 0 100 100]", &b"q ".repeat(20 << 20), &[])),
@@ -239,6 +240,86 @@ fn a_hostile_page_costs_no_more_than_its_time_and_memory_and_nothing_of_the_serv
     let grown = memory_peak(server) - before;
     assert!(grown < 400 << 10, "the service grew by {grown} KiB");
     let _ = api.shown(&api.show("pdf", "", &document("report")));
+}
+
+#[test]
+fn a_page_that_wants_more_memory_than_it_is_given_is_refused_and_the_service_goes_on() {
+    let api = Api::start();
+    let server = api.service.server().pid();
+    let before = memory_peak(server);
+    // 65,535 by 65,535 pixels in 30 octets, for which the renderer wants 4 GiB at once.
+    let side = u32::from(u16::MAX).to_be_bytes();
+    let page_information = [&[0, 0, 0, 0, 48, 0, 1, 0, 0, 0, 19][..], &side, &side, &[0; 8], &[4, 0, 0]].concat();
+    let image = "/Type/XObject/Subtype/Image/Width 65535/Height 65535/BitsPerComponent 1/ColorSpace/DeviceGray";
+    let length = page_information.len();
+    let image = format!("<<{image}/Filter/JBIG2Decode/Length {length}>>stream\n").into_bytes();
+    let image = [image, page_information, b"\nendstream".to_vec()].concat();
+    let page = "/MediaBox[0 0 100 100]/Resources<</XObject<</X 5 0 R>>>>";
+    let hungry = pdf(page, b"100 0 0 100 0 0 cm /X Do", &[image]);
+    for _ in 0..5 {
+        let started = Instant::now();
+        let detail = api.refused(&api.show("pdf", "", &hungry), 422, "document-unacceptable");
+        assert!(detail.contains("more time or memory") && detail.contains("can be sealed"), "{detail}");
+        // It is not the time that ends it, of which there would be twenty seconds.
+        assert!(started.elapsed() < Duration::from_secs(10), "{:?}", started.elapsed());
+        assert!(children(server).is_empty());
+    }
+    let grown = memory_peak(server) - before;
+    assert!(grown < 100 << 10, "the service grew by {grown} KiB");
+    let _ = api.shown(&api.show("pdf", "", &document("report")));
+    // As it says.
+    let _ = api.client.sign("pdf", &hungry).success();
+}
+
+#[test]
+fn pages_that_take_long_leave_processors_and_places_to_others() {
+    let api = Api::start_with("request_timeout = \"30s\"");
+    let server = api.service.server().pid();
+    // Takes seconds until its time or memory is used up.
+    let image = "/Type/XObject/Subtype/Image/Width 30000/Height 30000/BitsPerComponent 8/ColorSpace/DeviceRGB";
+    let bomb = bomb();
+    let image = format!("<<{image}/Filter/FlateDecode/Length {}>>stream\n", bomb.len()).into_bytes();
+    let image = [image, bomb, b"\nendstream".to_vec()].concat();
+    let slow = pdf("/MediaBox[0 0 100 100]/Resources<</XObject<</X 5 0 R>>>>", b"100 0 0 100 0 0 cm /X Do", &[image]);
+    let processors = std::thread::available_parallelism().unwrap().get();
+    let report = document("report");
+    std::thread::scope(|scope| {
+        // More than may sign at a time.
+        let shown: Vec<_> = (0..processors * 4 + 4).map(|_| scope.spawn(|| api.show("pdf", "", &slow))).collect();
+        let until = Instant::now() + Duration::from_secs(30);
+        while children(server).len() < processors && Instant::now() < until {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        let (mut most, mut limits) = (0, String::new());
+        for _ in 0..10 {
+            let there = children(server);
+            most = most.max(there.len());
+            let read = there.iter().find_map(|child| std::fs::read_to_string(format!("{child}/limits")).ok());
+            limits = read.unwrap_or(limits);
+            let started = Instant::now();
+            let _ = api.client.sign("pdf", &report).success();
+            assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
+        }
+        assert!((1..=processors).contains(&most), "{most} processes");
+        // 1 GiB and twice the document.
+        let space = limits.lines().find(|line| line.starts_with("Max address space")).unwrap_or_default();
+        let space: u64 = space.split_whitespace().nth(3).and_then(|octets| octets.parse().ok()).unwrap_or_default();
+        assert!((1 << 30..(1 << 30) + (64 << 20)).contains(&space), "{limits}");
+        let mut statuses: Vec<u16> = shown.into_iter().map(|shown| shown.join().unwrap().status).collect();
+        statuses.sort_unstable();
+        tests::report(&format!("{} previews at a time, in {most} processes: {statuses:?}", statuses.len()));
+        assert!(statuses.iter().all(|status| [422, 503].contains(status)) && statuses[0] == 422, "{statuses:?}");
+    });
+    assert!(children(server).is_empty());
+    let _ = api.shown(&api.show("pdf", "", &report));
+}
+
+/// A form that draws itself many times, in groups.
+fn groups() -> Vec<u8> {
+    let form = "/Type/XObject/Subtype/Form/BBox[0 0 100 100]/Resources<</XObject<</X 5 0 R>>>>";
+    let content = b"q /X Do Q ".repeat(64);
+    let dictionary = format!("<<{form}/Group<</S/Transparency>>/Length {}>>stream\n", content.len());
+    [dictionary.as_bytes(), &content, b"\nendstream"].concat()
 }
 
 const IMAGE: &str = "an image of 2.7 GB";
@@ -280,9 +361,14 @@ fn pdf_of(page: &str, content: Vec<u8>, more: &[Vec<u8>]) -> Vec<u8> {
 
 /// The most memory that a process had, in KiB.
 fn memory_peak(process: u32) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmHWM")).unwrap();
-    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+    status(&format!("/proc/{process}"), "VmHWM").unwrap()
+}
+
+/// A number of the status of a process, in KiB.
+fn status(folder: &str, name: &str) -> Option<u64> {
+    let status = std::fs::read_to_string(format!("{folder}/status")).ok()?;
+    let line = status.lines().find(|line| line.starts_with(name))?;
+    line.split_whitespace().nth(1)?.parse().ok()
 }
 
 /// The processes that a process started and that are there.

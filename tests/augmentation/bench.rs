@@ -213,7 +213,16 @@ impl Bench {
         signature: Bytes,
         document: Option<&[u8]>,
     ) -> Result<SignedDocument, WorkerError> {
-        let config = self.config(kind, level, more);
+        self.augment_by(self.config(kind, level, more), signature, document)
+    }
+
+    /// The same with a worker of this definition.
+    pub(crate) fn augment_by(
+        &self,
+        config: WorkerConfig,
+        signature: Bytes,
+        document: Option<&[u8]>,
+    ) -> Result<SignedDocument, WorkerError> {
         let sources = self.sources();
         let environment = AugmentationEnvironment {
             clock: &SystemClock,
@@ -223,7 +232,7 @@ impl Bench {
             level: config.level(),
         };
         let document = document.map(|octets| DocumentContent::Memory(Bytes::copy_from_slice(octets).into()));
-        let request = AugmentationRequest { signature, document };
+        let request = AugmentationRequest { signature, document, parameters: SigningParameters::default() };
         workers::kind::build(config).augment(&request, &environment)
     }
 

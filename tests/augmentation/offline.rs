@@ -6,7 +6,7 @@ use tests::live_pki::{Crl, Issuer, Ocsp};
 use tests::programs::repository;
 use tests::verifiers::ask;
 use tests::{Question, Verdict};
-use workers::{DocumentContent, Fault};
+use workers::{DocumentContent, Fault, WorkerConfig};
 
 use crate::bench::{Bench, DOCUMENT, Seal, octets};
 
@@ -98,4 +98,42 @@ fn what_is_inside_and_does_not_suffice_is_asked_for() {
     bench.pki.revoke(&seal.chain, "-1 hour");
     let revoked = bench.augment("B-LTA", &stamped, None).unwrap_err();
     assert_eq!(revoked.fault(), Fault::Credential, "{revoked}");
+}
+
+#[test]
+fn an_archive_timestamp_over_no_revocation_information_does_not_stand_for_the_status_of_the_signer() {
+    let bench = Bench::start();
+    let seal = bench.seal("p256");
+    let stamped = octets(&bench.sign(&seal, "B-T", "").unwrap());
+    // Who trusts the signer and the authority as they are asks nobody about them.
+    let anchors = [&seal.chain, &bench.pki.timestamp_authority()].map(|file| {
+        let pem = std::fs::read_to_string(file).unwrap();
+        let end = "-----END CERTIFICATE-----\n";
+        pem.split_inclusive(end).next().unwrap().to_owned()
+    });
+    let text = format!(
+        "name = \"w\"\nkind = \"cades\"\ncredential = \"seal\"\nlevel = \"B-LTA\"\ntimestamp = {{ url = \"{}\" }}\n\
+         trust_anchors = [{}]\n",
+        bench.pki.timestamp_url(),
+        anchors.map(|pem| format!("\"\"\"\n{pem}\"\"\"")).join(", ")
+    );
+    let _ = bench.pki.asked();
+    let bare = bench.augment_by(WorkerConfig::parse(&text).unwrap(), stamped.clone().into(), None).unwrap();
+    let bare = octets(&bare);
+    assert_eq!(bench.pki.asked(), ["POST /tsa"]);
+    let covered = octets(&bench.augment("B-LTA", &stamped, None).unwrap());
+
+    // Who does not, asks about the signer too, although the archive timestamp is there.
+    let _ = bench.pki.asked();
+    let grown = octets(&bench.augment("B-LTA", &bare, None).unwrap());
+    let asked = bench.pki.asked();
+    assert!(asked.iter().filter(|each| each.contains("ocsp")).count() >= 2, "signer and authority: {asked:?}");
+    let question = question(&bench, "bare", "cades", &grown, "B-LTA");
+    assert_eq!(ask("dss", &[question])[0], Verdict::Valid);
+
+    bench.pki.revoke(&seal.chain, "-1 hour");
+    let revoked = bench.augment("B-LTA", &bare, None).unwrap_err();
+    assert_eq!(revoked.fault(), Fault::Credential, "{revoked}");
+    // One over what was said of the signer then still stands for it.
+    bench.augment("B-LTA", &covered, None).unwrap();
 }

@@ -146,6 +146,56 @@ fn a_signature_is_augmented_over_http_without_a_key() {
 }
 
 #[test]
+fn a_seal_in_a_pdf_that_a_password_opens_is_augmented_over_http() {
+    let fixture = Fixture::new(&[("cms", "level = \"B-LTA\"")]);
+    let (service, live) = (&fixture.service, &fixture.live);
+    let timestamp = format!("timestamp = {{ url = \"{}\" }}\n{}", live.timestamp_url(), live.trust_anchors());
+    service.worker("base", "pades", "seal", "");
+    service.worker("lta", "pades", "seal", &format!("level = \"B-LTA\"\ncaller_may_set = [\"reason\"]\n{timestamp}"));
+    let client = service.client().key(&service.api_key("archivist", &["base", "lta", "cms"]));
+    let encrypted = fixture.folder.path().join("encrypted.pdf");
+    let mut qpdf = std::process::Command::new("qpdf");
+    qpdf.args(["--encrypt", "open quisquiliae", "owner quisquiliae", "256", "--"]);
+    tests::programs::run(qpdf.arg(tests::programs::fixture("pdf/report.pdf")).arg(&encrypted));
+    let parameters = json!({ "password": "open quisquiliae" });
+    let body = json!({ "document": STANDARD.encode(std::fs::read(&encrypted).unwrap()), "parameters": parameters });
+    let sealed = client.post_json("/v1/workers/base/sign", &body).json();
+    let sealed = STANDARD.decode(sealed["signedDocument"].as_str().unwrap_or_else(|| panic!("{sealed}"))).unwrap();
+
+    let augment = |worker: &str, parameters: Option<&Value>| {
+        let text = parameters.map(Value::to_string);
+        let parameters = text.as_ref().map(|text| ("parameters", text.as_bytes()));
+        let parts: Vec<_> = std::iter::once(("signature", sealed.as_slice())).chain(parameters).collect();
+        let (media_type, form) = multipart(&parts);
+        client.post(&format!("/v1/workers/{worker}/augment"), &media_type, &form)
+    };
+    let answer = augment("lta", Some(&parameters));
+    assert_eq!(answer.level.as_deref(), Some("B-LTA"), "{}", String::from_utf8_lossy(&answer.body));
+    let file = fixture.folder.path().join("archived.pdf");
+    std::fs::write(&file, answer.success()).unwrap();
+    let question = Question::new("pades", &file).with("--root", live.root()).with("--password", "open quisquiliae");
+    let question = question.with("--expect", "PAdES-BASELINE-LTA");
+    assert_eq!(ask("dss", &[question])[0], Verdict::Valid);
+
+    let refused = [
+        ("lta", None, "document-unacceptable", "opens only with a password"),
+        ("lta", Some(json!({ "password": "wrong quisquiliae" })), "document-unacceptable", "does not open it"),
+        ("lta", Some(json!({ "password": ["open quisquiliae"] })), "parameters-unacceptable", "must be a text"),
+        ("lta", Some(json!({ "reason": "none" })), "parameters-unacceptable", "nothing can be chosen"),
+        ("cms", Some(parameters.clone()), "parameters-unacceptable", "only PDFs"),
+    ];
+    for (worker, parameters, problem, words) in refused {
+        let answer = augment(worker, parameters.as_ref());
+        assert_eq!((answer.status, answer.problem().as_str()), (422, problem), "{}", answer.json());
+        assert!(answer.json()["detail"].as_str().unwrap().contains(words), "{}", answer.json());
+        let events = Value::from(fixture.record(&answer)).to_string();
+        assert!(events.contains("request-refused") && !events.contains("quisquiliae"), "{events}");
+        assert!(!answer.json().to_string().contains("quisquiliae"), "{}", answer.json());
+    }
+    assert!(!service.server().log().contains("quisquiliae"));
+}
+
+#[test]
 fn a_detached_signature_is_joined_over_http() {
     let fixture = Fixture::new(&[
         ("one", "level = \"B-T\"\npackaging = \"detached\""),

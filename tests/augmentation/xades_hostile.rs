@@ -7,6 +7,13 @@ use crate::bench::{Bench, Seal};
 
 const DS: &str = "http://www.w3.org/2000/09/xmldsig#";
 
+/// Processor time in seconds until what never can be taken is refused; code that is not optimised takes ten times as long.
+const REFUSAL: f64 = if cfg!(debug_assertions) { 10.0 } else { 1.0 };
+/// Until what may be taken has been read, and verified or signed.
+const VERIFICATION: f64 = if cfg!(debug_assertions) { 20.0 } else { 2.0 };
+/// The most memory, the rest of the process included.
+const MEMORY: usize = if cfg!(debug_assertions) { 1 << 30 } else { 512 << 20 };
+
 /// Processor time of this thread in seconds: what others do on the machine does not count.
 fn processor_time() -> f64 {
     let spent = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
@@ -67,6 +74,11 @@ fn never_taken() -> Vec<(&'static str, Vec<u8>, &'static str)> {
         ("a million attributes", format!("<a{attributes}/>").into(), "more than 1024 attributes"),
         ("a million declarations", format!("<a{namespaces}/>").into(), "more than 1024 "),
         ("declarations at every level", format!("{deeper}{}", "</a>".repeat(200)).into(), "declarations in scope"),
+        (
+            "a long namespace name",
+            format!("<a xmlns='urn:{}'>{}</a>", "a".repeat(5_000_000), "<b/>".repeat(500_000)).into(),
+            "octets in a namespace name",
+        ),
         ("attributes xml: at every level", format!("{xml_attributes}{}", "</a>".repeat(200)).into(), "attributes xml:"),
         ("invalid UTF-8", b"<a>\xC3\x28</a>".to_vec(), "is not valid UTF-8"),
         ("overlong UTF-8", b"<a>\xC0\xBC</a>".to_vec(), "is not valid UTF-8"),
@@ -102,7 +114,7 @@ fn hostile_xml_is_neither_signed_nor_augmented_and_costs_little() {
     let bench = Bench::start();
     let seal = bench.seal("p256");
     let _ = bench.pki.asked();
-    let mut report = String::new();
+    let (mut report, mut longest) = (String::new(), 0.0_f64);
     for (name, document, reason) in never_taken() {
         for (what, definition) in [
             ("sign", ""),
@@ -121,13 +133,14 @@ fn hostile_xml_is_neither_signed_nor_augmented_and_costs_little() {
             let error = error.err().unwrap_or_else(|| panic!("{what}: {name}"));
             assert_eq!(error.fault(), Fault::Document, "{what}: {name}: {error}");
             assert!(error.to_string().contains(reason), "{what}: {name}: {error}");
-            assert!(spent < 10.0 && memory < 1 << 30, "{what}: {name}: {spent} s, {memory} octets");
+            assert!(spent < REFUSAL && memory < MEMORY, "{what}: {name}: {spent} s, {memory} octets");
+            longest = longest.max(spent);
             if what == "sign" {
-                report += &format!("  {name}: {error}\n");
+                report += &format!("  {name}: {error} ({spent:.2} s, {} MB)\n", memory >> 20);
             }
         }
     }
-    tests::report(&format!("refused:\n{report}"));
+    tests::report(&format!("refused, each in {longest:.2} s at most:\n{report}"));
     assert_eq!(bench.pki.asked(), Vec::<String>::new());
 }
 
@@ -197,8 +210,8 @@ fn hostile_signatures_are_not_augmented_and_cost_little() {
         let (spent, memory) = (processor_time() - before, peak());
         let error = error.err().unwrap_or_else(|| panic!("{name}"));
         assert_eq!(error.fault(), Fault::Document, "{name}: {error}");
-        assert!(spent < 20.0 && memory < 1 << 30, "{name}: {spent} s, {memory} octets");
-        report += &format!("  {name}: {error} ({spent:.1} s, {} MB)\n", memory >> 20);
+        assert!(spent < VERIFICATION && memory < MEMORY, "{name}: {spent} s, {memory} octets");
+        report += &format!("  {name}: {error} ({spent:.2} s, {} MB)\n", memory >> 20);
     }
     tests::report(&format!("not augmented:\n{report}"));
     assert_eq!(bench.pki.asked(), Vec::<String>::new());
@@ -226,7 +239,7 @@ fn much_of_what_is_allowed_takes_its_time_and_no_more() {
             sign(&bench, &seal, form, document.as_bytes()).unwrap_or_else(|error| panic!("{name}: {error}"));
             let (spent, memory) = (processor_time() - before, peak());
             tests::report(&format!("{name} {form}: {spent:.1} s, {} MB", memory >> 20));
-            assert!(spent < 20.0 && memory < 1 << 30, "{name}: {spent} s, {memory} octets");
+            assert!(spent < VERIFICATION && memory < MEMORY, "{name}: {spent} s, {memory} octets");
         }
     }
 }

@@ -1,7 +1,12 @@
 //! Callers who send nothing, or slowly, take nothing from those who send a request.
 
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::json;
 use tests::{Broken, Client, RawConnection, TestService};
 
 use crate::crowd::{Crowd, SIZE};
@@ -101,4 +106,66 @@ fn a_head_that_does_not_come_and_a_body_that_does_not_end_are_given_up() {
         }
     }
     assert!(started.elapsed() < Duration::from_secs(20), "{:?}", started.elapsed());
+}
+
+#[test]
+fn an_answer_from_memory_that_is_taken_too_slowly_counts_as_memory_and_is_given_up() {
+    let _alone = crate::alone();
+    let server = "send_timeout = \"6s\"\nmin_send_rate = \"64MiB\"\nmax_pending_bytes = \"64MiB\"";
+    let service = TestService::builder().server(server).start();
+    service.key("seal", "ec-p256", "document");
+    service.worker("cms", "cades", "seal", "");
+    let key = service.api_key("caller", &["cms"]);
+    let client = service.client().key(&key);
+    let json = |mebibytes: usize| {
+        let document = STANDARD.encode(vec![b'a'; mebibytes << 20]);
+        format!("{{\"document\":\"{document}\"}}").into_bytes()
+    };
+    let other = json(12);
+    let slow = [("sign", "application/json", json(20)), ("sign/raw", "application/octet-stream", vec![b'a'; 40 << 20])];
+    for (action, media_type, body) in slow {
+        let mut connection = TcpStream::connect(service.server().url().trim_start_matches("http://")).unwrap();
+        let path = format!("/v1/workers/cms/{action}");
+        connection.write_all(&RawConnection::head(&path, &key, media_type, body.len())).unwrap();
+        connection.write_all(&body).unwrap();
+        let mut block = vec![0; 128 << 10];
+        let mut received = connection.read(&mut block).unwrap();
+        assert!(block.starts_with(b"HTTP/1.1 200 "), "{}", String::from_utf8_lossy(&block[..received]));
+        // As long as the answer waits, there is no room for what needs 28 MiB of the 64.
+        let refused = client.post("/v1/workers/cms/sign", "application/json", &other);
+        assert_eq!(refused.status, 503, "{action}");
+        assert_eq!(refused.problem(), "overloaded", "{action}");
+
+        let started = Instant::now();
+        let cut = loop {
+            // Never long without taking something, but no more than 1.25 MiB a second.
+            std::thread::sleep(Duration::from_millis(100));
+            match connection.read(&mut block) {
+                Ok(0) | Err(_) => break started.elapsed(),
+                Ok(length) => received += length,
+            }
+            assert!(started.elapsed() < Duration::from_secs(20), "{action}: {received} octets, and no end");
+        };
+        assert!(received < 24 << 20, "{action}: {received} octets in {cut:?}");
+        assert_eq!(client.post("/v1/workers/cms/sign", "application/json", &other).status, 200, "{action}");
+    }
+    let log = service.server().log();
+    assert!(log.contains("was not taken within 6 s"), "{log}");
+}
+
+#[test]
+fn who_takes_a_big_answer_from_memory_in_time_gets_all_of_it() {
+    let _alone = crate::alone();
+    let (service, key) = service();
+    let client = service.client().key(&key);
+    // A little more and less than what is sent at a time, and much more.
+    for length in [1, 60_000, 65_536, 70_000, 5 << 20] {
+        let document = vec![b'a'; length];
+        let raw = client.sign("cms", &document).success();
+        assert!(raw.windows(length).any(|window| window == document), "{length}");
+        let answer = client.post_json("/v1/workers/cms/sign", &json!({ "document": STANDARD.encode(&document) }));
+        assert_eq!(answer.media_type, "application/json");
+        let signed = STANDARD.decode(answer.json()["signedDocument"].as_str().unwrap()).unwrap();
+        assert!(signed.windows(length).any(|window| window == document), "{length}");
+    }
 }

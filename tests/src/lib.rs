@@ -7,6 +7,7 @@ pub mod device;
 pub mod http;
 pub mod kryoptic;
 pub mod live_pki;
+pub mod measure;
 pub mod picture;
 pub mod pki;
 pub mod programs;

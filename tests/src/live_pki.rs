@@ -39,6 +39,8 @@ pub enum Ocsp {
     Proper,
     /// Answers properly, by the issuing CA itself.
     ByIssuer,
+    /// Signed by a responder whose certificate has no `ocsp-nocheck`, and names the CRL.
+    ByChecked,
     /// Hangs up.
     Down,
     /// Answers properly after this time.
@@ -227,6 +229,12 @@ impl LivePki {
     #[must_use]
     pub fn responder(&self) -> PathBuf {
         self.authority.certificate("responder")
+    }
+
+    /// The certificate of the responder that may be revoked.
+    #[must_use]
+    pub fn checked_responder(&self) -> PathBuf {
+        self.authority.certificate("checked-responder")
     }
 
     /// Certifies a request for a seal. Returns the chain as PEM: certificate, issuing CA, root.

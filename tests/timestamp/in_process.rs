@@ -81,3 +81,33 @@ fn an_authority_that_refuses_is_named_and_the_signature_is_withheld() {
     service.sigillo(&["worker", "remove", "tsa"]);
     assert!(refused("archive").contains("there is no worker"));
 }
+
+#[test]
+fn an_augmentation_that_fails_after_our_own_authority_has_signed_is_no_refusal_on_record() {
+    let (authority, _) = authority();
+    let service = &authority.service;
+    // What they issued names no place where its status can be learnt, which is found out after the timestamp is made.
+    let root = std::fs::read_to_string(service.pki().root()).unwrap();
+    let definition =
+        format!("level = \"B-LT\"\ntimestamp = {{ worker = \"tsa\" }}\ntrust_anchors = [\"\"\"\n{root}\"\"\"]\n");
+    service.worker("long", "cades", "seal", &definition);
+    service.worker("base", "cades", "seal", "");
+    let client = service.client().key(&service.api_key("augmenter", &["long", "base"]));
+    let signed = client.sign("base", b"document").success();
+    let recorded = |signature: &[u8]| {
+        let answer = client.post("/v1/workers/long/augment", "application/pkcs7-mime", signature);
+        assert!(answer.status >= 400, "{answer:?}");
+        let events = service.audit_events();
+        events.into_iter().filter(|event| event["requestId"] == answer.request_id).collect::<Vec<Value>>()
+    };
+    let names = |events: &[Value]| -> Vec<String> {
+        events.iter().map(|event| event["event"].as_str().unwrap().to_owned()).collect()
+    };
+    let events = recorded(&signed);
+    assert_eq!(names(&events), ["signing-intended", "signature-created", "request-completed"]);
+    assert_eq!((&events[0]["worker"], &events[0]["client"]), (&Value::from("tsa"), &Value::from("augmenter")));
+    assert_eq!((&events[2]["worker"], &events[2]["outcome"]), (&Value::from("long"), &Value::from("withheld")));
+    assert!(events[2]["reason"].as_str().unwrap().contains("status"), "{}", events[2]);
+    // Without a use of that key it is one.
+    assert_eq!(names(&recorded(b"no signature")), ["request-refused"]);
+}

@@ -72,6 +72,11 @@ fn nothing_changed_is_believed_to_say_something_else() {
 
 /// A CRL of the issuing CA with so many entries before that of the seal, by hand: no program makes one in reasonable time.
 fn long_crl(live: &LivePki, seal: &Certificate, entries: u32) -> Vec<u8> {
+    crl_with(live, seal, entries, seal.fields().serial_number().as_bytes())
+}
+
+/// A CRL of the issuing CA with so many entries before one of this serial number.
+fn crl_with(live: &LivePki, seal: &Certificate, entries: u32, serial: &[u8]) -> Vec<u8> {
     let tlv = |tag: u8, contents: &[u8]| {
         let length = contents.len();
         let mut all = vec![tag];
@@ -100,7 +105,7 @@ fn long_crl(live: &LivePki, seal: &Certificate, entries: u32) -> Vec<u8> {
             &[tlv(0x02, &[&[0x40; 12][..], &number.to_be_bytes()].concat()), revoked_at.clone()].concat(),
         ));
     }
-    list.extend(entry(seal.fields().serial_number().as_bytes()));
+    list.extend(entry(serial));
     let algorithm = tlv(0x30, &[0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x02]);
     let issuer = openssl::x509::X509::from_der(seal.der()).unwrap().issuer_name().to_der().unwrap();
     let version = tlv(0x02, &[1]);
@@ -124,4 +129,24 @@ fn a_crl_with_a_million_entries_is_gone_through_once() {
     report(&format!("a CRL of {} MiB and 1,000,000 entries is judged in {taken:.1?}", list.len() >> 20));
     // Debug builds are slow; what grew with the square of the entries would take hours.
     assert!(taken < Duration::from_secs(20), "{taken:?}");
+}
+
+#[test]
+fn a_crl_whose_numbers_are_longer_than_they_need_be_says_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let live = LivePki::start(folder.path());
+    let (seal, issuer) = (certificate(&live.seal("seal").0), certificate(&live.issuing()));
+    let serial = seal.fields().serial_number().as_bytes();
+    let sign = if serial[0] < 0x80 { 0 } else { 0xff };
+    let judge = |serial: &[u8]| {
+        let list = Bytes::from(crl_with(&live, &seal, 3, serial));
+        let ours = crl::verify(&list, &seal, &issuer, OffsetDateTime::now_utc());
+        assert_eq!(openssl::x509::X509Crl::from_der(&list).is_ok(), ours.is_ok(), "OpenSSL thinks otherwise");
+        ours
+    };
+    assert!(matches!(judge(serial).unwrap().status, RevocationStatus::Revoked(_)));
+    for padded in [[&[sign], serial].concat(), [&[sign; 4], serial].concat(), Vec::new()] {
+        let error = judge(&padded).unwrap_err().to_string();
+        assert!(error.contains("cannot be read"), "{error}");
+    }
 }

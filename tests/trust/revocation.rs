@@ -362,3 +362,44 @@ fn crls_signed_with_every_algorithm_are_believed_but_for_sha_1() {
         }
     }
 }
+
+#[test]
+fn a_responder_that_may_be_revoked_is_asked_about_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let live = LivePki::start(folder.path());
+    let issuer = certificate(&live.issuing());
+    let seal = certificate(&live.seal("seal").0);
+    let without_list = certificate(&live.seal_with("without-list", &["crlDistributionPoints"]).0);
+    let asked = |certificate: &Certificate| {
+        let client = revocation_client(&live);
+        // Before signing, and for what is put into a signature.
+        let status = client.status(certificate, &issuer, Duration::from_secs(3600), deadline());
+        let evidence = revocation_client(&live).revocation(certificate, &issuer, None, deadline());
+        assert_eq!(words(&status), words(&evidence));
+        words(&status)
+    };
+    // Whose certificate says that nobody asks, is not asked about.
+    live.ocsp(Ocsp::Proper);
+    let _ = live.asked();
+    assert_eq!(asked(&seal), "good (ocsp)");
+    assert!(!live.asked().contains(&"GET /issuing.crl".to_owned()));
+
+    live.ocsp(Ocsp::ByChecked);
+    assert_eq!(asked(&seal), "good (ocsp)");
+    assert!(live.asked().contains(&"GET /issuing.crl".to_owned()));
+    assert_eq!(asked(&without_list), "good (ocsp)");
+    live.crl(Crl::Down);
+    assert_eq!((asked(&seal), asked(&without_list)), ("unavailable".into(), "unavailable".into()));
+    live.crl(Crl::Garbage);
+    assert!(
+        asked(&without_list).starts_with("invalid: its OCSP responder may be revoked: "),
+        "{}",
+        asked(&without_list)
+    );
+    live.crl(Crl::Proper);
+    live.revoke(&live.checked_responder(), "-1 hour");
+    let why = asked(&without_list);
+    assert!(why.contains("CN=Live OCSP that is checked") && why.contains("is revoked since"), "{why}");
+    // What the issuer signs itself is still believed.
+    assert_eq!(asked(&seal), "good (crl)");
+}

@@ -1,7 +1,9 @@
 //! Certification paths from a certificate to a trust anchor (RFC 5280, section 6).
 //!
 //! Which certificates lie on the path is found here, by names and signatures; whether the path holds (dates, basic constraints,
-//! key usage, name constraints, policies, critical extensions) is OpenSSL's judgement.
+//! key usage, name constraints, policies, critical extensions, strength of algorithms) is OpenSSL's judgement.
+
+use std::time::Instant;
 
 use cryptotoken_api::Certificate;
 use openssl::error::ErrorStack;
@@ -32,7 +34,7 @@ const STEPS: usize = 100;
 
 impl CertificationPath {
     /// Finds a path that was valid at this time. `pool` are certificates that may lie on it, trusted or not; `fetch` is asked for
-    /// an issuer that is not among them, and may say that there is none to be had.
+    /// an issuer that is not among them, and may say that there is none to be had. After `deadline` no other way is tried.
     ///
     /// # Errors
     /// [`PathError`].
@@ -41,9 +43,10 @@ impl CertificationPath {
         anchors: &[Certificate],
         pool: &[Certificate],
         at: OffsetDateTime,
+        deadline: Instant,
         mut fetch: impl FnMut(&Certificate) -> Result<Certificate, String>,
     ) -> Result<Self, PathError> {
-        let mut search = Search { anchors, pool, at, fetch: &mut fetch, steps: 0, reason: None };
+        let mut search = Search { anchors, pool, at, deadline, fetch: &mut fetch, steps: 0, reason: None };
         let mut path = vec![certificate.clone()];
         if search.extend(&mut path) {
             return Ok(Self(path));
@@ -64,10 +67,14 @@ impl CertificationPath {
     }
 }
 
+/// OpenSSL's level 1, at which signatures must have 80 bits of security: SHA-1 has 63.
+const AUTHENTICATION_LEVEL: i32 = 1;
+
 struct Search<'a> {
     anchors: &'a [Certificate],
     pool: &'a [Certificate],
     at: OffsetDateTime,
+    deadline: Instant,
     fetch: &'a mut dyn FnMut(&Certificate) -> Result<Certificate, String>,
     steps: usize,
     // Of the first way that was tried: the ways after it are less likely to be meant.
@@ -94,6 +101,11 @@ impl Search<'_> {
         let candidates = anchors.iter().chain(pool.iter().filter(|each| !anchors.contains(each)));
         let mut seen: Vec<&Certificate> = Vec::new();
         for issuer in candidates {
+            // Each may cost the verification of a signature, and those whose certificates these are chose how many there are.
+            if Instant::now() >= self.deadline {
+                self.reason.get_or_insert_with(|| "there was no time left to look for it".into());
+                return false;
+            }
             if !path.contains(issuer) && !seen.contains(&issuer) && last.is_issued_by(issuer) {
                 seen.push(issuer);
                 if self.with(path, issuer.clone()) {
@@ -152,6 +164,8 @@ fn judge(path: &[Certificate], at: OffsetDateTime) -> Result<Option<String>, Err
     // A trust anchor need not be self-signed.
     parameters.set_flags(X509VerifyFlags::PARTIAL_CHAIN)?;
     parameters.set_time(at.unix_timestamp());
+    // ETSI TS 119 312: neither SHA-1 nor what is weaker. The anchor's own signature proves nothing and is not looked at.
+    parameters.set_auth_level(AUTHENTICATION_LEVEL);
     let mut store: X509StoreBuilder = X509StoreBuilder::new()?;
     store.set_param(&parameters)?;
     store.add_cert(X509::from_der(anchor.der())?)?;

@@ -296,11 +296,24 @@ impl WorkerConfig {
         }
     }
 
-    /// Refuses parameters that this worker does not let callers choose.
+    /// Refuses parameters beside a signature that is to be augmented: nothing can be chosen, but a PDF may need its password.
     ///
     /// # Errors
     /// [`WorkerError::Parameter`] for the first one.
-    pub fn check_parameters(&self, parameters: &SigningParameters) -> Result<(), WorkerError> {
+    pub fn check_augmentation_parameters(&self, parameters: &SigningParameters) -> Result<(), WorkerError> {
+        self.check_password(parameters)?;
+        match parameters.names().next() {
+            None => Ok(()),
+            Some(name) => Err(WorkerError::Parameter {
+                name: name.to_owned(),
+                reason: "nothing can be chosen about a signature that is there; send at most the \"password\" of a PDF"
+                    .into(),
+            }),
+        }
+    }
+
+    /// Refuses what is no password, and one for what no password opens. Does not repeat it.
+    fn check_password(&self, parameters: &SigningParameters) -> Result<(), WorkerError> {
         let refused = |reason: &str| {
             let name = SigningParameters::PASSWORD.to_owned();
             Err(WorkerError::Parameter { name, reason: reason.to_owned() })
@@ -311,6 +324,15 @@ impl WorkerConfig {
         if parameters.password().is_some() && self.kind() != WorkerKind::Pades {
             return refused("only PDFs are opened with one; leave it out");
         }
+        Ok(())
+    }
+
+    /// Refuses parameters that this worker does not let callers choose.
+    ///
+    /// # Errors
+    /// [`WorkerError::Parameter`] for the first one.
+    pub fn check_parameters(&self, parameters: &SigningParameters) -> Result<(), WorkerError> {
+        self.check_password(parameters)?;
         match parameters.names().find(|name| !self.caller_may_set.iter().any(|allowed| allowed == name)) {
             None => Ok(()),
             Some(name) => Err(WorkerError::Parameter {

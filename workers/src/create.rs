@@ -121,13 +121,13 @@ pub trait SignatureFormat {
         &self,
         signature: &[Bytes],
         document: &SignerDocument,
-        _parameters: &SigningParameters,
+        parameters: &SigningParameters,
     ) -> Result<Box<dyn Augmentable>, AugmentationFault> {
-        self.augmentable(signature, Some(&document.content))
+        self.augmentable(signature, Some(&document.content), parameters)
     }
 
     /// Reads a signature in segments, which others may have made, and verifies it, so that it can be brought to a higher level.
-    /// `document` is that of a detached signature.
+    /// `document` is that of a detached signature; of `parameters` only the password is looked at.
     ///
     /// # Errors
     /// [`AugmentationFault`]: what it is that cannot be built on. A format that is made at B-B only has nothing to add.
@@ -135,6 +135,7 @@ pub trait SignatureFormat {
         &self,
         _signature: &[Bytes],
         _document: Option<&DocumentContent>,
+        _parameters: &SigningParameters,
     ) -> Result<Box<dyn Augmentable>, AugmentationFault> {
         Err(AugmentationFault::Format)
     }
@@ -318,9 +319,11 @@ pub fn augment<F: SignatureFormat>(
     if level == SignatureLevel::BaselineB {
         return Err(AugmentationFault::Level.into());
     }
+    config.check_augmentation_parameters(&request.parameters)?;
     let services = Services::new(config, *environment)?;
     let digest = services.digest(DigestAlgorithm::Sha256);
-    let mut signature = format.augmentable(std::slice::from_ref(&request.signature), request.document.as_ref())?;
+    let read = |signature: &[Bytes]| format.augmentable(signature, request.document.as_ref(), &request.parameters);
+    let mut signature = read(std::slice::from_ref(&request.signature))?;
     signature.refuse(level)?;
     let mut ladder = Ladder::new(level, level);
 
@@ -331,8 +334,7 @@ pub fn augment<F: SignatureFormat>(
     let media_type = signature.media_type().to_owned();
     let signed =
         SignedDocument { segments: signature.finish(), spooled: None, media_type, level: Some(level), degraded: None };
-    let again = format.augmentable(&signed.segments, request.document.as_ref());
-    again.map_err(|fault| WorkerError::Withheld(Discrepancy::Augmentation(fault)))?;
+    read(&signed.segments).map_err(|fault| WorkerError::Withheld(Discrepancy::Augmentation(fault)))?;
     Ok(signed)
 }
 

@@ -16,6 +16,11 @@ pub struct MemoryDocument {
 }
 
 impl MemoryDocument {
+    /// These octets, which the hasher has taken while they came.
+    pub fn hashed(octets: impl Into<Bytes>, algorithm: DigestAlgorithm, hasher: Hasher) -> Self {
+        Self { octets: octets.into(), hashed: Arc::new(Mutex::new(vec![(algorithm, hasher)])) }
+    }
+
     /// The digest of the document.
     ///
     /// # Errors
@@ -82,6 +87,16 @@ mod tests {
                 assert_eq!(document.digest(algorithm).unwrap(), algorithm.digest(b"the document"));
             }
         }
+    }
+
+    #[test]
+    fn what_was_hashed_while_it_came_is_not_hashed_again() {
+        let algorithm = DigestAlgorithm::Sha256;
+        let mut hasher = Hasher::new(algorithm.message_digest()).unwrap();
+        hasher.update(b"another document").unwrap();
+        let document = MemoryDocument::hashed("the document", algorithm, hasher);
+        assert_eq!(document.digest(algorithm).unwrap(), algorithm.digest(b"another document"));
+        assert_eq!(document.digest(DigestAlgorithm::Sha512).unwrap(), DigestAlgorithm::Sha512.digest(b"the document"));
     }
 
     #[test]

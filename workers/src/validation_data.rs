@@ -290,7 +290,8 @@ impl Collection<'_> {
                 Err(reason)
             }
         };
-        let path = CertificationPath::build(&subject.certificate, self.trust_anchors, pool, subject.used_at, fetch);
+        let (certificate, anchors) = (&subject.certificate, self.trust_anchors);
+        let path = CertificationPath::build(certificate, anchors, pool, subject.used_at, self.deadline, fetch);
         let path = path.map_err(|source| match outage {
             // Nobody knows whether there is a path until the issuer can be had.
             Some(source) => ValidationDataError::Revocation { role: subject.role, source },

@@ -112,9 +112,9 @@ impl SigningParameters {
     pub fn new(mut parameters: Map<String, Value>) -> Self {
         let password = match parameters.remove(Self::PASSWORD) {
             Some(Value::String(password)) => Some(SecretString::from(password)),
-            // What is no text is refused by its name, like any other.
-            Some(other) => {
-                parameters.insert(Self::PASSWORD.to_owned(), other);
+            // What is no text is refused by its name, like any other, and may have one inside.
+            Some(_) => {
+                parameters.insert(Self::PASSWORD.to_owned(), Value::Null);
                 None
             }
             None => None,
@@ -222,6 +222,8 @@ pub struct AugmentationRequest {
     pub signature: Bytes,
     /// The document of a detached signature.
     pub document: Option<DocumentContent>,
+    /// The password that opens the document around the signature; nothing else is for the caller to choose.
+    pub parameters: SigningParameters,
 }
 
 /// What is lent to a worker that augments a signature.

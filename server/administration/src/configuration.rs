@@ -104,7 +104,7 @@ pub struct ServerConfig {
     pub request_timeout: Timeout,
     /// How long a caller may take nothing of an answer before the connection is cut. Default 60 s.
     pub send_timeout: Timeout,
-    /// How many octets a second callers must take of an answer from the spool folder, on the average. Default 64 KiB.
+    /// How many octets a second callers must take of an answer, on the average. Default 64 KiB.
     pub min_send_rate: ByteSize,
     /// The Unix socket over which `sigillo token unlock` hands a typed PIN to the server, used where a token has `unlock = "manual"`.
     /// Default `sigillo.sock` beside the configuration.

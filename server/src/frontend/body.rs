@@ -1,220 +1,86 @@
-//! Read a request body within the limits of size, time and memory.
+//! The body of a request to a worker, read within the limits of size and memory.
 
-use std::future::Future;
-use std::sync::Arc;
-use std::time::Duration;
-
+use actix_web::HttpRequest;
+use actix_web::dev::Payload;
 use actix_web::error::PayloadError;
-use actix_web::http::header::CONTENT_LENGTH;
-use actix_web::{HttpRequest, web};
-use administration::Configuration;
-use administration::configuration::ByteSize;
+use actix_web::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-
 use workers::DocumentContent;
 
+use super::limits::{BodyLimits, Limit, Pending};
 use super::receiving::Receiving;
-use super::spool::Spool;
+use crate::authorization::Grant;
+use crate::dispatch::worker_config;
 use crate::error::ApiError;
-use crate::request_id::RequestId;
 
-/// How much, for how long, and how much of all requests together.
-#[derive(Clone, Debug)]
-pub(crate) struct BodyLimits {
-    timeout: Duration,
-    /// What of a document can be in memory.
-    memory: ByteSize,
-    pending: Arc<Semaphore>,
-    spool: Option<Spool>,
-    places: Arc<Semaphore>,
-    /// The largest document that can be in the spool folder.
-    on_disk: ByteSize,
-    /// The largest document as base64, which is in memory twice: so, and decoded.
-    in_json: ByteSize,
+/// A body on its way in, of a caller who may use the worker.
+pub(crate) struct Body<'a> {
+    /// What it came with.
+    pub(crate) request: &'a HttpRequest,
+    /// Its octets.
+    pub(crate) payload: &'a mut Payload,
+    /// For whom it is.
+    pub(crate) grant: &'a Grant,
+    /// What it may hold.
+    pub(crate) limits: &'a BodyLimits,
+    /// What the request holds of that.
+    pub(crate) pending: &'a mut Pending,
 }
 
-/// The part of the memory for pending requests, or of the place in the spool folder, that one of them holds. Gone with the request.
-#[derive(Debug)]
-pub(crate) struct Pending {
-    all: Arc<Semaphore>,
-    held: Option<OwnedSemaphorePermit>,
-    octets: u64,
-}
+impl Body<'_> {
+    /// Its media type without parameters, in small letters; empty where none is said.
+    pub(crate) fn media_type(&self) -> String {
+        let header = self.request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        header.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
+    }
 
-/// Memory is counted in pieces of this size.
-const PIECE: u64 = 64 * KIB;
+    /// Whether a document for this worker may be in the spool folder.
+    pub(crate) fn takes_spooled(&self) -> bool {
+        worker_config(self.grant).is_ok_and(|config| config.takes_spooled())
+    }
 
-const KIB: u64 = 1024;
-
-impl Pending {
-    /// Counts octets that have arrived.
+    /// A document that is the body. What is too big for memory goes to the spool folder, where there is one and the worker takes it.
     ///
     /// # Errors
-    /// [`ApiError::Overloaded`] when all requests together would hold too much.
-    pub(crate) fn grow(&mut self, octets: usize) -> Result<(), ApiError> {
-        let before = self.octets.div_ceil(PIECE);
-        self.octets = self.octets.saturating_add(octets as u64);
-        let more = u32::try_from(self.octets.div_ceil(PIECE) - before).map_err(|_| ApiError::Overloaded)?;
-        if more > 0 {
-            let permit = Arc::clone(&self.all).try_acquire_many_owned(more).map_err(|_| ApiError::Overloaded)?;
-            match &mut self.held {
-                Some(held) => held.merge(permit),
-                None => self.held = Some(permit),
-            }
+    /// [`ApiError::TooLarge`], [`ApiError::Overloaded`], [`ApiError::Malformed`] when it breaks off, and those of the spool folder.
+    pub(crate) async fn receive(&mut self) -> Result<DocumentContent, ApiError> {
+        let mut document = Receiving::new(self.limits, self.takes_spooled());
+        document.expect(self.declared_length().unwrap_or(0))?;
+        while let Some(chunk) = self.payload.next().await {
+            document.take(&chunk.map_err(broken_off)?, self.pending).await?;
         }
-        Ok(())
+        document.finish().await
     }
 
-    /// Gives back what was counted for octets that are no longer held.
-    pub(crate) fn shrink(&mut self, octets: usize) {
-        let before = self.octets.div_ceil(PIECE);
-        self.octets = self.octets.saturating_sub(octets as u64);
-        let less = usize::try_from(before - self.octets.div_ceil(PIECE)).unwrap_or(usize::MAX);
-        drop(self.held.as_mut().and_then(|held| held.split(less)));
-    }
-}
-
-/// What a body may hold beside the document: names and parameters, or digests. Parsed, a few octets of JSON become many.
-pub(crate) const ENVELOPE: ByteSize = ByteSize(64 * 1024);
-
-/// How large a body may be.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Limit {
-    body: u64,
-    /// What the caller is told: a limit of what the body is there for.
-    said: ByteSize,
-}
-
-impl Limit {
-    /// A body that is that by itself.
-    pub(crate) const fn of(size: ByteSize) -> Self {
-        Self { body: size.0, said: size }
-    }
-
-    /// A body in which a document of this size is as base64.
-    pub(crate) const fn around(document: ByteSize) -> Self {
-        Self { body: document.0.saturating_mul(4) / 3 + ENVELOPE.0, said: document }
-    }
-}
-
-impl BodyLimits {
-    pub(crate) fn new(configuration: &Configuration) -> Self {
-        let server = &configuration.server;
-        let pieces = |size: ByteSize| {
-            let pieces = usize::try_from(size.0.div_ceil(PIECE)).unwrap_or(Semaphore::MAX_PERMITS);
-            Arc::new(Semaphore::new(pieces.min(Semaphore::MAX_PERMITS)))
-        };
-        let document = server.max_document_bytes;
-        // A third more as base64, and once more decoded, beside what else is in the body.
-        let twice = server.max_pending_bytes.0.saturating_sub(2 * ENVELOPE.0) / 7 * 3;
-        Self {
-            memory: ByteSize(document.0.min(server.max_pending_bytes.0)),
-            timeout: server.request_timeout.0,
-            pending: pieces(server.max_pending_bytes),
-            spool: Spool::new(configuration),
-            places: pieces(server.max_spool_bytes),
-            on_disk: ByteSize(document.0.min(server.max_spool_bytes.0)),
-            in_json: ByteSize(document.0.min(twice / KIB * KIB)),
-        }
-    }
-
-    /// A request that holds nothing yet.
-    pub(crate) fn pending(&self) -> Pending {
-        Pending { all: Arc::clone(&self.pending), held: None, octets: 0 }
-    }
-
-    /// The place in the spool folder of a document of which nothing is there yet.
-    pub(crate) fn place(&self) -> Pending {
-        Pending { all: Arc::clone(&self.places), held: None, octets: 0 }
-    }
-
-    /// The spool folder, where there is one.
-    pub(crate) const fn spool(&self) -> Option<&Spool> {
-        self.spool.as_ref()
-    }
-
-    /// The largest document in the spool folder.
-    pub(crate) const fn on_disk(&self) -> ByteSize {
-        self.on_disk
-    }
-
-    /// The largest document in memory.
-    pub(crate) const fn in_memory(&self) -> ByteSize {
-        self.memory
-    }
-
-    /// The largest document in a JSON body.
-    pub(crate) const fn in_json(&self) -> ByteSize {
-        self.in_json
-    }
-
-    /// Receives a document that is the body. With `spooled`, what is too big for memory goes to the spool folder, where there is one.
-    pub(crate) async fn receive(
-        &self,
-        request: &HttpRequest,
-        id: RequestId,
-        mut payload: web::Payload,
-        spooled: bool,
-        pending: &mut Pending,
-    ) -> Result<DocumentContent, ApiError> {
-        let mut document = Receiving::new(self, spooled);
-        document.expect(declared_length(request).unwrap_or(0))?;
-        self.in_time(id, async move {
-            while let Some(chunk) = payload.next().await {
-                document.take(&chunk.map_err(broken_off)?, pending).await?;
-            }
-            document.finish().await
-        })
-        .await
-    }
-
-    /// Reads the whole body.
-    pub(crate) async fn read(
-        &self,
-        request: &HttpRequest,
-        id: RequestId,
-        mut payload: web::Payload,
-        limit: Limit,
-        pending: &mut Pending,
-    ) -> Result<Bytes, ApiError> {
-        let declared = declared_length(request);
+    /// The whole body in memory.
+    ///
+    /// # Errors
+    /// [`ApiError::TooLarge`], [`ApiError::Overloaded`], [`ApiError::Malformed`] when it breaks off.
+    pub(crate) async fn read(&mut self, limit: Limit) -> Result<Bytes, ApiError> {
+        let declared = self.declared_length();
         let too_large = || ApiError::TooLarge { limit: limit.said };
         if declared.is_some_and(|length| length > limit.body) {
             return Err(too_large());
         }
-        self.in_time(id, async move {
-            // Not more than a caller has sent: a declared length alone reserves nothing big.
-            let mut body = BytesMut::with_capacity(declared.map_or(0, |length| length.min(1 << 20) as usize));
-            while let Some(chunk) = payload.next().await {
-                let chunk = chunk.map_err(broken_off)?;
-                if (body.len() as u64).saturating_add(chunk.len() as u64) > limit.body {
-                    return Err(too_large());
-                }
-                pending.grow(chunk.len())?;
-                body.extend_from_slice(&chunk);
+        // Not more than a caller has sent: a declared length alone reserves nothing big.
+        let mut body = BytesMut::with_capacity(declared.map_or(0, |length| length.min(1 << 20) as usize));
+        while let Some(chunk) = self.payload.next().await {
+            let chunk = chunk.map_err(broken_off)?;
+            if (body.len() as u64).saturating_add(chunk.len() as u64) > limit.body {
+                return Err(too_large());
             }
-            Ok(body.freeze())
-        })
-        .await
+            self.pending.grow(chunk.len())?;
+            body.extend_from_slice(&chunk);
+        }
+        Ok(body.freeze())
     }
 
-    /// Runs what reads the body, for no longer than a request may take.
-    pub(crate) async fn in_time<T>(
-        &self,
-        id: RequestId,
-        read: impl Future<Output = Result<T, ApiError>>,
-    ) -> Result<T, ApiError> {
-        let deadline = id.received() + self.timeout;
-        tokio::time::timeout_at(deadline.into(), read).await.map_err(|_| ApiError::Slow(self.timeout.as_secs()))?
+    fn declared_length(&self) -> Option<u64> {
+        self.request.headers().get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
     }
 }
 
 fn broken_off(error: PayloadError) -> ApiError {
     ApiError::Malformed(format!("the body broke off: {error}"))
-}
-
-fn declared_length(request: &HttpRequest) -> Option<u64> {
-    request.headers().get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }

@@ -9,11 +9,11 @@ use serde_json::value::RawValue;
 use utoipa::ToSchema;
 use workers::SigningParameters;
 
-use super::body::ENVELOPE;
+use super::limits::ENVELOPE;
 use crate::error::ApiError;
 
-/// A document to sign, in JSON.
-#[derive(Debug, Deserialize, ToSchema)]
+/// A document to sign, in JSON. Not to be printed: a password may be in it.
+#[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct SignRequest<'a> {
     /// The document in padded standard base64.
@@ -31,7 +31,8 @@ pub(crate) struct SignRequest<'a> {
     #[schema(example = "contract.pdf")]
     #[expect(dead_code, reason = "part of the request's form, and not used by B-B formats")]
     pub(crate) file_name: Option<String>,
-    /// What the worker lets callers choose, such as `reason` and `location` of a PDF signature.
+    /// What the worker lets callers choose, such as `reason` and `location` of a PDF signature; and the `password` of a PDF that opens
+    /// with one only, which goes no further.
     #[serde(borrow)]
     #[schema(value_type = Option<Object>)]
     pub(crate) parameters: Option<&'a RawValue>,
@@ -70,7 +71,7 @@ pub(crate) struct SignForm {
     /// A detached signature over the document, for workers that join signatures.
     #[schema(value_type = Option<String>, format = Binary)]
     signature: Option<Vec<u8>>,
-    /// Parameters as JSON.
+    /// Parameters as JSON, the `password` of a PDF among them.
     #[schema(value_type = Option<Object>)]
     parameters: Option<String>,
 }
@@ -85,6 +86,9 @@ pub(crate) struct AugmentForm {
     /// The document of a detached signature.
     #[schema(value_type = Option<String>, format = Binary)]
     document: Option<Vec<u8>>,
+    /// The `password` of a PDF that opens with one only, as JSON.
+    #[schema(value_type = Option<Object>)]
+    parameters: Option<String>,
 }
 
 /// Digests to sign.
@@ -155,8 +159,11 @@ pub(crate) fn parameters(json: &[u8]) -> Result<SigningParameters, ApiError> {
     if json.len() as u64 > ENVELOPE.0 {
         return Err(ApiError::TooLarge { limit: ENVELOPE });
     }
-    let map = serde_json::from_slice(json)
-        .map_err(|error| ApiError::Malformed(format!("\"parameters\" is no JSON object: {error}")))?;
+    // The parser's own words would repeat a text that stands in the wrong place, which may be a password.
+    let map = serde_json::from_slice(json).map_err(|error| {
+        let (line, column) = (error.line(), error.column());
+        ApiError::Malformed(format!("\"parameters\" is no JSON object: see its line {line}, column {column}"))
+    })?;
     Ok(SigningParameters::new(map))
 }
 

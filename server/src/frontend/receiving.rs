@@ -2,9 +2,11 @@
 
 use administration::configuration::ByteSize;
 use bytes::BytesMut;
-use workers::DocumentContent;
+use cryptotoken_api::DigestAlgorithm;
+use openssl::hash::Hasher;
+use workers::{DocumentContent, MemoryDocument};
 
-use super::body::{BodyLimits, Pending};
+use super::limits::{BodyLimits, Pending};
 use super::spool::{Incoming, Spool};
 use crate::error::ApiError;
 
@@ -14,6 +16,8 @@ pub(crate) struct Receiving<'a> {
     /// Where it may go; `None` where it must stay in memory.
     spool: Option<&'a Spool>,
     memory: BytesMut,
+    /// Has taken what is in memory: the audit log wants the digest, and most signatures begin with the same.
+    sha256: Option<Hasher>,
     incoming: Option<Incoming>,
     length: u64,
 }
@@ -22,7 +26,8 @@ impl<'a> Receiving<'a> {
     /// Nothing yet. `spooled` says that it may go to the spool folder, where there is one.
     pub(crate) fn new(limits: &'a BodyLimits, spooled: bool) -> Self {
         let spool = limits.spool().filter(|_| spooled);
-        Self { limits, spool, memory: BytesMut::new(), incoming: None, length: 0 }
+        let sha256 = Hasher::new(DigestAlgorithm::Sha256.message_digest()).ok();
+        Self { limits, spool, memory: BytesMut::new(), sha256, incoming: None, length: 0 }
     }
 
     /// Looks at a length before that many octets have come. It reserves nothing: anybody can say any.
@@ -53,6 +58,7 @@ impl<'a> Receiving<'a> {
             (None, _) => {
                 pending.grow(octets.len())?;
                 self.memory.extend_from_slice(octets);
+                self.sha256 = self.sha256.take().and_then(|mut hasher| hasher.update(octets).ok().map(|()| hasher));
                 None
             }
         };
@@ -64,9 +70,13 @@ impl<'a> Receiving<'a> {
     /// # Errors
     /// Those of the spool folder.
     pub(crate) async fn finish(self) -> Result<DocumentContent, ApiError> {
-        match self.incoming {
-            Some(incoming) => Ok(DocumentContent::Spooled(incoming.finish().await?)),
-            None => Ok(DocumentContent::Memory(self.memory.freeze().into())),
+        let memory = self.memory.freeze();
+        match (self.incoming, self.sha256) {
+            (Some(incoming), _) => Ok(DocumentContent::Spooled(incoming.finish().await?)),
+            (None, Some(sha256)) => {
+                Ok(DocumentContent::Memory(MemoryDocument::hashed(memory, DigestAlgorithm::Sha256, sha256)))
+            }
+            (None, None) => Ok(DocumentContent::Memory(memory.into())),
         }
     }
 

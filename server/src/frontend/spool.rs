@@ -11,7 +11,7 @@ use bytes::BytesMut;
 use openssl::sha::Sha256;
 use workers::SpooledDocument;
 
-use super::body::Pending;
+use super::limits::Pending;
 use crate::error::ApiError;
 
 /// What is held in memory before it is written, in octets.

@@ -3,21 +3,20 @@
 //! What the protocol has words for is answered in the protocol, with status 200. Who the caller is, whether it may, and that it should
 //! come again, HTTP says: clients with several authorities then ask the next one.
 
+use actix_web::HttpResponse;
 use actix_web::http::header::CONTENT_TYPE;
-use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::Bytes;
 use workers::tsa::refusal::FailureInfo;
 use workers::tsa::{QUERY_MEDIA_TYPE, REPLY_MEDIA_TYPE, response};
 use workers::{DocumentContent, SignerDocument, SigningParameters, SigningRequest, WorkerKind};
 
-use super::body::{ENVELOPE, Limit, Pending};
-use super::native::{essence, only};
+use super::admitted::Admitted;
+use super::body::Body;
+use super::limits::{ENVELOPE, Limit};
 use super::problems::TimestampProblems;
-use crate::authorization::Grant;
-use crate::dispatch::worker_config;
+use crate::dispatch::{Work, worker_config};
 use crate::error::ApiError;
 use crate::request_id::RequestId;
-use crate::service::Service;
 
 /// Make a timestamp.
 ///
@@ -35,58 +34,36 @@ use crate::service::Service;
         TimestampProblems,
     )
 )]
-pub(crate) async fn stamp(
-    request: HttpRequest,
-    worker: web::Path<String>,
-    payload: web::Payload,
-    id: RequestId,
-    service: web::Data<Service>,
-) -> Result<HttpResponse, ApiError> {
-    let grant = service.admit(&request, &worker, id).await?;
-    match answer(&request, grant, payload, id, &service).await {
+pub(crate) async fn stamp(mut admitted: Admitted) -> Result<HttpResponse, ApiError> {
+    match answer(&mut admitted).await {
         Ok(octets) => Ok(reply(octets)),
         Err(error) => match error.failure_info() {
-            Some(failure) => rejection(&worker, id, &error, failure),
+            Some(failure) => rejection(admitted.worker(), admitted.id(), &error, failure),
             None => Err(error),
         },
     }
 }
 
-async fn answer(
-    request: &HttpRequest,
-    grant: Grant,
-    payload: web::Payload,
-    id: RequestId,
-    service: &Service,
-) -> Result<Bytes, ApiError> {
-    let mut pending = service.limits().pending();
-    let query = read(request, &grant, payload, id, service, &mut pending).await;
-    let query = service.recorded(&grant, id, query).await?;
+async fn answer(admitted: &mut Admitted) -> Result<Bytes, ApiError> {
+    let query = admitted.read(read).await?;
     let document = SignerDocument { content: DocumentContent::Memory(query.into()), media_type: None, signature: None };
     let signing = SigningRequest { document, parameters: SigningParameters::default() };
-    let (document, _, _) = only(service.dispatcher().sign(grant, id, vec![signing], pending).await?)?;
+    let document = admitted.work(Work::Sign(vec![signing])).await?.document()?;
     Ok(document.segments.concat().into())
 }
 
-async fn read(
-    request: &HttpRequest,
-    grant: &Grant,
-    payload: web::Payload,
-    id: RequestId,
-    service: &Service,
-    pending: &mut Pending,
-) -> Result<Bytes, ApiError> {
+async fn read(body: &mut Body<'_>) -> Result<Bytes, ApiError> {
     // Any other worker would sign the query.
-    if worker_config(grant)?.kind() != WorkerKind::Timestamp {
-        let worker = &grant.worker().name;
+    if worker_config(body.grant)?.kind() != WorkerKind::Timestamp {
+        let worker = &body.grant.worker().name;
         return Err(ApiError::MediaType(format!(
             "worker \"{worker}\" makes no timestamps; send documents to /v1/workers/{worker}/sign/raw"
         )));
     }
-    if essence(request) != QUERY_MEDIA_TYPE {
+    if body.media_type() != QUERY_MEDIA_TYPE {
         return Err(ApiError::MediaType(format!("send the request for a timestamp as {QUERY_MEDIA_TYPE}")));
     }
-    service.limits().read(request, id, payload, Limit::of(ENVELOPE), pending).await
+    body.read(Limit::of(ENVELOPE)).await
 }
 
 fn rejection(worker: &str, id: RequestId, error: &ApiError, failure: FailureInfo) -> Result<HttpResponse, ApiError> {

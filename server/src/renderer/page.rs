@@ -1,6 +1,7 @@
-//! The process that renders a page: a PDF on standard input, a PNG on standard output, and an exit code that says what went wrong.
+//! The process that renders a page: a password and a PDF on standard input, a PNG on standard output, and an exit code that says what
+//! went wrong.
 //!
-//! It holds no secret, opens no file, and limits itself before it reads what it was sent.
+//! It holds no secret but that password, opens no file, and limits itself before it reads what it was sent.
 
 use std::io::{Read, Write};
 use std::process::ExitCode;
@@ -10,6 +11,7 @@ use hayro::hayro_syntax::Pdf;
 use hayro::vello_cpu::color::palette::css::WHITE;
 use hayro::{PixmapSettings, RenderCache, RenderSettings, render};
 use rustix::process::{Resource, Rlimit, setrlimit};
+use secrecy::{ExposeSecret, SecretString};
 
 use super::{MAX_MEGAPIXELS, PROCESSOR_TIME};
 
@@ -52,11 +54,10 @@ fn png(page: usize, dpi: u16) -> Result<Vec<u8>, Outcome> {
     {
         limit(resource, most)?;
     }
-    let mut octets = Vec::new();
-    std::io::stdin().lock().read_to_end(&mut octets).map_err(|_| Outcome::Failed)?;
+    let (password, octets) = read(&mut std::io::stdin().lock()).ok_or(Outcome::Failed)?;
     limit(Resource::As, MEMORY + 2 * octets.len() as u64)?;
 
-    let pdf = Pdf::new(octets).map_err(|_| Outcome::Unreadable)?;
+    let pdf = Pdf::new_with_password(octets, password.expose_secret()).map_err(|_| Outcome::Unreadable)?;
     let page = pdf.pages().get(page).ok_or(Outcome::Unreadable)?;
     let scale = f32::from(dpi) / 72.0;
     let (width, height) = page.render_dimensions();
@@ -70,6 +71,16 @@ fn png(page: usize, dpi: u16) -> Result<Vec<u8>, Outcome> {
     let cache = RenderCache::new();
     let picture = render(page, &cache, &InterpreterSettings::default(), &RenderSettings::default(), &settings);
     picture.into_png().map_err(|_| Outcome::Failed)
+}
+
+/// The password and the document, as [`super::render`] sends them.
+fn read(input: &mut impl Read) -> Option<(SecretString, Vec<u8>)> {
+    let mut length = [0; 8];
+    input.read_exact(&mut length).ok()?;
+    let (mut password, mut octets) = (String::new(), Vec::new());
+    input.take(u64::from_be_bytes(length)).read_to_string(&mut password).ok()?;
+    input.read_to_end(&mut octets).ok()?;
+    Some((SecretString::from(password), octets))
 }
 
 fn limit(resource: Resource, most: u64) -> Result<(), Outcome> {

@@ -18,7 +18,7 @@ fuzz_target!(|document: &[u8]| {
     let (uri, mode, comments) = METHODS[document.len() % 6];
     // The whole document, or one of its elements.
     let element = (document.len() / 6).checked_rem(7).unwrap_or(0).checked_sub(1);
-    let listed = mode == Mode::Exclusive && document.len() % 4 == 0;
+    let listed = mode == Mode::Exclusive && document.len().is_multiple_of(4);
     let prefixes = if listed { vec!["a", "xsi"] } else { Vec::new() };
     let Ok(ours) = canonical_form(document, element, uri, listed.then_some("a xsi")) else { return };
     match (ours, form(document, element, mode, comments, &prefixes)) {

@@ -19,7 +19,9 @@ fuzz_target!(|received: &[u8]| {
             let _ = certificate.is_issued_by(other);
         }
         let pool = [ours, certificates.as_slice()].concat();
-        let _ = certification_path::CertificationPath::build(certificate, ours, &pool, now, |_| Err(String::new()));
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
+        let fetch = |_: &Certificate| Err(String::new());
+        let _ = certification_path::CertificationPath::build(certificate, ours, &pool, now, deadline, fetch);
     }
 });
 

@@ -14,6 +14,6 @@ static WORKERS: LazyLock<Vec<Bench>> = LazyLock::new(|| {
 });
 
 fuzz_target!(|signature: &[u8]| {
-    let document = (signature.len() % 2 == 0).then_some(DOCUMENT);
+    let document = signature.len().is_multiple_of(2).then_some(DOCUMENT);
     let _ = WORKERS[signature.len() % 3].augment(signature, document);
 });

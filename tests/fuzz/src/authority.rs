@@ -28,7 +28,8 @@ pub struct Holder {
 /// Seals documents.
 pub static SEAL: LazyLock<Holder> = LazyLock::new(|| Holder::new("Seal", 2, None));
 /// Stamps.
-pub static TSA: LazyLock<Holder> = LazyLock::new(|| Holder::new("Time", 3, Some("timeStamping")));
+pub static TSA: LazyLock<Holder> = LazyLock::new(|| Holder::new("Time", u32::from(TSA_SERIAL), Some("timeStamping")));
+const TSA_SERIAL: u8 = 3;
 /// Answers for the root.
 pub static RESPONDER: LazyLock<Holder> = LazyLock::new(|| Holder::new("Responder", 4, Some("OCSPSigning")));
 
@@ -87,7 +88,6 @@ impl Holder {
     /// An OCSP response of the root's delegated responder: this certificate is good.
     #[must_use]
     pub fn ocsp_response(&self) -> Vec<u8> {
-        let ecdsa = der::sequence(&[&[0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x02]]);
         let (leaf, root) = (self.chain.certificates()[0].clone(), self.chain.certificates()[1].clone());
         let time = || der::tlv(0x18, &[b"20270115080000Z"]);
         let request = workers::revocation::ocsp::OcspRequest::new(
@@ -102,32 +102,94 @@ impl Holder {
         let single = der::sequence(&[&id, &[0x80, 0x00], &time(), &der::tlv(0xa0, &[&der::tlv(0x18, &[LATER])])]);
         let responder = RESPONDER.chain.leaf().clone();
         let name = der::members(der::members(responder.der())[0])[5].to_vec();
-        let data = der::sequence(&[&der::tlv(0xa1, &[&name]), &time(), &der::sequence(&[&single])]);
-        let value = RESPONDER.sign(&sha256(&data));
-        let certificates = der::tlv(0xa0, &[&der::sequence(&[responder.der()])]);
-        let basic = der::sequence(&[&data, &ecdsa, &der::tlv(0x03, &[&[0], &value]), &certificates]);
-        let kind = [0x06, 0x09, 0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x30, 0x01, 0x01];
-        let bytes = der::sequence(&[&kind, &der::tlv(0x04, &[&basic])]);
-        der::sequence(&[&[0x0a, 0x01, 0x00], &der::tlv(0xa0, &[&bytes])])
+        ocsp_response(&der::sequence(&[&der::tlv(0xa1, &[&name]), &time(), &der::sequence(&[&single])]))
     }
 }
 
-/// A CRL of the root with these serial numbers.
+/// An OCSP response with this `ResponseData`, signed by the root's delegated responder.
 #[must_use]
-pub fn crl(serials: &[u8]) -> Vec<u8> {
-    let ed25519 = der::sequence(&[&[0x06, 0x03, 0x2b, 0x65, 0x70]]);
+pub fn ocsp_response(data: &[u8]) -> Vec<u8> {
+    let value = RESPONDER.sign(&sha256(data));
+    let certificates = der::tlv(0xa0, &[&der::sequence(&[RESPONDER.chain.leaf().der()])]);
+    let basic = der::sequence(&[data, &ECDSA_WITH_SHA256, &der::tlv(0x03, &[&[0], &value]), &certificates]);
+    let kind = [0x06, 0x09, 0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x30, 0x01, 0x01];
+    let bytes = der::sequence(&[&kind, &der::tlv(0x04, &[&basic])]);
+    der::sequence(&[&[0x0a, 0x01, 0x00], &der::tlv(0xa0, &[&bytes])])
+}
+
+/// A timestamp token with this `TSTInfo`, signed by [`TSA`].
+#[must_use]
+pub fn timestamp_token(info: &[u8]) -> Vec<u8> {
+    let [leaf, root] = TSA.chain.certificates() else { unreachable!("two certificates") };
+    let attribute = |oid: &[u8], value: &[u8]| der::sequence(&[&der::tlv(0x06, &[oid]), &der::tlv(0x31, &[value])]);
+    let reference = der::sequence(&[&der::sequence(&[&der::sequence(&[&der::tlv(0x04, &[&sha256(leaf.der())])])])]);
+    let attributes = [
+        attribute(&[PKCS9, &[3]].concat(), &der::tlv(0x06, &[TST_INFO])),
+        attribute(&[PKCS9, &[4]].concat(), &der::tlv(0x04, &[&sha256(info)])),
+        attribute(&[PKCS9, &[16, 2, 47]].concat(), &reference),
+    ]
+    .concat();
+    let value = TSA.sign(&sha256(&der::tlv(0x31, &[&attributes])));
+    let issuer = der::members(der::members(root.der())[0])[5];
+    let identifier = der::sequence(&[issuer, &[0x02, 0x01, TSA_SERIAL]]);
+    let signer = der::sequence(&[
+        &[0x02, 0x01, 0x01],
+        &identifier,
+        &SHA256,
+        &der::tlv(0xa0, &[&attributes]),
+        &ECDSA_WITH_SHA256,
+        &der::tlv(0x04, &[&value]),
+    ]);
+    let content = der::sequence(&[&der::tlv(0x06, &[TST_INFO]), &der::tlv(0xa0, &[&der::tlv(0x04, &[info])])]);
+    let signed_data = der::sequence(&[
+        &[0x02, 0x01, 0x03],
+        &der::tlv(0x31, &[&SHA256]),
+        &content,
+        &der::tlv(0xa0, &[leaf.der()]),
+        &der::tlv(0x31, &[&signer]),
+    ]);
+    let kind = [0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x07, 0x02];
+    der::sequence(&[&kind, &der::tlv(0xa0, &[&signed_data])])
+}
+
+/// 1.2.840.113549.1.9.
+const PKCS9: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x09];
+/// 1.2.840.113549.1.9.16.1.4.
+const TST_INFO: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x09, 0x10, 0x01, 0x04];
+/// `AlgorithmIdentifier` of SHA-256.
+const SHA256: [u8; 13] = [0x30, 0x0b, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x01];
+/// `AlgorithmIdentifier` of ECDSA with SHA-256.
+const ECDSA_WITH_SHA256: [u8; 12] = [0x30, 0x0a, 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x02];
+/// `AlgorithmIdentifier` of Ed25519.
+const ED25519: [u8; 7] = [0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70];
+
+/// A CRL of the root with these serial numbers, each entry and the list itself with these extensions.
+#[must_use]
+pub fn crl(serials: &[u8], entry: &[u8], list: &[u8]) -> Vec<u8> {
     let time = |text: &[u8]| der::tlv(0x18, &[text]);
-    let entries = serials.iter().map(|serial| der::sequence(&[&[0x02, 0x01, *serial], &time(b"20260115080000Z")]));
+    let entries =
+        serials.iter().map(|serial| der::sequence(&[&[0x02, 0x01, *serial], &time(b"20260115080000Z"), entry]));
+    let entries = der::sequence(&[&entries.collect::<Vec<_>>().concat()]);
     let root = ROOT.to_der().expect("DER");
     let name = der::members(der::members(&root)[0])[5].to_vec();
-    let number = der::sequence(&[&[0x06, 0x03, 0x55, 0x1d, 0x14], &der::tlv(0x04, &[&[0x02, 0x01, 0x05]])]);
-    let extensions = der::tlv(0xa0, &[&der::sequence(&[&number])]);
-    let list = der::sequence(&[&entries.collect::<Vec<_>>().concat()]);
+    let number = extension(&[0x55, 0x1d, 0x14], &[0x02, 0x01, 0x05]);
+    let extensions = der::tlv(0xa0, &[&der::sequence(&[&number, list])]);
     let (this, next) = (time(b"20270115080000Z"), time(LATER));
-    let signed = der::sequence(&[&[0x02, 0x01, 0x01], &ed25519, &name, &this, &next, &list, &extensions]);
+    signed_crl(&der::sequence(&[&[0x02, 0x01, 0x01], &ED25519, &name, &this, &next, &entries, &extensions]))
+}
+
+/// An extension that is not critical: its identifier without tag and length, and its value.
+#[must_use]
+pub fn extension(oid: &[u8], value: &[u8]) -> Vec<u8> {
+    der::sequence(&[&der::tlv(0x06, &[oid]), &der::tlv(0x04, &[value])])
+}
+
+/// A CRL with this `TBSCertList`, signed by the root.
+#[must_use]
+pub fn signed_crl(list: &[u8]) -> Vec<u8> {
     let mut signer = openssl::sign::Signer::new_without_digest(&ROOT_KEY).expect("a signer");
-    let value = signer.sign_oneshot_to_vec(&signed).expect("a signature");
-    der::sequence(&[&signed, &ed25519, &der::tlv(0x03, &[&[0], &value])])
+    let value = signer.sign_oneshot_to_vec(list).expect("a signature");
+    der::sequence(&[list, &ED25519, &der::tlv(0x03, &[&[0], &value])])
 }
 
 const LATER: &[u8] = b"20270116080000Z";

@@ -6,6 +6,8 @@
 pub mod authority;
 pub mod der;
 pub mod libxml2;
+pub mod pdf;
+pub mod visible;
 
 use std::time::{Duration, Instant};
 
@@ -65,9 +67,21 @@ impl Bench {
     /// # Panics
     /// When a signature was made and is withheld: that should have been refused before.
     pub fn sign(&self, document: &[u8]) -> Result<SignedDocument, WorkerError> {
+        self.sign_with(document, SigningParameters::default())
+    }
+
+    /// Signs a document with what a caller chooses.
+    ///
+    /// # Errors
+    /// What is refused.
+    ///
+    /// # Panics
+    /// As [`Self::sign`].
+    pub fn sign_with(&self, document: &[u8], parameters: SigningParameters) -> Result<SignedDocument, WorkerError> {
+        self.worker.config().check_parameters(&parameters)?;
         let content = DocumentContent::Memory(Bytes::copy_from_slice(document).into());
         let document = SignerDocument { content, media_type: None, signature: None };
-        let request = SigningRequest { document, parameters: SigningParameters::default() };
+        let request = SigningRequest { document, parameters };
         let environment = SigningEnvironment {
             credential: &self.credential,
             signer: self,
@@ -92,9 +106,26 @@ impl Bench {
     /// # Panics
     /// When something was made that cannot be read back.
     pub fn augment(&self, signature: &[u8], document: Option<&[u8]>) -> Result<SignedDocument, WorkerError> {
+        self.augment_with(signature, document, SigningParameters::default())
+    }
+
+    /// Brings a signature to the worker's level, with what a caller sends for it.
+    ///
+    /// # Errors
+    /// What is refused.
+    ///
+    /// # Panics
+    /// As [`Self::augment`].
+    pub fn augment_with(
+        &self,
+        signature: &[u8],
+        document: Option<&[u8]>,
+        parameters: SigningParameters,
+    ) -> Result<SignedDocument, WorkerError> {
         let request = AugmentationRequest {
             signature: Bytes::copy_from_slice(signature),
             document: document.map(|octets| DocumentContent::Memory(Bytes::copy_from_slice(octets).into())),
+            parameters,
         };
         let environment = AugmentationEnvironment {
             clock: &FixedClock,
@@ -172,6 +203,8 @@ pub fn level(level: SignatureLevel) -> String {
     format!("level = \"{level}\"\n")
 }
 
-fn deadline() -> Instant {
+/// A minute from now.
+#[must_use]
+pub fn deadline() -> Instant {
     Instant::now() + Duration::from_secs(60)
 }

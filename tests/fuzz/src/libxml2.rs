@@ -38,6 +38,12 @@ pub enum Mode {
     Inclusive11 = 2,
 }
 
+/// Whether it reads the document.
+#[must_use]
+pub fn reads(document: &[u8]) -> bool {
+    form(document, None, Mode::Exclusive, true, &[]).is_ok()
+}
+
 /// The canonical form of the document, or of its element of this number.
 ///
 /// # Errors

@@ -59,6 +59,7 @@ fn ocsp(authority: &Authority, ocsp: &Ocsp, body: &[u8]) -> Response {
         Ocsp::Proper | Ocsp::ByGet => proper("responder"),
         Ocsp::Archive => odd("archive", 0),
         Ocsp::ByIssuer => proper("issuing"),
+        Ocsp::ByChecked => proper("checked-responder"),
         Ocsp::Slow(time) => {
             std::thread::sleep(*time);
             proper("responder")

@@ -41,6 +41,10 @@ impl Authority {
         let usage = "extendedKeyUsage = OCSPSigning\nnoCheck = ignored\n";
         this.issue("issuing", "responder", "/C=EE/O=Live Authority/CN=Live OCSP", &format!("{responder}{usage}"));
         this.issue("issuing", "no-responder", "/C=EE/O=Live Authority/CN=No OCSP", &responder);
+        // One that may be revoked like anybody else.
+        let usage = format!("extendedKeyUsage = OCSPSigning\n{}\n", this.distribution_point());
+        let name = "/C=EE/O=Live Authority/CN=Live OCSP that is checked";
+        this.issue("issuing", "checked-responder", name, &format!("{responder}{usage}"));
         this.timestamp_authority();
         this
     }

@@ -103,13 +103,13 @@ impl SignatureFormat for CadesConfig {
         &self,
         signature: &[Bytes],
         document: &SignerDocument,
-        _parameters: &SigningParameters,
+        parameters: &SigningParameters,
     ) -> Result<Box<dyn Augmentable>, AugmentationFault> {
         match (self.mode, joining::parts_of(document)) {
             (CadesMode::CoSign | CadesMode::CounterSign, Some((before, beside))) => {
                 Ok(Box::new(AugmentableCms::read_since(in_one_piece(signature), beside, before)?))
             }
-            _ => self.augmentable(signature, Some(&document.content)),
+            _ => self.augmentable(signature, Some(&document.content), parameters),
         }
     }
 
@@ -121,6 +121,7 @@ impl SignatureFormat for CadesConfig {
         &self,
         signature: &[Bytes],
         document: Option<&DocumentContent>,
+        _: &SigningParameters,
     ) -> Result<Box<dyn Augmentable>, AugmentationFault> {
         Ok(Box::new(AugmentableCms::read(in_one_piece(signature), document)?))
     }

@@ -39,6 +39,18 @@ fn certify(
     days: i64,
     extension: Option<X509Extension>,
 ) -> Certificate {
+    certify_by(MessageDigest::sha256(), subject, issuer, ca, days, extension)
+}
+
+/// The same with this digest in its signature.
+fn certify_by(
+    digest: MessageDigest,
+    subject: &Party,
+    issuer: &Party,
+    ca: Option<Option<u32>>,
+    days: i64,
+    extension: Option<X509Extension>,
+) -> Certificate {
     let name = |party: &Party| {
         let mut name = X509NameBuilder::new().unwrap();
         name.append_entry_by_nid(Nid::COMMONNAME, party.name).unwrap();
@@ -68,8 +80,12 @@ fn certify(
     if let Some(extension) = extension {
         builder.append_extension(extension).unwrap();
     }
-    builder.sign(&issuer.key, MessageDigest::sha256()).unwrap();
+    builder.sign(&issuer.key, digest).unwrap();
     Certificate::from_der(&builder.build().to_der().unwrap()).unwrap()
+}
+
+fn later() -> Instant {
+    Instant::now() + std::time::Duration::from_secs(60)
 }
 
 fn nowhere(_: &Certificate) -> Result<Certificate, String> {
@@ -78,7 +94,7 @@ fn nowhere(_: &Certificate) -> Result<Certificate, String> {
 
 fn build(leaf: &Certificate, anchors: &[&Certificate], pool: &[&Certificate]) -> Result<Vec<Certificate>, String> {
     let owned = |list: &[&Certificate]| list.iter().map(|each| (*each).clone()).collect::<Vec<_>>();
-    let path = CertificationPath::build(leaf, &owned(anchors), &owned(pool), now(), nowhere);
+    let path = CertificationPath::build(leaf, &owned(anchors), &owned(pool), now(), later(), nowhere);
     path.map(|path| path.certificates().to_vec()).map_err(|error| error.to_string())
 }
 
@@ -95,7 +111,7 @@ fn a_path_leads_over_what_is_at_hand_and_what_is_fetched_to_an_anchor() {
     assert_eq!(build(&leaf, &[&leaf], &[]).unwrap(), whole[..1]);
 
     let mut asked = Vec::new();
-    let fetched = CertificationPath::build(&leaf, std::slice::from_ref(&anchor), &[], now(), |certificate| {
+    let fetched = CertificationPath::build(&leaf, std::slice::from_ref(&anchor), &[], now(), later(), |certificate| {
         asked.push(certificate.clone());
         Ok(issuing.clone())
     });
@@ -108,7 +124,7 @@ fn a_path_leads_over_what_is_at_hand_and_what_is_fetched_to_an_anchor() {
     let stranger = certify(&Party::new("root"), &Party::new("root"), Some(None), 100, None);
     let error = build(&leaf, &[&stranger], &[&issuing, &anchor]).unwrap_err();
     assert!(error.contains("\"CN=root\" is no trust anchor"), "{error}");
-    let lie = CertificationPath::build(&leaf, &[anchor], &[], now(), |_| Ok(stranger.clone())).unwrap_err();
+    let lie = CertificationPath::build(&leaf, &[anchor], &[], now(), later(), |_| Ok(stranger.clone())).unwrap_err();
     assert!(lie.to_string().contains("did not issue"), "{lie}");
 }
 
@@ -162,7 +178,7 @@ fn time_counts_at_every_certificate_below_the_anchor() {
     let leaf = certify(&seal, &root, None, 10, None);
     let at = |days: i64| {
         let time = now() + time::Duration::days(days);
-        CertificationPath::build(&leaf, std::slice::from_ref(&anchor), &[], time, nowhere)
+        CertificationPath::build(&leaf, std::slice::from_ref(&anchor), &[], time, later(), nowhere)
             .map_err(|error| error.to_string())
     };
     at(0).unwrap();
@@ -183,7 +199,7 @@ fn circles_and_endless_chains_end() {
     let mut above = Party::new("0");
     let leaf = certify(&seal, &above, None, 100, None);
     let mut fetched = 0;
-    let error = CertificationPath::build(&leaf, &[anchor], &[], now(), |_| {
+    let error = CertificationPath::build(&leaf, &[anchor], &[], now(), later(), |_| {
         fetched += 1;
         let next = Party::new("0");
         let certificate = certify(&above, &next, Some(None), 100, None);
@@ -192,4 +208,34 @@ fn circles_and_endless_chains_end() {
     });
     assert!(error.unwrap_err().to_string().contains("longer than"));
     assert_eq!(fetched, LENGTH - 1);
+}
+
+#[test]
+fn no_signature_below_the_anchor_is_of_sha_1() {
+    let weak = MessageDigest::sha1();
+    let [root, ca, seal] = ["root", "ca", "seal"].map(Party::new);
+    // What it says of itself proves nothing, whatever the digest.
+    let anchor = certify_by(weak, &root, &root, Some(None), 100, None);
+    let issuing = certify(&ca, &root, Some(Some(0)), 100, None);
+    let leaf = certify(&seal, &ca, None, 100, None);
+    assert_eq!(build(&leaf, &[&anchor], &[&issuing]).unwrap().len(), 3);
+    let weak_ca = certify_by(weak, &ca, &root, Some(Some(0)), 100, None);
+    let error = build(&leaf, &[&anchor], &[&weak_ca]).unwrap_err();
+    assert!(error.contains("digest algorithm too weak") && error.contains("CN=ca"), "{error}");
+    let weak_leaf = certify_by(weak, &seal, &ca, None, 100, None);
+    let error = build(&weak_leaf, &[&anchor], &[&issuing]).unwrap_err();
+    assert!(error.contains("digest algorithm too weak") && error.contains("CN=seal"), "{error}");
+    // One that is an anchor itself is trusted as it is, and ends the path.
+    assert_eq!(build(&leaf, &[&weak_ca], &[]).unwrap().len(), 2);
+    assert_eq!(build(&weak_leaf, &[&weak_leaf], &[]).unwrap().len(), 1);
+}
+
+#[test]
+fn the_search_ends_when_there_is_no_time_left() {
+    let [root, seal] = ["root", "seal"].map(Party::new);
+    let anchor = certify(&root, &root, Some(None), 100, None);
+    let leaf = certify(&seal, &root, None, 100, None);
+    let by = |deadline| CertificationPath::build(&leaf, std::slice::from_ref(&anchor), &[], now(), deadline, nowhere);
+    by(later()).unwrap();
+    assert!(by(Instant::now()).unwrap_err().to_string().contains("no time left"));
 }

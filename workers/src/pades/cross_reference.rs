@@ -38,12 +38,11 @@ pub(super) enum Location {
         /// Number of the stream.
         container: u32,
         /// Its place in there.
-        index: usize,
+        index: u32,
     },
 }
 
 /// All sections of a file, merged.
-#[derive(Clone)]
 pub(super) struct CrossReference {
     /// Kind of the last section.
     pub(super) kind: SectionKind,
@@ -84,9 +83,7 @@ impl CrossReference {
             for (number, location) in section.locations {
                 merged.entry(number).or_insert(location);
             }
-            if merged.len() > file.len() {
-                return Err(defect(TOO_MANY));
-            }
+            refuse_too_many(merged.len(), file.len())?;
         }
         Ok(Self {
             kind: last.kind,
@@ -124,8 +121,8 @@ struct SectionReader<'f> {
 impl SectionReader<'_> {
     /// Sections inside sections would otherwise be read over and over.
     fn spend(&mut self, cost: usize) -> Result<(), PdfRefusal> {
-        self.budget = self.budget.checked_sub(cost).ok_or_else(|| defect("its sections overlap"))?;
-        Ok(())
+        self.budget = self.budget.saturating_sub(cost);
+        if self.budget == 0 { Err(defect("its sections overlap, or unpack beyond measure")) } else { Ok(()) }
     }
 
     fn section(&mut self, offset: usize) -> Result<Section, PdfRefusal> {
@@ -164,16 +161,14 @@ impl SectionReader<'_> {
         let body = rest.trim_ascii_start().strip_prefix(b"obj").ok_or_else(malformed)?;
         let start = syntax::skip_white_space(body, 0);
         let end = syntax::object_end(body, start).map_err(|_| malformed())?;
-        let Ok(Object::Dictionary(trailer)) = value::parse(body.get(start..end).ok_or_else(malformed)?) else {
-            return Err(malformed());
-        };
+        let trailer = value::parse_within(body.get(start..end).ok_or_else(malformed)?, &mut { MAX_TRAILER_VALUES });
+        let Ok(Object::Dictionary(trailer)) = trailer else { return Err(malformed()) };
         // 7.5.8.2: all its entries are direct, /Length too.
         let content =
             stream::content(body.get(end..).unwrap_or_default(), number(&trailer, b"Length")).ok_or_else(malformed)?;
-        let stream = Stream::new(stream::spelt_out(&trailer), content.to_vec());
-        let content = stream.get_plain_content_with_limit(stream::MAX_DECOMPRESSED).map_err(|_| malformed())?;
-
-        self.spend(stream.content.len() + content.len())?;
+        let content = stream::decode(Stream::new(trailer.clone(), content.to_vec()), &mut self.budget);
+        self.spend(0)?;
+        let content = content.ok_or_else(malformed)?;
 
         let numbers = |key: &[u8]| -> Option<Vec<usize>> {
             trailer.get(key).ok()?.as_array().ok()?.iter().map(|n| usize::try_from(n.as_i64().ok()?).ok()).collect()
@@ -195,7 +190,7 @@ impl SectionReader<'_> {
                 1 => Location::Offset { offset: big_endian(second), generation: generation()? },
                 2 => Location::Compressed {
                     container: u32::try_from(big_endian(second)).map_err(|_| malformed())?,
-                    index: big_endian(third),
+                    index: u32::try_from(big_endian(third)).map_err(|_| malformed())?,
                 },
                 // 7.5.8.3: type 0 is free, any other a reference to the null object.
                 _ => Location::Free,
@@ -214,7 +209,7 @@ fn table(mut text: &[u8], file_length: usize, offset: usize) -> Result<(Section,
         if let Some(trailer) = text.trim_ascii_start().strip_prefix(b"trailer") {
             let end = syntax::object_end(trailer, 0).map_err(|_| malformed())?;
             let (trailer, rest) = trailer.split_at_checked(end).ok_or_else(malformed)?;
-            let trailer = value::parse(trailer).map_err(|_| malformed())?;
+            let trailer = value::parse_within(trailer, &mut { MAX_TRAILER_VALUES }).map_err(|_| malformed())?;
             let Object::Dictionary(trailer) = trailer else { return Err(malformed()) };
             return Ok((Section { kind: SectionKind::Table, locations, trailer }, rest));
         }
@@ -253,8 +248,13 @@ fn insert(
     let number = number.ok_or_else(|| defect(NUMBERS_BEYOND))?;
     // The first entry for a number counts, as it does for older sections.
     locations.entry(number).or_insert(location);
-    if locations.len() > file_length {
-        return Err(defect(TOO_MANY));
+    refuse_too_many(locations.len(), file_length)
+}
+
+/// A file is not made larger by objects that it does not have.
+fn refuse_too_many(objects: usize, file_length: usize) -> Result<(), PdfRefusal> {
+    if objects > MANY_OBJECTS.max(file_length / SMALLEST_OBJECT) {
+        return Err(defect("it lists more objects than can be in the file"));
     }
     Ok(())
 }
@@ -281,11 +281,16 @@ fn defect(what: &str) -> PdfRefusal {
 
 /// ISO 32000-1, annex C: the highest number that every reader takes.
 pub(super) const HIGHEST_OBJECT_NUMBER: u32 = 8_388_607;
+/// How many values its trailers have: they are held several times. Those of streams list every gap in the numbers of objects.
+pub(super) const MAX_TRAILER_VALUES: usize = 500_000;
 /// How much white space before a section is skipped; linearizing programs leave some hundred blanks.
 const MAX_WHITE_SPACE: usize = 1024;
 /// The defect of a section that lists higher numbers.
 pub(super) const NUMBERS_BEYOND: &str = "it lists object numbers beyond 8388607";
-const TOO_MANY: &str = "it lists more objects than the file has bytes";
+/// So many any file may list: numbers of objects that are gone take no room.
+const MANY_OBJECTS: usize = 1 << 20;
+/// Octets in a larger file, compressed with others, for each object that it lists.
+const SMALLEST_OBJECT: usize = 4;
 /// How far from the end readers look for `startxref`.
 const TAIL: usize = 1024 + 32;
 

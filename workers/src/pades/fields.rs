@@ -99,8 +99,8 @@ pub(super) fn all<'f>(file: &'f PdfFile<'_>) -> Result<Vec<Field<'f>>, PdfRefusa
             (value, _) => value,
         };
         let name = full_name(parent, partial);
-        // A long name of a parent is repeated in those of all its kids.
-        file.charge(name.len())?;
+        // A long name of a parent is repeated in those of all its kids, and many parents may have the same list of kids.
+        file.charge(name.len() + size_of::<Field<'_>>())?;
         let field = Field {
             name,
             id,

@@ -66,8 +66,9 @@ impl<'a> PdfFile<'a> {
     pub(super) fn open(octets: PdfOctets<'a>, password: Option<&SecretString>) -> Result<Self, PdfRefusal> {
         refuse_other_format(octets)?;
         let (defect, written) = match CrossReference::read(octets) {
-            Ok(read) => match Self::as_written(octets, read.clone(), password) {
-                Err(PdfRefusal::CrossReference(defect)) => (defect, Some(read)),
+            Ok(read) => match Self::as_written(octets, read, password) {
+                // Read again rather than kept beside what is made of it: most files are sound.
+                Err(PdfRefusal::CrossReference(defect)) => (defect, CrossReference::read(octets).ok()),
                 opened => return opened,
             },
             Err(PdfRefusal::CrossReference(defect)) => (defect, None),
@@ -367,12 +368,14 @@ impl<'a> PdfFile<'a> {
         let Object::Dictionary(dictionary) = self.parse(text)? else { return None };
         let length = usize::try_from(self.value(&dictionary, b"Length").as_i64().ok()?).ok();
         let content = stream::content(rest, length)?.to_vec();
-        let mut object = Object::Stream(Stream::new(stream::spelt_out(&dictionary), content));
+        let mut object = Object::Stream(Stream::new(dictionary.clone(), content));
         if let Some(state) = &self.encryption {
             decrypt_object(state, id, &mut object).ok()?;
         }
-        let content = object.as_stream().ok()?.get_plain_content_with_limit(MAX_DECOMPRESSED).ok();
-        self.spend(content.as_ref().map_or(MAX_DECOMPRESSED, Vec::len))?;
+        let Object::Stream(stream) = object else { return None };
+        let mut left = self.budget.get();
+        let content = stream::decode(stream, &mut left);
+        self.budget.set(left);
         Some((dictionary, content?))
     }
 
@@ -426,7 +429,7 @@ impl<'a> PdfFile<'a> {
                         let stream = self.dictionary((container, 0));
                         stream.and_then(|stream| self.value(stream, b"N").as_i64().ok()).unwrap_or(0)
                     });
-                    if *count <= i64::try_from(index).unwrap_or(i64::MAX) {
+                    if *count <= i64::from(index) {
                         let place = format!("object {number} is not in object stream {container}");
                         return Err(PdfRefusal::CrossReference(place));
                     }

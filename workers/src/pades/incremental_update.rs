@@ -151,7 +151,7 @@ fn all_locations(file: &PdfFile<'_>) -> BTreeMap<u32, Location> {
     all
 }
 
-fn index_in_stream(index: usize) -> Result<u16, PdfRefusal> {
+fn index_in_stream(index: u32) -> Result<u16, PdfRefusal> {
     u16::try_from(index).map_err(|_| PdfRefusal::TooLarge("an object stream holds more than 65536 objects"))
 }
 

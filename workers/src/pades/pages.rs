@@ -72,6 +72,8 @@ pub(super) fn with_annotation(file: &PdfFile<'_>, annotation: ObjectId) -> Resul
     let mut leaves = Leaves::new(file, Order::Forwards)?;
     while let Some(leaf) = leaves.next()? {
         let annotations = file.dictionary(leaf.id).and_then(|page| file.value(page, b"Annots").as_array().ok());
+        // Many pages may share one list.
+        file.charge(annotations.map_or(0, Vec::len))?;
         if annotations.is_some_and(|all| all.iter().any(|one| one.as_reference().ok() == Some(annotation))) {
             return leaf.page(file);
         }

@@ -31,7 +31,7 @@ pub(super) fn check(
     if let Ok(permissions) = file.value(file.catalog()?, b"Perms").as_dict()
         && let Ok(certification) = file.value(permissions, b"DocMDP").as_dict()
     {
-        restrictions.read_transforms(file, certification);
+        restrictions.read_transforms(file, certification)?;
     }
     let mut seen = HashSet::new();
     for field in fields {
@@ -43,7 +43,7 @@ pub(super) fn check(
         }
         // Kids inherit the signature of their parent.
         if seen.insert(std::ptr::from_ref(signature)) {
-            restrictions.read_transforms(file, signature);
+            restrictions.read_transforms(file, signature)?;
         }
         // What the author wants locked by this signature is locked, whether or not its signer repeated it.
         if let Ok(lock) = file.value(field.dictionary, b"Lock").as_dict() {
@@ -58,6 +58,9 @@ pub(super) fn check(
     Ok(())
 }
 
+/// Of following one, in octets that are read.
+const COST_OF_REFERENCE: usize = 64;
+
 /// What the signatures in a document forbid, together.
 #[derive(Default)]
 struct Restrictions {
@@ -66,8 +69,10 @@ struct Restrictions {
 }
 
 impl Restrictions {
-    fn read_transforms(&mut self, file: &PdfFile<'_>, signature: &Dictionary) {
-        let Ok(references) = file.value(signature, b"Reference").as_array() else { return };
+    fn read_transforms(&mut self, file: &PdfFile<'_>, signature: &Dictionary) -> Result<(), PdfRefusal> {
+        let Ok(references) = file.value(signature, b"Reference").as_array() else { return Ok(()) };
+        // Many signatures may share one list.
+        file.charge(COST_OF_REFERENCE * references.len())?;
         for reference in references {
             let Ok(reference) = file.resolve(reference).as_dict() else { continue };
             let Ok(parameters) = file.value(reference, b"TransformParams").as_dict() else { continue };
@@ -81,6 +86,7 @@ impl Restrictions {
                 _ => {}
             }
         }
+        Ok(())
     }
 
     fn levels(&self) -> impl Iterator<Item = Option<Certification>> {

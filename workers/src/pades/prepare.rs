@@ -107,18 +107,9 @@ impl SignatureFormat for PadesConfig {
         &self,
         signature: &[Bytes],
         document: Option<&DocumentContent>,
-    ) -> Result<Box<dyn Augmentable>, AugmentationFault> {
-        Ok(Box::new(AugmentablePdf::read(signature, document, None)?))
-    }
-
-    fn growing(
-        &self,
-        signature: &[Bytes],
-        document: &SignerDocument,
         parameters: &SigningParameters,
     ) -> Result<Box<dyn Augmentable>, AugmentationFault> {
-        let password = parameters.password().cloned();
-        Ok(Box::new(AugmentablePdf::read(signature, Some(&document.content), password)?))
+        Ok(Box::new(AugmentablePdf::read(signature, document, parameters.password().cloned())?))
     }
 }
 

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use lopdf::{Dictionary, Object};
 
-use super::cross_reference::{HIGHEST_OBJECT_NUMBER, integer};
+use super::cross_reference::{HIGHEST_OBJECT_NUMBER, MAX_TRAILER_VALUES, integer};
 use super::refusal::PdfRefusal;
 use super::stream;
 use super::syntax::{self, value};
@@ -43,17 +43,21 @@ impl Scan {
     ///
     /// # Errors
     /// [`PdfRefusal::CutOff`] when the file ends within a stream, [`PdfRefusal::TooLarge`] when objects begin inside others over and
-    /// over.
+    /// over, or trailers hold more values than any do.
     pub(super) fn read(file: &[u8]) -> Result<Self, PdfRefusal> {
         let mut scanner = Scanner {
             file,
             found: Self { highest_reference: highest_reference(file), ..Self::default() },
             integers: integers(file),
             budget: 4 * file.len() + 1024,
+            values: MAX_TRAILER_VALUES,
         };
         let mut position = 0;
         while let Some(rest) = file.get(position..).filter(|rest| !rest.is_empty()) {
             position += scanner.step(position, rest)?.max(1);
+        }
+        if scanner.values == 0 {
+            return Err(PdfRefusal::TooLarge("its trailers hold more than 500,000 values"));
         }
         Ok(scanner.found)
     }
@@ -65,6 +69,8 @@ struct Scanner<'f> {
     /// The objects that are a number: lengths of streams.
     integers: HashMap<u32, usize>,
     budget: usize,
+    /// How many values trailers may still have, all together.
+    values: usize,
 }
 
 impl Scanner<'_> {
@@ -88,7 +94,8 @@ impl Scanner<'_> {
             _ if rest.starts_with(b"trailer") => {
                 let start = syntax::skip_white_space(self.file, position + 7);
                 let Some(end) = self.object_end(start)? else { return Ok(7) };
-                if let Ok(Object::Dictionary(trailer)) = value::parse(self.file.get(start..end).unwrap_or_default()) {
+                let trailer = self.file.get(start..end).unwrap_or_default();
+                if let Ok(Object::Dictionary(trailer)) = value::parse_within(trailer, &mut self.values) {
                     self.found.trailers.push(trailer);
                 }
                 Ok(end - position)
@@ -115,7 +122,8 @@ impl Scanner<'_> {
             self.define(number, definition);
             return Ok(end - position);
         }
-        let dictionary = match value::parse(self.file.get(start..end).unwrap_or_default()) {
+        let mut values = value::MAX_VALUES;
+        let dictionary = match value::parse_within(self.file.get(start..end).unwrap_or_default(), &mut values) {
             Ok(Object::Dictionary(dictionary)) => dictionary,
             _ => Dictionary::new(),
         };
@@ -130,6 +138,7 @@ impl Scanner<'_> {
         match dictionary.get(b"Type").and_then(Object::as_name) {
             Ok(b"ObjStm") => definition.is_object_stream = true,
             Ok(b"XRef") => {
+                self.values = self.values.saturating_sub(value::MAX_VALUES - values);
                 self.found.has_section_streams = true;
                 self.found.trailers.push(dictionary);
             }

@@ -3,6 +3,8 @@
 //! One store serves all signatures of a document. What earlier revisions put there stays; `/VRI`, which says what belongs to which
 //! signature, is optional and is not written.
 
+use std::collections::HashSet;
+
 use cryptotoken_api::Certificate;
 
 use super::edits::Edits;
@@ -83,6 +85,8 @@ fn entries(file: &PdfFile<'_>, key: &str) -> Vec<Vec<u8>> {
     let Ok(catalog) = file.catalog() else { return Vec::new() };
     let Ok(store) = file.value(catalog, b"DSS").as_dict() else { return Vec::new() };
     let Ok(array) = file.value(store, key.as_bytes()).as_array() else { return Vec::new() };
-    let streams = array.iter().filter_map(|each| each.as_reference().ok());
+    // One that is listed a hundred thousand times is read once.
+    let mut seen = HashSet::new();
+    let streams = array.iter().filter_map(|each| each.as_reference().ok()).filter(|id| seen.insert(*id));
     streams.filter_map(|id| file.stream(id)).map(|(_, content)| content).collect()
 }

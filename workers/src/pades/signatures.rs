@@ -65,6 +65,9 @@ pub(super) fn behind(file: &PdfFile<'_>, before: usize) -> Result<Vec<FoundSigna
         match byte_range(file, dictionary) {
             // Several widgets may show one signature.
             Some(range) if range.gap().start >= before && seen.insert(range.clone()) => {
+                if found.len() >= MAX_SIGNATURES {
+                    return Err(AugmentationFault::Malformed("there are more than 100 signatures in the PDF"));
+                }
                 found.push((range, dictionary));
             }
             None if before == 0 => {
@@ -147,5 +150,32 @@ fn verified(
         _ => {
             Err(AugmentationFault::Malformed("a signature in the PDF is of a kind that is not known here (/SubFilter)"))
         }
+    }
+}
+
+/// Each may cover all of the file, which is hashed for each.
+const MAX_SIGNATURES: usize = 100;
+
+#[cfg(test)]
+mod tests {
+    use super::super::octets::PdfOctets;
+    use super::*;
+
+    #[test]
+    fn more_signatures_than_any_document_has_are_not_verified() {
+        let fault = |count: usize| {
+            let mut text = "%PDF-1.7\n1 0 obj\n<</Type/Catalog/Pages 2 0 R/AcroForm<</Fields[".to_owned();
+            for number in 0..count {
+                text += &format!("<</FT/Sig/T(s{number})/V<</ByteRange[0 9 {} 9]>>>>", 10 + number);
+            }
+            text += "]>>>>\nendobj\n";
+            let start = text.len();
+            text += &format!("xref\n0 2\n0000000000 65535 f \n{:010} 00000 n \n", 9);
+            text += &format!("trailer\n<</Size 2/Root 1 0 R>>\nstartxref\n{start}\n%%EOF\n");
+            let file = PdfFile::open(PdfOctets::from(text.as_bytes()), None).unwrap();
+            behind(&file, 0).err().unwrap().to_string()
+        };
+        assert!(fault(100).contains("does not leave out /Contents alone"), "{}", fault(100));
+        assert!(fault(101).contains("more than 100 signatures"), "{}", fault(101));
     }
 }

@@ -1,8 +1,8 @@
-//! Finds the content of a stream in the bytes of a file (ISO 32000-2, 7.3.8).
+//! Finds the content of a stream in the bytes of a file, and decodes it (ISO 32000-2, 7.3.8 and 7.4).
 
 use std::ops::Range;
 
-use lopdf::{Dictionary, Object};
+use lopdf::{Dictionary, Object, Stream};
 
 use super::syntax;
 
@@ -29,29 +29,62 @@ pub(super) fn extent(rest: &[u8], length: Option<usize>) -> Option<Range<usize>>
         .unwrap_or(rest);
     let start = all - rest.len();
     let is_end = |bytes: &[u8]| bytes.starts_with(END) || bytes.starts_with(END_OF_OBJECT);
-    let declared = length.filter(|length| rest.get(*length..).is_some_and(|after| is_end(after.trim_ascii_start())));
+    let declared = length.filter(|length| {
+        // Bounded, because many lengths may lead to the same place.
+        let after = rest.get(*length..).unwrap_or_default();
+        is_end(after.get(..after.len().min(ROOM)).unwrap_or_default().trim_ascii_start())
+    });
     let search = || (0..rest.len()).find(|position| rest.get(*position..).is_some_and(is_end));
     declared.or_else(search).map(|length| start..start + length)
 }
 
-/// The dictionary of a stream with the full names of its filters: some programs write the abbreviations of inline images (ISO 32000-2,
-/// table 92), and readers take them everywhere.
-pub(super) fn spelt_out(dictionary: &Dictionary) -> Dictionary {
-    let mut dictionary = dictionary.clone();
-    if let Ok(filter) = dictionary.get_mut(b"Filter") {
-        let filters = match filter {
-            Object::Array(filters) => filters.as_mut_slice(),
-            filter => std::slice::from_mut(filter),
-        };
-        for filter in filters {
-            if let Object::Name(name) = filter
-                && let Some((_, full)) = ABBREVIATIONS.iter().find(|(short, _)| name.as_slice() == *short)
-            {
-                *name = full.to_vec();
-            }
-        }
+/// The end of a stream with generous white space before it.
+const ROOM: usize = 64;
+
+/// The decoded content, one filter after the other. What that takes is taken from what is `left`, which is 0 when it was not enough: a few
+/// octets may be made many by one filter, and of many the next may make few with great effort.
+pub(super) fn decode(mut stream: Stream, left: &mut usize) -> Option<Vec<u8>> {
+    let names = |stream: &Stream| {
+        Some(stream.filters().ok()?.into_iter().map(|name| spelt_out(name).to_vec()).collect::<Vec<_>>())
+    };
+    let filters = names(&stream).unwrap_or_default();
+    if filters.len() > MAX_FILTERS {
+        return None;
     }
-    dictionary
+    let parameters = stream.dict.remove(b"DecodeParms");
+    let mut content = std::mem::take(&mut stream.content);
+    // Also of one that does not end where it should, and is looked for through the whole file.
+    charge(left, content.len())?;
+    for (place, filter) in filters.into_iter().enumerate() {
+        if filter == b"LZWDecode" {
+            charge(left, content.len().saturating_mul(LZW_EFFORT))?;
+        }
+        let mut dictionary = Dictionary::new();
+        dictionary.set("Filter", Object::Name(filter));
+        match &parameters {
+            Some(Object::Array(each)) => {
+                each.get(place).cloned().into_iter().for_each(|own| dictionary.set("DecodeParms", own))
+            }
+            Some(all) => dictionary.set("DecodeParms", all.clone()),
+            None => {}
+        }
+        let limit = MAX_DECOMPRESSED.min(*left);
+        let decoded = Stream::new(dictionary, content).get_plain_content_with_limit(limit);
+        charge(left, decoded.as_ref().map_or(limit, Vec::len))?;
+        content = decoded.ok()?;
+    }
+    Some(content)
+}
+
+fn charge(left: &mut usize, cost: usize) -> Option<()> {
+    *left = left.saturating_sub(cost);
+    (*left > 0).then_some(())
+}
+
+/// The full name of a filter: some programs write the abbreviations of inline images (ISO 32000-2, table 92), and readers take them
+/// everywhere.
+fn spelt_out(name: &[u8]) -> &[u8] {
+    ABBREVIATIONS.iter().find(|(short, _)| *short == name).map_or(name, |(_, full)| *full)
 }
 
 const ABBREVIATIONS: [(&[u8], &[u8]); 5] = [
@@ -66,3 +99,9 @@ const END_OF_OBJECT: &[u8] = b"endobj";
 
 /// Bound on what one stream may decompress to.
 pub(super) const MAX_DECOMPRESSED: usize = 64 << 20;
+
+/// Files use one or two.
+const MAX_FILTERS: usize = 4;
+
+/// How many octets are copied in the time that one octet of LZW can take: codes that only clear the table make nothing.
+const LZW_EFFORT: usize = 64;

@@ -200,6 +200,11 @@ impl<'a> CertificateList<'a> {
                 let header = Header::decode(entry)?;
                 header.tag().assert_eq(Tag::Integer)?;
                 let serial = entry.read_slice(header.length())?;
+                // X.690, 8.3.2. Compared as octets, one with more of them would be that of another certificate; readers that know
+                // numbers only refuse the list.
+                if !is_shortest(serial) {
+                    return Err(entry.error(der::ErrorKind::Noncanonical { tag: Tag::Integer }));
+                }
                 Ok::<_, der::Error>((serial == wanted, entry.read_slice(entry.remaining_len())?))
             })?;
             // RFC 5280, section 5.3: nothing may be learnt from a list with a critical extension that is not known, on whatever entry.
@@ -215,6 +220,14 @@ impl<'a> CertificateList<'a> {
             }
         }
         Ok(RevocationStatus::Good)
+    }
+}
+
+/// Whether no octet of a number could be left out.
+const fn is_shortest(number: &[u8]) -> bool {
+    match number {
+        [] | [0, 0..0x80, ..] | [0xff, 0x80..=0xff, ..] => false,
+        [_, ..] => true,
     }
 }
 

@@ -6,12 +6,13 @@ use std::collections::HashSet;
 use bytes::Bytes;
 use cryptotoken_api::verification::verify_identified;
 use cryptotoken_api::{DigestAlgorithm, DtbsRepresentation, SignatureScheme, SignatureValue};
+use memchr::memmem;
 use time::OffsetDateTime;
 
 use super::algorithm::signature_named;
 use super::attributes::XADES_NAMESPACE;
 use super::canonicalization::{EXCLUSIVE, SIGNATURE_NAMESPACE};
-use super::document::XmlDocument;
+use super::document::{Width, XmlDocument};
 use super::received::{ReceivedSignature, Stamp, XADES141_NAMESPACE, binary, method};
 use super::references::{Foreseen, Surroundings};
 use super::unsigned::{Values, archive_timestamp, contained, signature_timestamp};
@@ -49,24 +50,24 @@ pub(super) struct AugmentableXades {
 impl AugmentableXades {
     /// Reads and verifies: every signature, every timestamp, and that each covers what it should.
     pub(super) fn read(octets: Bytes, document: Option<&DocumentContent>) -> Result<Self, AugmentationFault> {
-        Self::read_foreseeing(octets, document, None)
+        let xml = XmlDocument::decode(&octets)?;
+        Self::read_foreseeing(octets.clone(), &xml, document, None)
     }
 
-    /// The same, where a digest is known to be needed: one pass less over the document.
+    /// The same of octets that are decoded already, where a digest may be known to be needed: one pass less over the document.
     pub(super) fn read_foreseeing(
         octets: Bytes,
+        xml: &XmlDocument<'_>,
         document: Option<&DocumentContent>,
         mut foreseen: Option<Foreseen>,
     ) -> Result<Self, AugmentationFault> {
         let earlier = document.map(earlier).unwrap_or_default();
         let mut this = Self { octets, document: document.cloned(), earlier, signatures: Vec::new() };
-        let octets = this.octets.clone();
-        let xml = XmlDocument::decode(&octets)?;
         this.signatures = match &mut foreseen {
-            None => ReceivedSignature::all(&xml, &this.earlier)?,
+            None => ReceivedSignature::all(xml, &this.earlier)?,
             Some(foreseen) => {
                 let (selection, algorithm) = (foreseen.selection(), foreseen.algorithm);
-                let found = ReceivedSignature::all_and_digest(&xml, &this.earlier, selection, algorithm)?;
+                let found = ReceivedSignature::all_and_digest(xml, &this.earlier, selection, algorithm)?;
                 foreseen.digest = found.1;
                 found.0
             }
@@ -74,7 +75,7 @@ impl AugmentableXades {
         if this.signatures.is_empty() {
             return Err(AugmentationFault::Malformed("there is no XML signature in it"));
         }
-        let surroundings = Surroundings { xml: &xml, beside: this.document.as_ref() };
+        let surroundings = Surroundings { xml, beside: this.document.as_ref() };
         let all: Vec<_> = this.signatures.iter().collect();
         let digests = surroundings.referenced(&all, foreseen.as_ref())?;
         for ((position, signature), digests) in (1..).zip(all).zip(digests) {
@@ -155,11 +156,12 @@ pub(super) fn inserted(octets: Bytes, additions: &[(usize, Vec<u8>)]) -> Bytes {
 /// The values of signatures that a document had before another one came.
 fn earlier(document: &DocumentContent) -> HashSet<String> {
     let DocumentContent::Memory(octets) = document else { return HashSet::new() };
-    let Ok(xml) = XmlDocument::decode(octets) else { return HashSet::new() };
-    // Most documents have none, and need not be read for that.
-    if !xml.text().contains("Signature") {
+    // Most documents have none, and need not be read for that. All encodings but UTF-16 agree with ASCII.
+    let widths = [Width::Utf8, Width::Utf16 { little_endian: true }, Width::Utf16 { little_endian: false }];
+    if !widths.iter().any(|width| memmem::find(octets, &width.encode_ascii("Signature")).is_some()) {
         return HashSet::new();
     }
+    let Ok(xml) = XmlDocument::decode(octets) else { return HashSet::new() };
     ReceivedSignature::values(&xml).unwrap_or_default()
 }
 

@@ -6,10 +6,9 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::rc::Rc;
 
 use super::document::XmlDocument;
-use super::reader::{Attribute, Element, EndTag, Event, XmlReader};
+use super::reader::{Attribute, Bindings, Element, EndTag, Event, XmlReader};
 use super::xml_error::XmlError;
 
 mod base_uri;
@@ -151,6 +150,8 @@ pub(crate) struct Canonicalizer<'t, 'm, S> {
     /// What the apex of a subtree takes over.
     inherited: Vec<Attribute<'t>>,
     rendered: Rendered<'t>,
+    /// Empty between elements; kept for its memory.
+    candidates: Vec<&'t str>,
 }
 
 impl<'t, 'm, S: Sink> Canonicalizer<'t, 'm, S> {
@@ -167,6 +168,7 @@ impl<'t, 'm, S: Sink> Canonicalizer<'t, 'm, S> {
             is_subtree: false,
             inherited: Vec::new(),
             rendered: Rendered::default(),
+            candidates: Vec::new(),
         }
     }
 
@@ -247,14 +249,8 @@ impl<'t, 'm, S: Sink> Canonicalizer<'t, 'm, S> {
         let inherited = std::mem::take(&mut self.inherited);
         let is_apex = !self.root_written;
         self.rendered.enter();
-        let namespaces = self.namespaces_to_write(element, reader, is_apex);
         self.write(&["<", element.qualified]);
-        for (prefix, uri) in namespaces {
-            let separator = if prefix.is_empty() { "" } else { ":" };
-            self.write(&[" xmlns", separator, prefix, "=\""]);
-            escape::attribute(&mut self.buffer, &uri);
-            self.write(&["\""]);
-        }
+        self.namespaces(element, reader, is_apex);
         let attributes = if inherited.is_empty() {
             Cow::Borrowed(&element.attributes)
         } else {
@@ -289,45 +285,42 @@ impl<'t, 'm, S: Sink> Canonicalizer<'t, 'm, S> {
         self.depth = self.depth.saturating_sub(1);
     }
 
-    /// The namespace declarations of this element's canonical start tag, in order of prefix.
-    fn namespaces_to_write(
-        &mut self,
-        element: &Element<'t>,
-        reader: &XmlReader<'t>,
-        is_apex: bool,
-    ) -> Vec<(&'t str, Rc<str>)> {
+    /// Writes the namespace declarations of this element's canonical start tag, in order of prefix.
+    fn namespaces(&mut self, element: &Element<'t>, reader: &XmlReader<'t>, is_apex: bool) {
         let namespaces = reader.namespaces();
-        let mut candidates: Vec<&'t str> = match &self.method.algorithm {
+        let mut candidates = std::mem::take(&mut self.candidates);
+        match &self.method.algorithm {
             Algorithm::Inclusive | Algorithm::Inclusive11 if is_apex => {
-                namespaces.in_scope().map(|(prefix, _)| prefix).collect()
+                candidates.extend(namespaces.in_scope().map(|(prefix, _)| prefix));
             }
-            Algorithm::Inclusive | Algorithm::Inclusive11 => element.declared.clone(),
+            Algorithm::Inclusive | Algorithm::Inclusive11 => candidates.extend(reader.declared()),
             Algorithm::Exclusive { inclusive_prefixes } => {
                 // Exclusive C14N, section 3: the prefixes that the tag's own names use, and the listed ones.
                 let used = element.attributes.iter().map(|attribute| attribute.prefix);
-                let mut candidates: Vec<&'t str> = used.filter(|prefix| !prefix.is_empty()).collect();
+                candidates.extend(used.filter(|prefix| !prefix.is_empty()));
                 candidates.push(element.prefix);
                 let listed = |prefix: &&'t str| inclusive_prefixes.iter().any(|listed| listed == prefix);
                 if is_apex {
                     candidates.extend(namespaces.in_scope().map(|(prefix, _)| prefix).filter(listed));
                 } else {
-                    candidates.extend(element.declared.iter().copied().filter(listed));
+                    candidates.extend(reader.declared().filter(listed));
                 }
-                candidates
             }
-        };
+        }
         candidates.sort_unstable();
         candidates.dedup();
-        let mut written = Vec::new();
-        for prefix in candidates {
+        for prefix in candidates.drain(..) {
             // `xml` is never declared; an undeclared prefix cannot come out of the reader.
             let Some(uri) = namespaces.resolve(prefix).filter(|_| prefix != "xml") else { continue };
             if self.rendered.changes(prefix, uri) {
-                self.rendered.render(prefix, uri.clone());
-                written.push((prefix, uri.clone()));
+                self.rendered.bindings.bind(prefix, uri.clone());
+                let separator = if prefix.is_empty() { "" } else { ":" };
+                self.write(&[" xmlns", separator, prefix, "=\""]);
+                escape::attribute(&mut self.buffer, uri);
+                self.write(&["\""]);
             }
         }
-        written
+        self.candidates = candidates;
     }
 
     /// The attributes of a subtree's apex with what it takes over from the elements around it
@@ -365,40 +358,26 @@ impl<'t, 'm, S: Sink> Canonicalizer<'t, 'm, S> {
 /// The namespace declarations that the written elements around a place carry.
 #[derive(Default)]
 struct Rendered<'t> {
-    bindings: HashMap<&'t str, Vec<Rc<str>>>,
-    written: Vec<&'t str>,
+    bindings: Bindings<'t>,
     open: Vec<usize>,
 }
 
-impl<'t> Rendered<'t> {
+impl Rendered<'_> {
     fn enter(&mut self) {
-        self.open.push(self.written.len());
+        self.open.push(self.bindings.len());
     }
 
     /// Whether a declaration is needed for `prefix` to mean `uri` here.
     fn changes(&self, prefix: &str, uri: &str) -> bool {
-        match self.bindings.get(prefix).and_then(|bindings| bindings.last()) {
-            Some(rendered) => **rendered != *uri,
+        match self.bindings.get(prefix) {
+            Some(rendered) => rendered != uri,
             // `xmlns=""` where no default namespace was written says nothing.
             None => !uri.is_empty(),
         }
     }
 
-    fn render(&mut self, prefix: &'t str, uri: Rc<str>) {
-        self.bindings.entry(prefix).or_default().push(uri);
-        self.written.push(prefix);
-    }
-
     fn leave(&mut self) {
-        let before = self.open.pop().unwrap_or(0);
-        for prefix in self.written.drain(before..) {
-            if let Some(bindings) = self.bindings.get_mut(prefix) {
-                bindings.pop();
-                if bindings.is_empty() {
-                    self.bindings.remove(prefix);
-                }
-            }
-        }
+        self.bindings.truncate(self.open.pop().unwrap_or(0));
     }
 }
 

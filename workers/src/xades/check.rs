@@ -47,11 +47,12 @@ pub(super) fn check(
         algorithm: config.form.digest(context),
         digest: None,
     });
-    let read = AugmentableXades::read_foreseeing(octets.clone(), Some(&document.content), foreseen);
+    let xml = XmlDocument::decode(&octets).map_err(|error| Discrepancy::Augmentation(error.into()))?;
+    let read = AugmentableXades::read_foreseeing(octets.clone(), &xml, Some(&document.content), foreseen);
     let read = read.map_err(Discrepancy::Augmentation)?;
     let [signature] = read.signatures() else { return Err(odd("it has not exactly one new signature")) };
     judge(signature)?;
-    match keeps(config, signature, &octets, original, context) {
+    match keeps(config, signature, Output { octets: &octets, xml: &xml }, original, context) {
         Some(true) => Ok(()),
         _ => Err(odd("it is not the document that was sent, or covers something else")),
     }
@@ -111,11 +112,18 @@ fn data_references<'a>(references: &'a [&'a ElementTree]) -> impl Iterator<Item 
     references.iter().filter(|each| each.attribute("Id").is_some())
 }
 
+/// What will be sent, and its text.
+#[derive(Clone, Copy)]
+struct Output<'a> {
+    octets: &'a [u8],
+    xml: &'a XmlDocument<'a>,
+}
+
 /// Whether the document that was sent is in it, or outside, octet for octet (promise 4), and covered as the worker says.
 fn keeps(
     config: &XadesConfig,
     signature: &ReceivedSignature,
-    octets: &Bytes,
+    output: Output<'_>,
     original: &Bytes,
     context: &SignatureContext<'_>,
 ) -> Option<bool> {
@@ -125,18 +133,18 @@ fn keeps(
     let elements = config.chosen_elements(context.parameters).ok()?;
     let is_own = || uris == [format!("#{}", object_id(id, 0))];
     Some(match (config.packaging, elements) {
-        (SignaturePackaging::InternallyDetached, None) => is_own() && is_surrounded(octets, original, id),
+        (SignaturePackaging::InternallyDetached, None) => is_own() && is_surrounded(output, original, id),
         (SignaturePackaging::InternallyDetached, Some(elements)) => {
             let expected = elements.as_slice().iter().map(|id| format!("#{id}"));
-            uris.into_iter().eq(expected) && is_all_that_was_added(signature, octets, original)?
+            uris.into_iter().eq(expected) && is_all_that_was_added(signature, output, original)?
         }
-        (SignaturePackaging::Enveloped, _) => uris == [""] && is_all_that_was_added(signature, octets, original)?,
+        (SignaturePackaging::Enveloped, _) => uris == [""] && is_all_that_was_added(signature, output, original)?,
         // The digest is over what was sent, and over nothing inside.
         (SignaturePackaging::Detached | SignaturePackaging::Encapsulated, _) => {
             uris.iter().all(|uri| !uri.is_empty() && !uri.starts_with('#'))
         }
         (SignaturePackaging::Enveloping, _) if config.object == ObjectForm::Xml => {
-            is_own() && is_embedded(signature, octets, original)?
+            is_own() && is_embedded(signature, output, original)?
         }
         (SignaturePackaging::Enveloping, _) => {
             let object = signature.tree.with_id(&object_id(id, 0))?;
@@ -146,8 +154,11 @@ fn keeps(
 }
 
 /// Whether taking the signature out again gives the input.
-fn is_all_that_was_added(signature: &ReceivedSignature, octets: &[u8], input: &[u8]) -> Option<bool> {
-    let xml = XmlDocument::decode(octets).ok()?;
+fn is_all_that_was_added(
+    signature: &ReceivedSignature,
+    Output { octets, xml }: Output<'_>,
+    input: &[u8],
+) -> Option<bool> {
     let before = |offset: usize| octets.get(..xml.octet_offset(offset)).unwrap_or_default();
     let after = |offset: usize| octets.get(xml.octet_offset(offset)..).unwrap_or_default();
     let (start, end) = (signature.tree.offset, signature.end);
@@ -161,8 +172,7 @@ fn is_all_that_was_added(signature: &ReceivedSignature, octets: &[u8], input: &[
 }
 
 /// Whether the output is the input with a signature around its root.
-fn is_embedded(signature: &ReceivedSignature, octets: &[u8], input: &[u8]) -> Option<bool> {
-    let xml = XmlDocument::decode(octets).ok()?;
+fn is_embedded(signature: &ReceivedSignature, Output { octets, xml }: Output<'_>, input: &[u8]) -> Option<bool> {
     let at = |offset: usize| xml.octet_offset(offset);
     let id = object_id(signature.tree.attribute("Id")?, 0);
     let object = signature.tree.with_id(&id)?;
@@ -175,8 +185,7 @@ fn is_embedded(signature: &ReceivedSignature, octets: &[u8], input: &[u8]) -> Op
 }
 
 /// Whether the output is the input with an element around its root, and the signature in that.
-fn is_surrounded(octets: &[u8], input: &[u8], id: &str) -> bool {
-    let Ok(xml) = XmlDocument::decode(octets) else { return false };
+fn is_surrounded(Output { octets, xml }: Output<'_>, input: &[u8], id: &str) -> bool {
     let opening = format!("<container>{}", sibling_start(id));
     let Some(start) = xml.text().find(&opening) else { return false };
     let signature = format!("{SIBLING_END}{}", start_tag(id));

@@ -85,6 +85,7 @@ impl SignatureFormat for XadesConfig {
         &self,
         signature: &[Bytes],
         document: Option<&DocumentContent>,
+        _: &SigningParameters,
     ) -> Result<Box<dyn Augmentable>, AugmentationFault> {
         Ok(Box::new(AugmentableXades::read(in_one_piece(signature), document)?))
     }

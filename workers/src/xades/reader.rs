@@ -4,24 +4,26 @@
 //! it says is decided here. Text, comments and instructions come with line ends and references resolved.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
-use std::rc::Rc;
 
+use memchr::memchr_iter;
 use quick_xml::events::Event as Token;
 
 use super::document::XmlDocument;
 use super::xml_error::{XmlError, XmlFault, shortened};
 
 mod attributes;
+mod bindings;
 mod characters;
 mod namespaces;
 mod scope;
 
-pub(crate) use characters::is_ncname;
+pub(crate) use bindings::Bindings;
+pub(crate) use characters::{is_ncname, position};
 pub(crate) use namespaces::Namespaces;
 pub(crate) use scope::Scope;
 
-use characters::{BLANK, normalize_line_ends, resolve_reference, split_qname};
+use attributes::RawAttribute;
+use characters::{BLANK, is_blank, normalize_line_ends, resolve_reference, split_qname};
 
 /// What a document consists of. Offsets are octets of its decoded text.
 #[derive(Debug)]
@@ -53,11 +55,9 @@ pub(crate) struct Element<'t> {
     /// Name without prefix.
     pub(crate) local: &'t str,
     /// Namespace, empty for none.
-    pub(crate) namespace: Rc<str>,
+    pub(crate) namespace: Cow<'t, str>,
     /// Attributes other than namespace declarations, ordered by namespace and local name as Canonical XML wants them.
     pub(crate) attributes: Vec<Attribute<'t>>,
-    /// Prefixes declared in this tag (the empty one for the default namespace).
-    pub(crate) declared: Vec<&'t str>,
     /// Where its `<` stands.
     pub(crate) offset: usize,
 }
@@ -65,7 +65,7 @@ pub(crate) struct Element<'t> {
 impl Element<'_> {
     /// Whether this is the element of that namespace and local name.
     pub(crate) fn is(&self, namespace: &str, local: &str) -> bool {
-        self.local == local && *self.namespace == *namespace
+        self.local == local && self.namespace == namespace
     }
 }
 
@@ -79,7 +79,7 @@ pub(crate) struct Attribute<'t> {
     /// Name without prefix.
     pub(crate) local: &'t str,
     /// Namespace, empty for none.
-    pub(crate) namespace: Rc<str>,
+    pub(crate) namespace: Cow<'t, str>,
     /// Normalised value.
     pub(crate) value: Cow<'t, str>,
 }
@@ -105,6 +105,8 @@ pub(crate) struct XmlReader<'t> {
     root_seen: bool,
     namespaces: Namespaces<'t>,
     xml_attributes: Vec<Attribute<'t>>,
+    /// Empty between start tags; kept for its memory.
+    raw_attributes: Vec<RawAttribute<'t>>,
 }
 
 struct Open<'t> {
@@ -132,8 +134,9 @@ impl<'t> XmlReader<'t> {
             open: Vec::new(),
             pending: None,
             root_seen: false,
-            namespaces: Namespaces::new(),
+            namespaces: Namespaces::default(),
             xml_attributes: Vec::new(),
+            raw_attributes: Vec::new(),
         }
     }
 
@@ -175,6 +178,11 @@ impl<'t> XmlReader<'t> {
         &self.namespaces
     }
 
+    /// Prefixes declared in the start tag last returned (the empty one for the default namespace).
+    pub(crate) fn declared(&self) -> impl Iterator<Item = &'t str> {
+        self.namespaces.since(self.open.last().map_or(0, |open| open.namespaces))
+    }
+
     /// The attributes `xml:…` of the elements around the start tag last returned, outermost first, its own excluded.
     pub(crate) fn inherited_xml_attributes(&self) -> &[Attribute<'t>] {
         let own = self.open.last().map_or(0, |open| open.xml_attributes);
@@ -214,38 +222,27 @@ impl<'t> XmlReader<'t> {
             .strip_prefix('<')
             .and_then(|raw| raw.strip_suffix(closing))
             .ok_or_else(|| self.error(offset, XmlFault::Markup))?;
-        let qualified = inside.split(BLANK).next().unwrap_or_default();
+        let end = position(inside.as_bytes(), is_blank).unwrap_or(inside.len());
+        let qualified = inside.get(..end).unwrap_or_default();
         let (prefix, local) =
             split_qname(qualified).ok_or_else(|| self.error(offset, XmlFault::Name { name: shortened(qualified) }))?;
-        let raw_attributes = attributes::split(inside, qualified.len())
+        let mut raw_attributes = std::mem::take(&mut self.raw_attributes);
+        attributes::split(inside, end, &mut raw_attributes)
             .map_err(|(within, fault)| self.error(offset + 1 + within, fault))?;
 
         let open = Open { qualified, namespaces: self.namespaces.depth(), xml_attributes: self.xml_attributes.len() };
         self.open.push(open);
         self.root_seen = true;
 
-        let mut declared: Vec<&'t str> = Vec::new();
-        let mut seen = HashSet::new();
-        let mut others = Vec::new();
-        for raw in raw_attributes {
-            let at = offset + 1 + raw.offset;
-            let prefix = match (raw.prefix, raw.local) {
-                ("xmlns", prefix) => prefix,
-                ("", "xmlns") => "",
-                _ => {
-                    others.push((raw, at));
-                    continue;
-                }
-            };
-            if !seen.insert(prefix) {
-                return Err(self.error(at, XmlFault::DuplicateAttribute { name: shortened(raw.qualified) }));
-            }
-            if self.namespaces.declare(prefix, &raw.value).map_err(|fault| self.error(at, fault))? {
-                declared.push(prefix);
+        for raw in &mut raw_attributes {
+            if let Some(prefix) = raw.declares() {
+                let uri = std::mem::take(&mut raw.value);
+                self.namespaces.declare(prefix, uri).map_err(|fault| self.error(offset + 1 + raw.offset, fault))?;
             }
         }
         let namespace = self.resolve(prefix, offset)?;
-        let attributes = self.resolve_attributes(others)?;
+        let attributes = self.resolve_attributes(&mut raw_attributes, offset + 1)?;
+        self.raw_attributes = raw_attributes;
         self.xml_attributes.extend(attributes.iter().filter(|each| each.prefix == "xml").cloned());
         if self.xml_attributes.len() > MAX_XML_ATTRIBUTES {
             let fault = XmlFault::Limit { limit: MAX_XML_ATTRIBUTES, what: "attributes xml:… in scope" };
@@ -254,31 +251,53 @@ impl<'t> XmlReader<'t> {
         if self_closing {
             self.pending = Some(EndTag { qualified, offset: offset + raw.len() - closing.len(), self_closing });
         }
-        Ok(Event::Start(Element { qualified, prefix, local, namespace, attributes, declared, offset }))
+        Ok(Event::Start(Element { qualified, prefix, local, namespace, attributes, offset }))
     }
 
+    /// Takes all but the namespace declarations; `start` is where the inside of the tag is.
     fn resolve_attributes(
         &self,
-        raw: Vec<(attributes::RawAttribute<'t>, usize)>,
+        raw: &mut Vec<RawAttribute<'t>>,
+        start: usize,
     ) -> Result<Vec<Attribute<'t>>, XmlError> {
-        let mut resolved = Vec::with_capacity(raw.len());
-        for (attributes::RawAttribute { qualified, prefix, local, value, .. }, at) in raw {
-            // Namespaces in XML 1.0, section 6.2: the default namespace does not apply to attributes.
-            let namespace = if prefix.is_empty() { Rc::from("") } else { self.resolve(prefix, at)? };
-            resolved.push((Attribute { qualified, prefix, local, namespace, value }, at));
-        }
-        resolved.sort_by(|(one, _), (other, _)| (&one.namespace, one.local).cmp(&(&other.namespace, other.local)));
-        for pair in resolved.windows(2) {
-            if let [(one, _), (other, at)] = pair
-                && (&one.namespace, one.local) == (&other.namespace, other.local)
+        let twice = |one: &RawAttribute<'_>| {
+            self.error(start + one.offset, XmlFault::DuplicateAttribute { name: shortened(one.qualified) })
+        };
+        raw.sort_unstable_by_key(|each| (each.qualified, each.offset));
+        for pair in raw.windows(2) {
+            if let [one, other] = pair
+                && one.qualified == other.qualified
             {
-                return Err(self.error(*at, XmlFault::DuplicateAttribute { name: shortened(other.qualified) }));
+                return Err(twice(other));
             }
         }
-        Ok(resolved.into_iter().map(|(attribute, _)| attribute).collect())
+        raw.retain(|each| each.declares().is_none());
+        let namespace = |each: &RawAttribute<'t>| match each.prefix {
+            // Namespaces in XML 1.0, section 6.2: the default namespace does not apply to attributes.
+            "" => Ok(Cow::Borrowed("")),
+            prefix => self.resolve(prefix, start + each.offset),
+        };
+        let mut attributes = Vec::with_capacity(raw.len());
+        for each in raw.iter_mut() {
+            let namespace = namespace(each)?;
+            let RawAttribute { qualified, prefix, local, .. } = *each;
+            attributes.push(Attribute { qualified, prefix, local, namespace, value: std::mem::take(&mut each.value) });
+        }
+        attributes.sort_unstable_by(|one, other| (&one.namespace, one.local).cmp(&(&other.namespace, other.local)));
+        for pair in attributes.windows(2) {
+            if let [one, other] = pair
+                && (&one.namespace, one.local) == (&other.namespace, other.local)
+            {
+                let both = raw.iter().filter(|each| [one.qualified, other.qualified].contains(&each.qualified));
+                return Err(both
+                    .max_by_key(|each| each.offset)
+                    .map_or_else(|| self.error(start, XmlFault::Markup), twice));
+            }
+        }
+        Ok(attributes)
     }
 
-    fn resolve(&self, prefix: &'t str, at: usize) -> Result<Rc<str>, XmlError> {
+    fn resolve(&self, prefix: &'t str, at: usize) -> Result<Cow<'t, str>, XmlError> {
         self.namespaces
             .resolve(prefix)
             .cloned()
@@ -312,8 +331,9 @@ impl<'t> XmlReader<'t> {
                 Some(position) => Err(self.error(offset + position, XmlFault::TextOutsideRoot)),
             };
         }
-        match raw.find("]]>") {
-            Some(position) => Err(self.error(offset + position, XmlFault::CdataEndInText)),
+        let mut ends = memchr_iter(b'>', raw.as_bytes()).filter_map(|end| raw.get(..end)?.strip_suffix("]]"));
+        match ends.next() {
+            Some(before) => Err(self.error(offset + before.len(), XmlFault::CdataEndInText)),
             None if raw.is_empty() => Ok(None),
             None => Ok(Some(Event::Text(normalize_line_ends(raw)))),
         }

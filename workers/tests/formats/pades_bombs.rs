@@ -1,15 +1,24 @@
 //! PDFs made to take memory or time beyond measure: each is refused, or sealed, in little of both. Every one has a process of its own,
 //! because the kernel counts the peak of a whole process.
 
-use std::fmt::Write;
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use cryptotoken_api::KeySpec;
-use lopdf::{Object, Stream, dictionary};
+use workers::WorkerError;
 
-use crate::pdf::{TREE, document, pdf};
-use crate::software_key::{SoftwareKey, report, run};
+use crate::software_key::{SoftwareKey, augment, processor_time, report, run};
+
+#[path = "pades_bombs/documents.rs"]
+mod documents;
+#[path = "pades_bombs/rings.rs"]
+mod rings;
+#[path = "pades_bombs/sharing.rs"]
+mod sharing;
+
+use documents::*;
+use rings::*;
+use sharing::*;
 
 const CATALOG: &str = "<</Type/Catalog/Pages 2 0 R>>";
 const PAGE: &str = "<</Type/Page/Parent 2 0 R>>";
@@ -20,7 +29,7 @@ const EITHER: &str = "*";
 /// Name, the document, and what the refusal says; nothing where it is sealed.
 type Bomb = (&'static str, fn() -> Vec<u8>, &'static str);
 
-const BOMBS: [Bomb; 27] = [
+const BOMBS: [Bomb; 70] = [
     ("an object stream whose length is in itself", || compressed("7 0 R", "<</T 0>>"), "MissingObject"),
     ("an object stream whose length is in the next, and so on", streams_for_streams, "MissingObject"),
     ("an object stream that is in itself", stream_in_itself, EITHER),
@@ -55,255 +64,117 @@ const BOMBS: [Bomb; 27] = [
     ("millions of fields", || fields("", MANY / 4), "two million"),
     ("a name of 10 MB that 100,000 fields inherit", || fields(&"n".repeat(10 << 20), 100_000), "overlap"),
     ("references that many fields share, and names that many references share", shared_locks, "overlap"),
+    ("fields that are kids of kids, ten each", kids_of_kids, "overlap"),
+    ("fields that share their kids", shared_kids, "overlap"),
+    ("signatures that share their references", shared_references, "overlap"),
+    ("damaged, with pages that share their kids", || damaged(&shared_pages("Kids")), "overlap"),
+    ("damaged, with pages that share their contents", || damaged(&shared_pages("Contents")), "overlap"),
+    ("damaged, with a page tree that is in itself", tree_in_itself, "overlap"),
+    ("damaged, with lengths that lead to white space", lengths_to_white_space, ""),
+    ("fields in object streams that do not end", endless_streams, "overlap"),
+    ("damaged, with trailers of a million values", || damaged(&trailers_of_values()), "values"),
+    ("trailers of a million values", trailers_of_values, EITHER),
+    ("a visible seal in a field, where pages share their annotations", shared_annotations, "overlap"),
     ("a comment of 100 MB", || with_page(&format!("%{}\n<</Type/Page/Parent 2 0 R>>", "c".repeat(LONG))), ""),
+    ("100,000 sections in a row", || sections_in_a_row(scaled(100_000)), ""),
+    ("object streams that extend each other", extensions, ""),
+    ("an object stream of 2^63 objects", || announced("9223372036854775807", "4"), ""),
+    ("an object stream of -1 objects", || announced("-1", "4"), EITHER),
+    ("an object stream that begins at 2^63", || announced("1", "9223372036854775807"), "MissingObject"),
+    ("a page tree 100,000 levels deep", || page_tree_of_depth(scaled(100_000)), ""),
+    ("a page that is its own ancestor", parents_in_a_ring, ""),
+    ("100,000 references in a ring", || references_in_a_ring(scaled(100_000)), ""),
+    ("a form 100,000 levels deep", || fields_of_depth(scaled(100_000)), "too deeply"),
+    ("a deep array in an object stream", || page_in_stream(&format!("/A{}", deep("[", "]"))), "MissingObject"),
+    ("a deep dictionary in an object stream", || page_in_stream(&format!("/A{}", deep("<</A", ">>"))), "MissingObject"),
+    ("a deep array in the trailer", || document_with(&format!("/A{}", deep("[", "]"))), EITHER),
+    ("a deep array in a section stream", || section_stream(&format!("/W[1 1 1]/A{}", deep("[", "]")), b""), EITHER),
+    ("a deep array of fields", || catalog(&format!("/AcroForm<</Fields{}>>", deep("[", "]"))), EITHER),
+    ("a deep array for an encryption", || document_with(&format!("/Encrypt{}", deep("[", "]"))), EITHER),
+    ("an encryption that is itself", || document_with("/Encrypt<</Filter 1 0 R/V 1 0 R/O 1 0 R>>"), "encrypt"),
+    ("an array that is never closed", || with_page(&format!("<</Type/Page/A[{}", "[".repeat(LONG))), "MissingObject"),
+    (
+        "a million arrays in an array",
+        || with_page(&format!("<</Type/Page/Parent 2 0 R/A[{}]>>", "[]".repeat(MILLION))),
+        "",
+    ),
+    ("a million entries", || with_page(&format!("<</Type/Page/Parent 2 0 R{}>>", "/A 0".repeat(MILLION))), EITHER),
+    ("a million filters", || with_page(&format!("<</Type/Page/Parent 2 0 R/Filter[{}]>>", "/A".repeat(MILLION))), ""),
+    ("a million pairs in an index", || section_stream(&pairs(MILLION), &[0; 90]), EITHER),
+    ("eight million free numbers", || free_numbers(scaled(8_000_000)), ""),
+    ("sixteen filters that make what they are given", || fixed_point(16), EITHER),
+    ("four filters that make what they are given", || fixed_point(4), EITHER),
+    ("compressed three times over", || compressed_over_and_over(3), EITHER),
+    ("compressed ten times over", || compressed_over_and_over(10), EITHER),
+    ("a run of runs", || filtered("RunLengthDecode", &[0x81, 0], scaled(30 << 20)), EITHER),
+    ("ASCII85 of zeros", || filtered("ASCII85Decode", b"z", scaled(60 << 20)), EITHER),
+    ("ASCIIHex of zeros", || filtered("ASCIIHexDecode", b"0", scaled(60 << 20)), EITHER),
+    (
+        "LZW of nothing but clear codes",
+        || filtered("LZWDecode", &[0x80, 0x40, 0x20, 0x10, 8, 4, 2, 1, 0], scaled(6 << 20)),
+        EITHER,
+    ),
+    ("LZW of one octet", || filtered("LZWDecode", &[0; 64], scaled(1 << 20)), EITHER),
+    ("10,000 signatures", || signatures(10_000), ""),
 ];
 
 /// Code that is not optimised gets less to do.
+const fn scaled(count: usize) -> usize {
+    if cfg!(debug_assertions) { count / 10 } else { count }
+}
+
+/// The same.
 const LONG: usize = if cfg!(debug_assertions) { 1 << 20 } else { 100 << 20 };
+const MILLION: usize = if cfg!(debug_assertions) { 100_000 } else { 1_000_000 };
 const MANY: usize = if cfg!(debug_assertions) { 2_100_000 } else { 10_000_000 };
 
-fn with_page(page: &str) -> Vec<u8> {
-    pdf(&[CATALOG, TREE.replace(" 4 0 R", "").as_str(), page])
-}
+/// What is done with each of them: sealed, shown with a seal that is seen, augmented.
+const VERBS: [&str; 3] = ["sign", "preview", "augment"];
 
-fn tree(tree: &str) -> Vec<u8> {
-    pdf(&[CATALOG, tree, PAGE])
-}
+/// What is on the page.
+const SEEN: &str = "kind = \"pades\"\n[appearance]\n";
 
-/// Something more in the trailer, where `STARTXREF` is the offset of its own section.
-fn document_with(more: &str) -> Vec<u8> {
-    let text = String::from_utf8(document("", &[])).unwrap();
-    let start = text.lines().rev().nth(1).unwrap();
-    text.replace("/Root 1 0 R", &format!("/Root 1 0 R{}", more.replace("STARTXREF", start))).into_bytes()
-}
+/// The same in the field that the document has.
+const IN_A_FIELD: &str = "kind = \"pades\"\nfield = \"seal\"\n[appearance]\ntext = \"seal\"\n";
 
-fn document_with_size(size: &str) -> Vec<u8> {
-    String::from_utf8(document("", &[])).unwrap().replace("/Size 7", &format!("/Size {size}")).into_bytes()
-}
+const GROWING: &str = "kind = \"pades\"\nlevel = \"B-T\"\ntimestamp = { url = \"http://127.0.0.1:1/\" }";
 
-/// A table in place of that of three objects.
-fn table(entries: &str) -> Vec<u8> {
-    let mut text = String::from_utf8(pdf(&[CATALOG, "<</Type/Pages/Kids[3 0 R]/Count 1>>", PAGE])).unwrap();
-    let start = text.find("xref\n").unwrap();
-    let end = text.find("trailer").unwrap();
-    let listed = text[start + 9..end].split_once("f \n").unwrap().1.to_owned();
-    text.replace_range(start..end, &format!("xref\n{entries}1 3\n{listed}"));
-    text.into_bytes()
-}
-
-/// A file of nothing but a cross-reference stream, or one that counts itself alone.
-fn section_stream(entries: &str, content: &[u8]) -> Vec<u8> {
-    let mut file = b"%PDF-1.7\n".to_vec();
-    for (number, object) in [CATALOG, "<</Type/Pages/Kids[3 0 R]/Count 1>>", PAGE].iter().enumerate() {
-        file.extend(format!("{} 0 obj\n{object}\nendobj\n", number + 1).as_bytes());
-    }
-    let (plain, start) = (file.clone(), file.len());
-    let dictionary = format!("<</Type/XRef{entries}/Root 1 0 R/Length {}/Prev PREVIOUS>>", content.len());
-    // The objects themselves are in a table before it.
-    let mut table = "xref\n0 4\n0000000000 65535 f \n".to_owned();
-    for number in 1..4 {
-        let header = format!("{number} 0 obj");
-        let offset = plain.windows(header.len()).position(|window| window == header.as_bytes()).unwrap();
-        writeln!(table, "{offset:010} 00000 n ").unwrap();
-    }
-    write!(table, "trailer\n<</Size 4/Root 1 0 R>>\n").unwrap();
-    file.extend(table.as_bytes());
-    let section = file.len();
-    let dictionary = dictionary.replace("PREVIOUS", &start.to_string());
-    file.extend(format!("9 0 obj\n{dictionary}\nstream\n").as_bytes());
-    file.extend(content);
-    file.extend(format!("\nendstream\nendobj\nstartxref\n{section}\n%%EOF\n").as_bytes());
-    file
-}
-
-/// Object 3, the page, and object 7, a number, in object stream 5, whose length is what is said.
-fn compressed(length: &str, more: &str) -> Vec<u8> {
-    let page = format!("{PAGE} 60 {more}");
-    let index = format!("3 0 7 {} ", PAGE.len() + 1);
-    let content = format!("{index}{page}");
-    let stream = format!("<</Type/ObjStm/N 2/First {}/Length {length}>>\nstream\n{content}\nendstream", index.len());
-    with_compressed(&[(5, stream)], &[(3, 5, 0), (7, 5, 1)])
-}
-
-/// Catalog, tree, these streams, and these compressed objects: number, stream, place.
-fn with_compressed(streams: &[(usize, String)], inside: &[(usize, usize, u8)]) -> Vec<u8> {
-    let tree = "<</Type/Pages/Kids[3 0 R]/Count 1>>".to_owned();
-    let objects = [(1, CATALOG.to_owned()), (2, tree)];
-    let mut file = b"%PDF-1.7\n".to_vec();
-    let highest = streams.iter().map(|each| each.0).chain(inside.iter().map(|each| each.0)).max().unwrap();
-    let mut entries = vec![[0_u8; 6]; highest + 2];
-    for (number, text) in objects.iter().chain(streams) {
-        entries[*number] = entry(1, file.len(), 0);
-        file.extend(format!("{number} 0 obj\n{text}\nendobj\n").as_bytes());
-    }
-    for (number, stream, place) in inside {
-        entries[*number] = entry(2, *stream, *place);
-    }
-    let start = file.len();
-    entries[highest + 1] = entry(1, start, 0);
-    let content = entries.concat();
-    let dictionary = format!("<</Type/XRef/W[1 4 1]/Size {}/Root 1 0 R/Length {}>>", highest + 2, content.len());
-    file.extend(format!("{} 0 obj\n{dictionary}\nstream\n", highest + 1).as_bytes());
-    file.extend(content);
-    file.extend(format!("\nendstream\nendobj\nstartxref\n{start}\n%%EOF\n").as_bytes());
-    file
-}
-
-fn entry(kind: u8, second: usize, third: u8) -> [u8; 6] {
-    let [a, b, c, d] = u32::try_from(second).unwrap().to_be_bytes();
-    [kind, a, b, c, d, third]
-}
-
-/// The length of each object stream is in the next one.
-fn streams_for_streams() -> Vec<u8> {
-    let count = 50_000;
-    let (mut streams, mut inside) = (Vec::new(), vec![(3, 10, 0)]);
-    for number in 0..count {
-        let (stream, length) = (10 + 2 * number, 11 + 2 * number);
-        // The page in the first; in each other one, the length of the one before.
-        let (held, text) = if number == 0 { (3, PAGE.to_owned()) } else { (length - 2, "9".to_owned()) };
-        let index = format!("{held} 0 ");
-        let dictionary = format!("<</Type/ObjStm/N 1/First {}/Length {length} 0 R>>", index.len());
-        streams.push((stream, format!("{dictionary}\nstream\n{index}{text}\nendstream")));
-        inside.push((length, stream + 2, 0));
-    }
-    inside.pop();
-    with_compressed(&streams, &inside)
-}
-
-fn stream_in_itself() -> Vec<u8> {
-    with_compressed(&[], &[(3, 5, 0), (5, 5, 1)])
-}
-
-/// Each trailer holds a string, which holds the next section.
-fn trailers_in_trailers() -> Vec<u8> {
-    let (count, width) = (40_000, 60);
-    let mut file = b"%PDF-1.7\n".to_vec();
-    let start = file.len();
-    for number in 0..count {
-        let text = format!("xref\n0 0\ntrailer <</Root 1 0 R/Prev {}/S(", start + (number + 1) * width);
-        file.extend(format!("{text:width$}").as_bytes());
-    }
-    file.extend(")>>".repeat(count).as_bytes());
-    file.extend(format!("\nstartxref\n{start}\n%%EOF\n").as_bytes());
-    file
-}
-
-fn with_section(stream: Stream) -> Vec<u8> {
-    let mut file = b"%PDF-1.7\n1 0 obj\n".to_vec();
-    lopdf::Writer::write_object(&mut file, &Object::Stream(stream)).unwrap();
-    file.extend(b"\nendobj\nstartxref\n9\n%%EOF\n");
-    file
-}
-
-fn predictor(columns: i64) -> Vec<u8> {
-    let parameters = dictionary! {"Predictor" => 12, "Columns" => columns, "Colors" => 32, "BitsPerComponent" => 16};
-    let widths: Vec<Object> = vec![1.into(), 4.into(), 2.into()];
-    let entries = dictionary! {"Type" => "XRef", "Size" => 9, "W" => widths, "Root" => (1, 0)};
-    let mut stream = Stream::new(entries, vec![0; 1 << 20]);
-    stream.compress().unwrap();
-    stream.dict.set("DecodeParms", parameters);
-    with_section(stream)
-}
-
-fn filters(count: usize) -> Vec<u8> {
-    let widths: Vec<Object> = vec![1.into(), 4.into(), 2.into()];
-    let mut stream = Stream::new(dictionary! {"Type" => "XRef", "Size" => 9, "W" => widths}, vec![0; 60 << 20]);
-    stream.compress().unwrap();
-    let names = ["FlateDecode", "ASCIIHexDecode", "ASCII85Decode", "LZWDecode"];
-    let filters: Vec<Object> = (0..count).map(|number| Object::Name(names[number % 4].into())).collect();
-    stream.dict.set("Filter", filters);
-    with_section(stream)
-}
-
-/// The kids of the page tree are in object streams that each unpack to 60 MiB.
-fn many_bombs() -> Vec<u8> {
-    let index: String = (0..100).map(|number| format!("{} 0 ", 200 + number)).collect();
-    let mut content = format!("{index}<</Type/Pages/Kids[]>>").into_bytes();
-    content.resize(60 << 20, b' ');
-    let first = i64::try_from(index.len()).unwrap();
-    let mut stream = Stream::new(dictionary! {"Type" => "ObjStm", "N" => 100, "First" => first}, content);
-    stream.compress().unwrap();
-    let mut text = Vec::new();
-    lopdf::Writer::write_object(&mut text, &Object::Stream(stream)).unwrap();
-    let mut file = b"%PDF-1.7\n".to_vec();
-    let kids: Vec<String> = (0..100).map(|number| format!("{} 0 R", 200 + number)).collect();
-    let mut entries = vec![[0_u8; 6]; 401];
-    for (number, object) in [(1, CATALOG.to_owned()), (2, format!("<</Type/Pages/Kids[{}]/Count 1>>", kids.join(" ")))]
-    {
-        entries[number] = entry(1, file.len(), 0);
-        file.extend(format!("{number} 0 obj\n{object}\nendobj\n").as_bytes());
-    }
-    for number in 0..100 {
-        entries[300 + number] = entry(1, file.len(), 0);
-        entries[200 + number] = entry(2, 300 + number, u8::try_from(number).unwrap());
-        file.extend(format!("{} 0 obj\n", 300 + number).as_bytes());
-        file.extend(&text);
-        file.extend(b"\nendobj\n");
-    }
-    let start = file.len();
-    entries[400] = entry(1, start, 0);
-    let content = entries.concat();
-    let dictionary = format!("<</Type/XRef/W[1 4 1]/Size 401/Root 1 0 R/Length {}>>", content.len());
-    file.extend(format!("400 0 obj\n{dictionary}\nstream\n").as_bytes());
-    file.extend(content);
-    file.extend(format!("\nendstream\nendobj\nstartxref\n{start}\n%%EOF\n").as_bytes());
-    file
-}
-
-/// A field with so many kids that are fields.
-fn fields(name: &str, count: usize) -> Vec<u8> {
-    let kids: Vec<String> = (0..count).map(|number| format!("{} 0 R", 5 + number)).collect();
-    let parent = format!("<</FT/Tx/T({name})/Kids[{}]>>", kids.join(" "));
-    let kids: Vec<String> = (0..count).map(|number| format!("<</T(a{number})/Parent 4 0 R>>")).collect();
-    let catalog = "<</Type/Catalog/Pages 2 0 R/AcroForm<</Fields[4 0 R]>>>>";
-    let mut objects = vec![catalog, "<</Type/Pages/Kids[3 0 R]/Count 1>>", PAGE, parent.as_str()];
-    objects.extend(kids.iter().map(String::as_str));
-    pdf(&objects)
-}
-
-/// A signature with 100,000 references to the same parameters, which list 100,000 fields, in a field of 1000 kids.
-fn shared_locks() -> Vec<u8> {
-    let kids: Vec<String> = (0..1000).map(|number| format!("{} 0 R", 8 + number)).collect();
-    let parent = format!("<</FT/Sig/T(p)/V 5 0 R/Kids[{}]>>", kids.join(" "));
-    let signature = format!("<</Type/Sig/Reference[{}]>>", "6 0 R ".repeat(100_000));
-    let parameters = format!("<</Action/Include/Fields[{}]>>", "(b)".repeat(100_000));
-    let kids: Vec<String> = (0..1000).map(|number| format!("<</T(a{number})>>")).collect();
-    let catalog = "<</Type/Catalog/Pages 2 0 R/AcroForm<</Fields[4 0 R]>>>>";
-    let reference = "<</TransformMethod/FieldMDP/TransformParams 7 0 R>>";
-    let mut objects =
-        vec![catalog, "<</Type/Pages/Kids[3 0 R]/Count 1>>", PAGE, &parent, &signature, reference, &parameters];
-    objects.extend(kids.iter().map(String::as_str));
-    pdf(&objects)
-}
-
-/// Which of them a process is to seal.
+/// Which of them a process is to take.
 const NUMBER: &str = "SIGILLO_BOMB";
+/// What it is to do with it.
+const VERB: &str = "SIGILLO_BOMB_VERB";
 
 #[test]
 fn one_bomb_in_a_process_of_its_own() {
     // Says nothing unless the test below asks.
-    let Ok(number) = std::env::var(NUMBER) else { return };
-    let (_, document, expected) = BOMBS[number.parse::<usize>().unwrap()];
+    let (Ok(number), Ok(verb)) = (std::env::var(NUMBER), std::env::var(VERB)) else { return };
+    let (name, document, expected) = BOMBS[number.parse::<usize>().unwrap()];
     let (document, key) = (document(), SoftwareKey::generate(KeySpec::EcP256));
     // The kernel counts the peak from here on.
     std::fs::write("/proc/self/clear_refs", "5").unwrap();
-    let (before, start) = (memory("VmRSS:"), Instant::now());
-    let result = key.sign("kind = \"pades\"", &document);
-    let (took, peak) = (start.elapsed(), memory("VmHWM:").saturating_sub(before));
-    let outcome = match &result {
-        Ok(_) => String::new(),
-        Err(error) => format!("{error} {error:?}"),
+    let (before, start) = (memory("VmRSS:"), processor_time());
+    let result = match verb.as_str() {
+        "sign" if name.contains("visible") => key.sign(IN_A_FIELD, &document).err(),
+        "sign" => key.sign("kind = \"pades\"", &document).err(),
+        "preview" => key.preview(SEEN, &document).err(),
+        _ => augment(GROWING, &document).err(),
     };
+    let (took, peak) = (processor_time() - start, memory("VmHWM:").saturating_sub(before));
+    let outcome = result.as_ref().map(|error| format!("{error} {error:?}")).unwrap_or_default();
     println!("\nbomb: {} KiB, {} ms, {} KiB: {outcome:.200}", document.len() >> 10, took.as_millis(), peak >> 10);
-    let right = match expected {
-        EITHER => true,
-        "" => outcome.is_empty(),
-        expected => outcome.contains(expected),
+    let is_refusal = |error: &WorkerError| matches!(error, WorkerError::Pdf(_) | WorkerError::Augmentation(_));
+    let right = match (verb.as_str(), expected) {
+        // Nobody gives a timestamp here.
+        ("augment", _) => {
+            matches!(&result, Some(error) if is_refusal(error) || matches!(error, WorkerError::Timestamp(_)))
+        }
+        ("sign", "") => outcome.is_empty(),
+        ("sign", expected) if expected != EITHER => outcome.contains(expected),
+        _ => result.as_ref().is_none_or(is_refusal),
     };
     assert!(right, "{outcome:.1000}");
     // What optimised code takes a second for at most, and the size of the file allows.
-    let times = if cfg!(debug_assertions) { 120 } else { 1 };
+    let times = if cfg!(debug_assertions) { 60 } else { 1 };
     assert!(took < Duration::from_secs(times), "{took:?}");
     let allowed = 512 * (1 << 20) + 3 * document.len() as u64;
     assert!(peak < allowed, "{} MiB", peak >> 20);
@@ -320,15 +191,29 @@ fn memory(name: &str) -> u64 {
 fn bombs_are_refused_or_sealed_in_little_time_and_memory() {
     let mut failed = Vec::new();
     for (number, (name, ..)) in BOMBS.iter().enumerate() {
-        let mut child = Command::new(std::env::current_exe().unwrap());
-        child.args(["--exact", "pades_bombs::one_bomb_in_a_process_of_its_own", "--nocapture"]);
-        let result = run(child.env(NUMBER, number.to_string()));
-        let (Ok(output) | Err(output)) = &result;
-        let line = output.lines().find_map(|line| line.strip_prefix("bomb: ")).unwrap_or("no answer");
-        report(&format!("{name}: {line}"));
-        if result.is_err() {
-            failed.push(format!("{name}: {output}"));
+        for verb in VERBS {
+            let once = || {
+                let mut child = Command::new(std::env::current_exe().unwrap());
+                child.args(["--exact", "pades_bombs::one_bomb_in_a_process_of_its_own", "--nocapture"]);
+                run(child.env(NUMBER, number.to_string()).env(VERB, verb))
+            };
+            // Beside others that are as busy, code takes several times as long.
+            let result = once().or_else(|_| once()).or_else(|_| once());
+            let (Ok(output) | Err(output)) = &result;
+            let line = output.lines().find_map(|line| line.strip_prefix("bomb: ")).unwrap_or("no answer");
+            report(&format!("{verb}, {name}: {line}"));
+            if result.is_err() {
+                failed.push(format!("{verb}, {name}: {output}"));
+            }
         }
     }
     assert!(failed.is_empty(), "{}", failed.join("\n"));
+}
+
+#[test]
+fn a_pdf_is_augmented_with_a_hundred_signatures_at_most() {
+    let refusal = |count| augment(GROWING, &signatures(count)).unwrap_err().to_string();
+    assert!(refusal(101).contains("more than 100 signatures"), "{}", refusal(101));
+    // These are looked at, and are none.
+    assert!(!refusal(100).contains("more than 100"), "{}", refusal(100));
 }

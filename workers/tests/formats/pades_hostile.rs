@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 use std::sync::LazyLock;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use cryptotoken_api::KeySpec;
 use lopdf::{Object, Stream};
@@ -11,7 +11,7 @@ use workers::WorkerError;
 
 use crate::pades::forms;
 use crate::pdf::{PAGES, TREE, document, pdf};
-use crate::software_key::SoftwareKey;
+use crate::software_key::{SoftwareKey, processor_time};
 
 const CATALOG: &str = "<</Type/Catalog/Pages 2 0 R>>";
 
@@ -108,16 +108,16 @@ fn hostile_pdfs_are_refused_in_little_time() {
         ("string in the trailer", string_in_trailer(), ""),
     ];
     for (name, document, expected) in cases {
-        let start = Instant::now();
+        let start = processor_time();
         let result = key.sign("kind = \"pades\"", &document);
-        let took = start.elapsed();
+        let took = processor_time() - start;
         println!("{name}: {took:?} {:?}", result.as_ref().err().map(ToString::to_string));
         match result {
             Ok(_) => assert!(expected.is_empty(), "{name} was sealed"),
             Err(error) => assert!(error.to_string().contains(expected), "{name}: {error}"),
         }
-        // Less than a second where code is optimised and the machine idle.
-        assert!(took < Duration::from_secs(60), "{name} took {took:?}");
+        let seconds = if cfg!(debug_assertions) { 30 } else { 1 };
+        assert!(took < Duration::from_secs(seconds), "{name} took {took:?}");
     }
 }
 

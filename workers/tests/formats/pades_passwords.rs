@@ -82,6 +82,10 @@ fn a_wrong_or_missing_password_is_refused_and_never_repeated() {
     let parameters = SigningParameters::new(json!({"password": USER}).as_object().unwrap().clone());
     assert!(!format!("{parameters:?}").contains("sesame"));
     assert_eq!(parameters.names().count(), 0);
+    for no_text in [json!([USER]), json!({ "user": USER })] {
+        let parameters = SigningParameters::new(json!({"password": no_text}).as_object().unwrap().clone());
+        assert!(!format!("{parameters:?}").contains("sesame"));
+    }
 }
 
 #[test]

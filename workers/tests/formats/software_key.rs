@@ -5,8 +5,8 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use cryptotoken_api::{
-    CertificateChain, Credential, CredentialState, KeySpec, Purpose, SignatureAlgorithm, SignatureScheme,
-    SignatureValue, Signer, SignerError, ToBeSigned,
+    CertificateChain, Credential, CredentialState, DtbsRepresentation, KeySpec, Purpose, SignatureAlgorithm,
+    SignatureScheme, SignatureValue, Signer, SignerError, ToBeSigned,
 };
 use openssl::asn1::Asn1Time;
 use openssl::bn::BigNum;
@@ -22,9 +22,40 @@ use openssl::x509::extension::{
 };
 use openssl::x509::{X509, X509NameBuilder};
 use workers::{
-    DocumentContent, SignedDocument, SignerDocument, SigningEnvironment, SigningParameters, SigningRequest,
-    SystemClock, WorkerConfig, WorkerError,
+    AugmentationEnvironment, AugmentationRequest, DocumentContent, Preview, PreviewEnvironment, SignedDocument,
+    SignerDocument, SigningEnvironment, SigningParameters, SigningRequest, SystemClock, TimestampError,
+    TimestampSource, TimestampToken, WorkerConfig, WorkerError,
 };
+
+fn config(definition: &str) -> WorkerConfig {
+    WorkerConfig::parse(&format!("name = \"test\"\ncredential = \"test\"\n{definition}")).unwrap()
+}
+
+/// Augments with the worker of this definition, as the service would while the timestamp authority is silent.
+pub(crate) fn augment(definition: &str, signature: &[u8]) -> Result<SignedDocument, WorkerError> {
+    let config = config(definition);
+    let environment = AugmentationEnvironment {
+        clock: &SystemClock,
+        timestamps: Some(&Silence),
+        revocation: None,
+        deadline: Instant::now() + Duration::from_secs(30),
+        level: config.level(),
+    };
+    let request = AugmentationRequest {
+        signature: signature.to_vec().into(),
+        document: None,
+        parameters: SigningParameters::default(),
+    };
+    workers::kind::build(config).augment(&request, &environment)
+}
+
+struct Silence;
+
+impl TimestampSource for Silence {
+    fn timestamp(&self, _: &DtbsRepresentation, _: Instant) -> Result<TimestampToken, TimestampError> {
+        Err(TimestampError::Unavailable { authority: "nobody".into(), reason: "it is silent".into() })
+    }
+}
 
 /// A key with its certificate and the CA that issued it.
 pub(crate) struct SoftwareKey {
@@ -87,9 +118,24 @@ impl SoftwareKey {
         self.process(definition, SigningRequest { document, parameters: SigningParameters::default() })
     }
 
+    /// Shows a document with the seal of this worker, as the service would.
+    pub(crate) fn preview(&self, definition: &str, document: &[u8]) -> Result<Preview, WorkerError> {
+        let config = config(definition);
+        let credential = self.credential(config.kind().purpose());
+        let content = DocumentContent::Memory(document.to_vec().into());
+        let document = SignerDocument { content, media_type: None, signature: None };
+        let environment = PreviewEnvironment {
+            credential: &credential,
+            algorithm: config.algorithm(self.spec).unwrap(),
+            clock: &SystemClock,
+            level: config.level(),
+        };
+        let request = SigningRequest { document, parameters: SigningParameters::default() };
+        workers::kind::build(config).preview(&request, &environment)
+    }
+
     fn process(&self, definition: &str, request: SigningRequest) -> Result<SignedDocument, WorkerError> {
-        let text = format!("name = \"test\"\ncredential = \"test\"\n{definition}");
-        let config = WorkerConfig::parse(&text).unwrap();
+        let config = config(definition);
         // What `apply` refuses reaches the format all the same, which must refuse it too.
         let algorithm = config.algorithm(self.spec);
         let algorithm = algorithm.unwrap_or_else(|_| SignatureAlgorithm::for_key(self.spec, None, None).unwrap());
@@ -206,4 +252,10 @@ pub(crate) fn run(command: &mut Command) -> Result<String, String> {
 pub(crate) fn report(result: &str) {
     use std::io::Write;
     let _ = std::io::stdout().write_all(format!("{result}\n").as_bytes());
+}
+
+/// Processor time of this thread so far: what others do on the machine does not count.
+pub(crate) fn processor_time() -> Duration {
+    let spent = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
+    Duration::from_nanos(spent.split_whitespace().next().unwrap().parse().unwrap())
 }

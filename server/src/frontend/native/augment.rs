@@ -1,21 +1,22 @@
 //! Augment a signature that is there: bytes in, the same signature at a higher level out.
 
-use actix_web::{HttpRequest, HttpResponse, web};
-use workers::AugmentationRequest;
+use actix_web::HttpResponse;
+use workers::{AugmentationRequest, SigningParameters};
 
-use super::{document_response, essence, multipart, takes_spooled};
+use super::{document_response, multipart};
+use crate::dispatch::Work;
 use crate::error::ApiError;
-use crate::frontend::body::{Limit, Pending};
+use crate::frontend::admitted::Admitted;
+use crate::frontend::body::Body;
 use crate::frontend::documents::AugmentForm;
+use crate::frontend::limits::Limit;
 use crate::frontend::problems::SigningProblems;
-use crate::request_id::RequestId;
-use crate::service::Service;
 
 /// Bring a signature to a higher level.
 ///
 /// The body is a signature of the worker's format, made here or by others; the answer is the same signature with the timestamps
 /// and the validation data that the worker's level needs. One of level B-LTA gets one more archive timestamp. A detached
-/// signature comes in a form with its document.
+/// signature comes in a form with its document, and so does a PDF that opens with a password only, with that among the parameters.
 #[utoipa::path(
     post,
     path = "/v1/workers/{worker}/augment",
@@ -30,39 +31,16 @@ use crate::service::Service;
         SigningProblems,
     )
 )]
-pub(crate) async fn augment(
-    request: HttpRequest,
-    worker: web::Path<String>,
-    payload: web::Payload,
-    id: RequestId,
-    service: web::Data<Service>,
-) -> Result<HttpResponse, ApiError> {
-    let grant = service.admit(&request, &worker, id).await?;
-    let mut pending = service.limits().pending();
-    let signature = read(&request, id, payload, &service, takes_spooled(&grant), &mut pending).await;
-    let signature = service.recorded(&grant, id, signature).await?;
-    let completed = service.dispatcher().augment(grant, id, signature, pending).await?;
-    let document = completed.documents.into_iter().next();
-    document_response(
-        document.ok_or_else(|| ApiError::Internal("a request completed without a document".into()))?,
-        service.sending(),
-    )
+pub(crate) async fn augment(mut admitted: Admitted) -> Result<HttpResponse, ApiError> {
+    let signature = admitted.read(read).await?;
+    let completed = admitted.work(Work::Augment(signature)).await?;
+    Ok(document_response(admitted, completed.document()?))
 }
 
-async fn read(
-    request: &HttpRequest,
-    id: RequestId,
-    payload: web::Payload,
-    service: &Service,
-    spooled: bool,
-    pending: &mut Pending,
-) -> Result<AugmentationRequest, ApiError> {
-    let limits = service.limits();
-    if essence(request) != "multipart/form-data" {
-        let signature = limits.read(request, id, payload, Limit::of(limits.in_memory()), pending).await?;
-        return Ok(AugmentationRequest { signature, document: None });
+async fn read(body: &mut Body<'_>) -> Result<AugmentationRequest, ApiError> {
+    if body.media_type() == "multipart/form-data" {
+        return multipart::read_signature(body).await;
     }
-    let (signature, document) =
-        limits.in_time(id, multipart::read_signature(request, payload, limits, spooled, pending)).await?;
-    Ok(AugmentationRequest { signature, document })
+    let signature = body.read(Limit::of(body.limits.in_memory())).await?;
+    Ok(AugmentationRequest { signature, document: None, parameters: SigningParameters::default() })
 }

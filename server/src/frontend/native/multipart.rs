@@ -1,15 +1,15 @@
 //! Read a form with a document and, optionally, its parameters and a signature over it.
 
 use actix_multipart::{Field, Multipart};
-use actix_web::{HttpRequest, web};
 use administration::configuration::ByteSize;
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
-use workers::{DocumentContent, SigningParameters};
+use workers::{AugmentationRequest, DocumentContent, SigningParameters};
 
 use crate::error::ApiError;
-use crate::frontend::body::{BodyLimits, ENVELOPE, Pending};
+use crate::frontend::body::Body;
 use crate::frontend::documents;
+use crate::frontend::limits::{ENVELOPE, Pending};
 use crate::frontend::receiving::Receiving;
 
 /// The parts of a form.
@@ -21,14 +21,9 @@ pub(super) struct Form {
 }
 
 /// Reads it. With `spooled`, a document that is too big for memory goes to the spool folder, where there is one.
-pub(super) async fn read(
-    request: &HttpRequest,
-    payload: web::Payload,
-    limits: &BodyLimits,
-    spooled: bool,
-    pending: &mut Pending,
-) -> Result<Form, ApiError> {
-    let mut form = Multipart::new(request.headers(), payload);
+pub(super) async fn read(body: &mut Body<'_>, spooled: bool) -> Result<Form, ApiError> {
+    let mut form = Multipart::new(body.request.headers(), body.payload.take());
+    let (limits, pending) = (body.limits, &mut *body.pending);
     let (mut document, mut signature, mut parameters) = (None, None, None);
     while let Some(field) = form.next().await {
         let mut field = field.map_err(malformed)?;
@@ -58,16 +53,11 @@ pub(super) async fn read(
     Ok(Form { document, signature, media_type, parameters: parameters.unwrap_or_default() })
 }
 
-/// Reads a form with a signature and, if it is detached, its document. `spooled` as in [`read`].
-pub(super) async fn read_signature(
-    request: &HttpRequest,
-    payload: web::Payload,
-    limits: &BodyLimits,
-    spooled: bool,
-    pending: &mut Pending,
-) -> Result<(Bytes, Option<DocumentContent>), ApiError> {
-    let mut form = Multipart::new(request.headers(), payload);
-    let (mut signature, mut document) = (None, None);
+/// Reads a form with a signature and, if it is detached, its document; and, if it is in an encrypted PDF, the password of that.
+pub(super) async fn read_signature(body: &mut Body<'_>) -> Result<AugmentationRequest, ApiError> {
+    let mut form = Multipart::new(body.request.headers(), body.payload.take());
+    let (limits, spooled, pending) = (body.limits, body.takes_spooled(), &mut *body.pending);
+    let (mut signature, mut document, mut parameters) = (None, None, None);
     while let Some(field) = form.next().await {
         let mut field = field.map_err(malformed)?;
         match field.name().map(str::to_owned).as_deref() {
@@ -77,16 +67,20 @@ pub(super) async fn read_signature(
             Some("document") if document.is_none() => {
                 document = Some(receive(&mut field, Receiving::new(limits, spooled), pending).await?);
             }
+            Some("parameters") if parameters.is_none() => {
+                let octets = read_field(&mut field, ENVELOPE, pending).await?;
+                parameters = Some(documents::parameters(&octets)?);
+            }
             other => {
                 return Err(ApiError::Malformed(format!(
-                    "part \"{}\" is unknown or comes twice; send \"signature\" and, if it is detached, \"document\"",
+                    "part \"{}\" is unknown or comes twice; send \"signature\" and, if need be, \"document\" and \"parameters\"",
                     other.unwrap_or_default()
                 )));
             }
         }
     }
     let signature = signature.ok_or_else(|| ApiError::Malformed("the form has no part \"signature\"".into()))?;
-    Ok((signature, document))
+    Ok(AugmentationRequest { signature, document, parameters: parameters.unwrap_or_default() })
 }
 
 async fn receive(

@@ -1,20 +1,20 @@
 //! Show a seal before it is made: a document in, a picture of the page out.
 
 use actix_web::http::header::CONTENT_TYPE;
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpResponse, web};
+use bytes::Bytes;
 use serde::Deserialize;
 use utoipa::IntoParams;
-use workers::{SignerDocument, SigningParameters, SigningRequest};
+use workers::SigningRequest;
 
-use super::{essence, read_signing_request, takes_spooled};
-use crate::authorization::Grant;
+use super::reading;
+use crate::dispatch::Work;
 use crate::error::ApiError;
-use crate::frontend::body::Pending;
+use crate::frontend::admitted::Admitted;
+use crate::frontend::body::Body;
 use crate::frontend::documents::{SignForm, SignRequest};
 use crate::frontend::problems::SigningProblems;
 use crate::renderer::Resolution;
-use crate::request_id::RequestId;
-use crate::service::Service;
 
 /// How the picture is to be.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -45,40 +45,23 @@ pub(crate) struct PreviewQuery {
         SigningProblems,
     )
 )]
-pub(crate) async fn preview(
-    request: HttpRequest,
-    worker: web::Path<String>,
-    payload: web::Payload,
-    id: RequestId,
-    service: web::Data<Service>,
-) -> Result<HttpResponse, ApiError> {
-    let grant = service.admit(&request, &worker, id).await?;
-    let mut pending = service.limits().pending();
-    let wanted = read(&request, id, payload, &service, &grant, &mut pending).await;
-    let (document, resolution) = service.recorded(&grant, id, wanted).await?;
-    let picture = service.dispatcher().preview(grant, id, document, resolution, pending).await?;
+pub(crate) async fn preview(mut admitted: Admitted) -> Result<HttpResponse, ApiError> {
+    let (document, resolution) = admitted.read(read).await?;
+    let picture = admitted.work(Work::Preview(document, resolution)).await?.picture()?;
+    admitted.hold(picture.png.len()).await?;
     let mut response = HttpResponse::Ok();
     response.insert_header((CONTENT_TYPE, "image/png"));
     response.insert_header(("Sigillo-Page", picture.page.to_string()));
-    Ok(response.body(picture.png))
+    Ok(admitted.answer(&mut response, Bytes::from(picture.png)))
 }
 
-async fn read(
-    request: &HttpRequest,
-    id: RequestId,
-    payload: web::Payload,
-    service: &Service,
-    grant: &Grant,
-    pending: &mut Pending,
-) -> Result<(SigningRequest, Resolution), ApiError> {
-    let query = web::Query::<PreviewQuery>::from_query(request.query_string())
+async fn read(body: &mut Body<'_>) -> Result<(SigningRequest, Resolution), ApiError> {
+    let query = web::Query::<PreviewQuery>::from_query(body.request.query_string())
         .map_err(|error| ApiError::Malformed(format!("the query of the URL cannot be read: {error}")))?;
     let resolution = query.dpi.map_or_else(|| Ok(Resolution::default()), Resolution::new)?;
-    if matches!(essence(request).as_str(), "application/json" | "multipart/form-data") {
-        let (document, _) = read_signing_request(request, id, payload, service, grant, pending).await?;
-        return Ok((document, resolution));
-    }
-    let content = service.limits().receive(request, id, payload, takes_spooled(grant), pending).await?;
-    let document = SignerDocument { content, media_type: None, signature: None };
-    Ok((SigningRequest { document, parameters: SigningParameters::default() }, resolution))
+    let document = match body.media_type().as_str() {
+        "application/json" | "multipart/form-data" => reading::document_with_parameters(body).await?.0,
+        _ => reading::bare_document(body).await?,
+    };
+    Ok((document, resolution))
 }

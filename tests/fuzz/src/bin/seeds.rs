@@ -4,11 +4,14 @@
 #![no_main]
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use cryptotoken_api::{DigestAlgorithm, DtbsRepresentation};
 use fuzz::Bench;
-use fuzz::authority::{RESPONDER, SEAL, TSA, crl, root_pem, tsa};
+use fuzz::authority::{RESPONDER, SEAL, TSA, crl, extension, root_pem, tsa};
+use fuzz::der;
 use libfuzzer_sys::fuzz_target;
+use openssl::base64::encode_block;
 use workers::TimestampRequest;
 
 /// Bigger ones make the fuzzer slow, and say nothing that smaller ones do not.
@@ -18,11 +21,11 @@ const LARGEST: u64 = 16_000;
 fuzz_target!(
     init: {
         write_seeds();
-        std::process::exit(0)
     },
     |_octets: &[u8]| {}
 );
 
+/// And ends.
 fn write_seeds() {
     let folder = PathBuf::from(std::env::var_os("SIGILLO_FUZZ_SEEDS").expect("SIGILLO_FUZZ_SEEDS"));
     let write = |target: &str, name: &str, octets: &[u8]| {
@@ -43,14 +46,17 @@ fn write_seeds() {
         }
     }
     for (name, pdf) in small_pdfs() {
-        write("pdf_sign", name, &pdf);
+        write("pdf_sign", &name, &pdf);
+        write("pdf_augment", &name, &pdf);
         for level in LEVELS {
-            let sealed = worker("pades", level).sign(&pdf).expect("a sealed document");
+            // Damaged ones and those with a password are only signed, or refused.
+            let Ok(sealed) = worker("pades", level).sign(&pdf) else { continue };
             write("pdf_augment", &format!("{level}-{name}"), &sealed.contiguous());
-            // Several seals, which the next one must not break.
-            let again = worker("pades", "B-B").sign(&sealed.contiguous()).expect("a document sealed twice");
             write("pdf_sign", &format!("{level}-{name}"), &sealed.contiguous());
-            write("pdf_augment", &format!("{level}-twice-{name}"), &again.contiguous());
+            // Several seals, which the next one must not break.
+            if let Ok(again) = worker("pades", "B-B").sign(&sealed.contiguous()) {
+                write("pdf_augment", &format!("{level}-twice-{name}"), &again.contiguous());
+            }
         }
     }
     for (name, xml) in &xmls {
@@ -93,8 +99,27 @@ fn write_seeds() {
     write("certificates", "cms", &worker("cades", "B-B").sign(b"").expect("a signature").contiguous());
     write("ocsp", "good", &SEAL.ocsp_response());
     write("ocsp", "try-later", &[0x30, 0x03, 0x0a, 0x01, 0x03]);
-    for serials in [&[][..], &[1, 3], &[2], &[7; 100]] {
-        write("crl", &format!("{}-revoked", serials.len()), &crl(serials));
+    // OCSPResponse, responseBytes, ResponseBytes, its octets, BasicOCSPResponse.
+    write("ocsp", "data", inner(&SEAL.ocsp_response(), &[1, 0, 1, 0, 0]));
+    let reason = der::sequence(&[&extension(&[0x55, 0x1d, 0x15], &[0x0a, 0x01, 0x06])]);
+    // What covers its scope, how long it keeps what expired, and that it is a delta.
+    let extensions = [
+        extension(&[0x55, 0x1d, 0x1c], &der::sequence(&[&[0x81, 0x01, 0xff]])),
+        extension(&[0x55, 0x1d, 0x3c], &der::tlv(0x18, &[b"20250115080000Z"])),
+        extension(&[0x55, 0x1d, 0x1b], &[0x02, 0x01, 0x04]),
+    ];
+    for (serials, entry, list) in [
+        (&[][..], &[][..], &[][..]),
+        (&[1, 3], &[], &extensions[0]),
+        (&[2], &reason, &extensions[1]),
+        (&[2], &[], &[]),
+        (&[7; 100], &reason, &extensions[2]),
+    ] {
+        let (name, list) = (format!("{}-{}-{}", serials.len(), entry.len(), list.len()), crl(serials, entry, list));
+        write("crl", &name, &list);
+        write("crl", &format!("{name}-signed"), inner(&list, &[0]));
+        let pem = format!("-----BEGIN X509 CRL-----\n{}\n-----END X509 CRL-----\n", encode_block(&list));
+        write("crl", &format!("{name}.pem"), pem.as_bytes());
     }
     for algorithm in DigestAlgorithm::ALL {
         let imprint = DtbsRepresentation::new(algorithm, algorithm.digest(b"document")).expect("an imprint");
@@ -102,8 +127,23 @@ fn write_seeds() {
         write("timestamp_request", algorithm.name(), &request);
         let reply = tsa().sign(&request).expect("a reply");
         write("timestamp_token", &format!("reply-{algorithm}"), &reply.contiguous());
-        let token = fuzz::der::members(&reply.contiguous())[1].to_vec();
+        let token = inner(&reply.contiguous(), &[1]).to_vec();
         write("timestamp_token", &format!("token-{algorithm}"), &token);
+        // ContentInfo, SignedData, EncapsulatedContentInfo, its octets.
+        write("timestamp_token", &format!("info-{algorithm}"), inner(&token, &[1, 0, 2, 1, 0, 0]));
+    }
+    for (name, request) in timestamp_requests() {
+        write("timestamp_request", name, &request);
+    }
+    for kind in ["pictures", "fonts"] {
+        for (name, octets) in documents(&fixtures, kind) {
+            write(kind.trim_end_matches('s'), &name, &octets);
+        }
+    }
+    for (target, tables) in [("appearance", APPEARANCES.as_slice()), ("parameters", &PARAMETERS)] {
+        for (number, json) in tables.iter().enumerate() {
+            write(target, &number.to_string(), json.as_bytes());
+        }
     }
     for (number, definition) in DEFINITIONS.iter().enumerate() {
         write("definition", &format!("{number}"), definition.as_bytes());
@@ -118,6 +158,7 @@ fn write_seeds() {
             }
         }
     }
+    std::process::exit(0);
 }
 
 const LEVELS: [&str; 4] = ["B-B", "B-T", "B-LT", "B-LTA"];
@@ -130,6 +171,66 @@ fn worker(kind: &str, level: &str) -> Bench {
     Bench::new(&format!("kind = \"{kind}\"{}", with(level)))
 }
 
+/// Small ones by hand, whole and damaged, and by qpdf what else there is.
+fn small_pdfs() -> Vec<(String, Vec<u8>)> {
+    let by_hand = fuzz::pdf::small();
+    let mut all: Vec<_> = by_hand.iter().map(|(name, pdf)| ((*name).to_owned(), pdf.clone())).collect();
+    let folder = std::env::temp_dir().join(format!("sigillo-fuzz-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("a folder");
+    let (before, after) = (folder.join("before.pdf"), folder.join("after.pdf"));
+    for (name, pdf) in &by_hand[..2] {
+        std::fs::write(&before, pdf).expect("a file");
+        for way in QPDF {
+            let words = way.split(' ').map(|word| if word == "PASSWORD" { fuzz::pdf::PASSWORD } else { word });
+            let words = words.map(|word| if word == "NONE" { "" } else { word });
+            let options = ["--static-id", "--static-aes-iv", "--allow-weak-crypto", "--warning-exit-0"];
+            let ran = Command::new("qpdf").args(options).args(words).args([&before, &after]).status();
+            assert!(ran.expect("qpdf").success(), "qpdf {way}");
+            all.push((format!("{name} {way}"), std::fs::read(&after).expect("a file")));
+        }
+    }
+    std::fs::remove_dir_all(folder).expect("no folder");
+    all
+}
+
+/// Compression with predictors, linearisation, and every encryption, without and with a password to open.
+const QPDF: [&str; 9] = [
+    "--object-streams=generate",
+    "--linearize",
+    "--linearize --object-streams=generate",
+    "--encrypt NONE owner 40 --",
+    "--encrypt NONE owner 128 --use-aes=n --",
+    "--object-streams=generate --encrypt PASSWORD owner 128 --use-aes=y --cleartext-metadata --",
+    "--encrypt NONE owner 256 --force-R5 --",
+    "--encrypt PASSWORD owner 256 --",
+    "--object-streams=generate --encrypt NONE owner 256 --cleartext-metadata --",
+];
+
+/// A member of a member of … of this value.
+fn inner<'a>(der: &'a [u8], path: &[usize]) -> &'a [u8] {
+    path.iter().fold(der, |der, number| der::members(der)[*number])
+}
+
+/// What requests may have, and may not: each part, and none.
+fn timestamp_requests() -> Vec<(&'static str, Vec<u8>)> {
+    let (version, sha256) = ([0x02, 0x01, 0x01], [0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x01]);
+    let imprint = |parameters: &[u8]| {
+        der::sequence(&[
+            &der::sequence(&[&sha256, parameters]),
+            &der::tlv(0x04, &[&DigestAlgorithm::Sha256.digest(b"")]),
+        ])
+    };
+    let (policy, nonce, certificates) = ([0x06, 0x03, 0x2a, 0x03, 0x04], [0x02, 0x01, 0x07], [0x01, 0x01, 0xff]);
+    let extensions = der::tlv(0xa0, &[&extension(&[0x2a, 0x03], &[0x05, 0x00])]);
+    vec![
+        ("plain", der::sequence(&[&version, &imprint(&[])])),
+        ("null", der::sequence(&[&version, &imprint(&[0x05, 0x00]), &certificates])),
+        ("policy", der::sequence(&[&version, &imprint(&[]), &policy, &nonce])),
+        ("long-nonce", der::sequence(&[&version, &imprint(&[]), &der::tlv(0x02, &[&[0x40; 64]]), &certificates])),
+        ("extensions", der::sequence(&[&version, &imprint(&[]), &policy, &nonce, &certificates, &extensions])),
+    ]
+}
+
 fn documents(folder: &Path, kind: &str) -> Vec<(String, Vec<u8>)> {
     let entries = std::fs::read_dir(folder.join(kind)).expect("a folder").map(|entry| entry.expect("an entry"));
     let small = entries.filter(|entry| entry.metadata().expect("a file").len() <= LARGEST);
@@ -138,98 +239,28 @@ fn documents(folder: &Path, kind: &str) -> Vec<(String, Vec<u8>)> {
         .collect()
 }
 
-/// Documents of some hundred octets, in which a changed octet is more likely to matter.
-fn small_pdfs() -> Vec<(&'static str, Vec<u8>)> {
-    let page = "<</Type/Page/Parent 2 0 R/MediaBox[0 0 99 99]/Annots[5 0 R]>>";
-    let field = "<</Type/Annot/Subtype/Widget/FT/Sig/T(seal)/Rect[1 1 9 9]/F 4/P 3 0 R>>";
-    let objects = [
-        "<</Type/Catalog/Pages 2 0 R/AcroForm 4 0 R>>",
-        "<</Type/Pages/Kids[3 0 R]/Count 1>>",
-        page,
-        "<</Fields[5 0 R]/SigFlags 1>>",
-        field,
-    ];
-    let plain = ["<</Type/Catalog/Pages 2 0 R>>", objects[1], "<</Type/Page/Parent 2 0 R/MediaBox[0 0 99 99]>>"];
-    vec![
-        ("table-form", with_table(&objects)),
-        ("stream-form", with_stream(&objects)),
-        ("compressed-form", compressed(&objects)),
-        ("table", with_table(&plain)),
-        ("stream", with_stream(&plain)),
-        ("compressed", compressed(&plain)),
-    ]
-}
-
-const ID: &str = "/ID[<00112233445566778899AABBCCDDEEFF><00112233445566778899AABBCCDDEEFF>]";
-
-fn body(objects: &[&str]) -> (Vec<u8>, Vec<usize>) {
-    let (mut file, mut offsets) = (b"%PDF-1.7\n".to_vec(), Vec::new());
-    for (number, object) in (1..).zip(objects) {
-        offsets.push(file.len());
-        file.extend(format!("{number} 0 obj\n{object}\nendobj\n").as_bytes());
-    }
-    (file, offsets)
-}
-
-fn with_table(objects: &[&str]) -> Vec<u8> {
-    let (mut file, offsets) = body(objects);
-    let (start, size) = (file.len(), offsets.len() + 1);
-    file.extend(format!("xref\n0 {size}\n0000000000 65535 f \n").as_bytes());
-    for offset in offsets {
-        file.extend(format!("{offset:010} 00000 n \n").as_bytes());
-    }
-    file.extend(format!("trailer\n<</Size {size}/Root 1 0 R{ID}>>\nstartxref\n{start}\n%%EOF\n").as_bytes());
-    file
-}
-
-fn with_stream(objects: &[&str]) -> Vec<u8> {
-    let (mut file, mut offsets) = body(objects);
-    offsets.push(file.len());
-    let entries: Vec<u8> = offsets.iter().flat_map(|offset| entry(1, *offset, 0)).collect();
-    finish(&mut file, &offsets, [entry(0, 0, 255).to_vec(), entries].concat());
-    file
-}
-
-/// All objects in one stream.
-fn compressed(objects: &[&str]) -> Vec<u8> {
-    let (mut index, mut content) = (String::new(), String::new());
-    for (number, object) in (1..).zip(objects) {
-        index.push_str(&format!("{number} {} ", content.len()));
-        content.push_str(object);
-        content.push(' ');
-    }
-    let container = objects.len() + 1;
-    let mut file = b"%PDF-1.7\n".to_vec();
-    let (first, length) = (index.len(), index.len() + content.len());
-    let dictionary = format!("<</Type/ObjStm/N {}/First {first}/Length {length}>>", objects.len());
-    file.extend(format!("{container} 0 obj\n{dictionary}\nstream\n{index}{content}\nendstream\nendobj\n").as_bytes());
-    let mut entries = entry(0, 0, 255).to_vec();
-    entries.extend((0..objects.len()).flat_map(|index| entry(2, container, index)));
-    entries.extend(entry(1, 9, 0));
-    let offsets = vec![0; container + 1];
-    entries.extend(entry(1, file.len(), 0));
-    finish(&mut file, &offsets, entries);
-    file
-}
-
-fn entry(kind: u8, second: usize, third: usize) -> [u8; 4] {
-    let [high, low] = u16::try_from(second).expect("a small file").to_be_bytes();
-    [kind, high, low, u8::try_from(third).expect("few objects")]
-}
-
-fn finish(file: &mut Vec<u8>, offsets: &[usize], entries: Vec<u8>) {
-    let (start, number) = (file.len(), offsets.len());
-    let dictionary = format!("<</Type/XRef/W[1 2 1]/Size {}/Root 1 0 R/Length {}{ID}>>", number + 1, entries.len());
-    file.extend(format!("{number} 0 obj\n{dictionary}\nstream\n").as_bytes());
-    file.extend(entries);
-    file.extend(format!("\nendstream\nendobj\nstartxref\n{start}\n%%EOF\n").as_bytes());
-}
-
-const DEFINITIONS: [&str; 6] = [
+const DEFINITIONS: [&str; 9] = [
     "name = \"seal\"\nkind = \"pades\"\ncredential = \"seal\"\nlevel = \"B-LT\"\ntimestamp = { url = \"https://a.example/tsp\" }\ndegrade = \"on-outage\"\nminimum_level = \"B-B\"\ncaller_may_set = [\"reason\", \"location\"]\nfield = \"seal\"\ncertification = 2\n",
     "name = \"a\"\nkind = \"cades\"\ncredential = \"b\"\npackaging = \"detached\"\nqualified = \"eseal\"\nclaimed_roles = [\"x\"]\ncommitment_type = \"proof-of-origin\"\n",
     "name = \"a\"\nkind = \"xades\"\ncredential = \"b\"\npackaging = \"detached\"\ndocument_uri = \"a.xml\"\n[signer_location]\ncountry = \"EE\"\n",
     "name = \"a\"\nkind = \"timestamp\"\ncredential = \"b\"\npolicy = \"1.2.3\"\naccepted_digests = [\"SHA-256\"]\naccuracy = \"500ms\"\nclock = \"trusted\"\n",
     "{\"name\":\"a\",\"kind\":\"plain\",\"credential\":\"b\",\"ecdsa_encoding\":\"fixed\",\"allow_client_hash\":true,\"digest\":\"SHA-384\",\"signature_scheme\":\"ecdsa\"}",
+    "name = \"a\"\nkind = \"pades\"\ncredential = \"b\"\nlock = { include = [\"a.b\"] }\n[appearance]\ntext = \"{signer}\\n{time}\"\nqr = \"https://a.example\"\nbackground = \"#ffffff\"\ntime_format = \"%Y\"\nborder_width = 1.5\n",
+    "name = \"a\"\nkind = \"xades\"\ncredential = \"b\"\npackaging = \"internally-detached\"\nelements = [\"x\"]\ncanonicalization = \"inclusive-1.1\"\nsigning_certificate = \"v1\"\nkey_info = \"leaf\"\nid_prefix = \"x\"\n[signature_policy]\noid = \"1.2.3\"\ndigest = \"ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD/YfIAFa0=\"\n",
+    "name = \"a\"\nkind = \"xades\"\ncredential = \"b\"\nplace = { xpath = \"/n:a/b[2]\", namespaces = { n = \"urn:n\" }, position = \"first\" }\n",
     "name = \"a\"\nkind = \"cades\"\ncredential = \"b\"\nlevel = \"B-LTA\"\ntimestamp = { worker = \"tsa\" }\nrevocation_freshness = \"after-signature\"\nstatus_max_age = \"1d\"\n",
+];
+
+const APPEARANCES: [&str; 4] = [
+    r##"{"page":-1,"anchor":"top-right","x":10,"y":-10,"width":120,"height":40,"text":"{signer} {time}\n{reason}","font_size":7}"##,
+    r##"{"text":"\u05d0\u05d1 A {custom.a}","custom":{"a":"f i \u00e9"},"qr":"https://a.example/{custom.a}","qr_error_correction":"high"}"##,
+    r##"{"page":"last","text_color":"#123456","background":"#ffffff","border_width":0.5,"border_color":"#ff0000","time_format":"%d.%m.%Y %H:%M:%S %z","time_zone":"+02:00"}"##,
+    r##"{"text":"","image":"iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==","image_position":"behind","width":14400}"##,
+];
+
+const PARAMETERS: [&str; 4] = [
+    r##"{"commitment_type":"proof-of-origin","claimed_roles":["a & <b>","\u00f5"],"mime_type":"text/plain"}"##,
+    r##"{"signer_location":{"country":"EE","locality":"Tartu <&\">","postal_address":["a","b"]},"commitment_type":"1.2.3.4"}"##,
+    r##"{"signature_policy":{"oid":"1.2.3","digest":"ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD/YfIAFa0=","digest_algorithm":"SHA-256","uri":"https://a.example/?a&b"}}"##,
+    r##"{"elements":["one","two"],"content_hints":{"description":"a"},"mime_type":"a/b"}"##,
 ];

@@ -27,7 +27,7 @@ impl<'a> PdfFile<'a> {
             return Err(PdfRefusal::TooLarge("it has object numbers beyond 8388607"));
         }
         let irreparable = |reason: &str| PdfRefusal::Irreparable { defect: defect.clone(), reason: reason.to_owned() };
-        let mut trailer = trailer(&scan.trailers).map_err(irreparable)?;
+        let mut trailer = trailer(scan.trailers).map_err(irreparable)?;
         trailer.remove(b"Size");
         let mut objects = BTreeMap::new();
         for (number, Definition { offset, generation, .. }) in &scan.objects {
@@ -60,7 +60,7 @@ impl<'a> PdfFile<'a> {
         }
         file.catalog = file.find_catalog().map_err(irreparable)?;
         file.trailer.set("Root", Object::Reference(file.catalog));
-        file.refuse_missing_pages().map_err(|reason| irreparable(&reason))?;
+        file.refuse_missing_pages(irreparable)?;
         file.refuse_exhausted()?;
         Ok(file)
     }
@@ -77,7 +77,7 @@ impl<'a> PdfFile<'a> {
             let stream = self.object_stream(container);
             let stream = stream.ok_or_else(|| format!("object stream {container} cannot be read"))?;
             self.highest_reference = self.highest_reference.max(scan::highest_reference(&stream.content));
-            for (index, number) in stream.numbers.iter().enumerate() {
+            for (index, number) in (0..).zip(&stream.numbers) {
                 if *number > HIGHEST_OBJECT_NUMBER {
                     return Err(format!("object stream {container} has an object number beyond 8388607"));
                 }
@@ -103,7 +103,7 @@ impl<'a> PdfFile<'a> {
     }
 
     /// A page that is missing was cut off or overwritten.
-    fn refuse_missing_pages(&self) -> Result<(), String> {
+    fn refuse_missing_pages(&self, irreparable: impl Fn(&str) -> PdfRefusal) -> Result<(), PdfRefusal> {
         let Some(catalog) = self.dictionary(self.catalog) else { return Ok(()) };
         let mut open: Vec<&Object> = catalog.get(b"Pages").into_iter().collect();
         let mut seen = HashSet::new();
@@ -113,11 +113,12 @@ impl<'a> PdfFile<'a> {
                 continue;
             }
             let missing = || match object {
-                Object::Reference((number, _)) => format!("page object {number} is missing"),
-                _ => "a page is missing".to_owned(),
+                Object::Reference((number, _)) => irreparable(&format!("page object {number} is missing")),
+                _ => irreparable("a page is missing"),
             };
             let node = self.resolve(object).as_dict().map_err(|_| missing())?;
             if let Ok(kids) = self.value(node, b"Kids").as_array() {
+                self.charge(COST_OF_KID * kids.len())?;
                 open.extend(kids);
                 continue;
             }
@@ -126,9 +127,10 @@ impl<'a> PdfFile<'a> {
                 Ok((contents, _)) => std::slice::from_ref(contents),
                 Err(_) => &[],
             };
+            self.charge(COST_OF_KID * contents.len())?;
             for part in contents.iter().filter_map(|part| part.as_reference().ok()) {
                 if !self.objects.contains_key(&part.0) {
-                    return Err(format!("object {}, what is on a page, is missing", part.0));
+                    return Err(irreparable(&format!("object {}, what is on a page, is missing", part.0)));
                 }
             }
         }
@@ -164,16 +166,19 @@ impl<'a> PdfFile<'a> {
     }
 }
 
+/// Of looking at a kid or a part of a page, in octets that are read: many nodes may share one list of them.
+const COST_OF_KID: usize = 64;
+
 /// What the trailers say together: of each entry the last, but not where that would be another document.
-fn trailer(trailers: &[Dictionary]) -> Result<Dictionary, &'static str> {
+fn trailer(trailers: Vec<Dictionary>) -> Result<Dictionary, &'static str> {
     let mut merged = Dictionary::new();
     for trailer in trailers {
         for (key, value) in trailer {
-            let other = merged.get(key).is_ok_and(|earlier| earlier != value);
+            let other = merged.get(&key).is_ok_and(|earlier| *earlier != value);
             match key.as_slice() {
                 b"Root" if other => return Err("its trailers name different catalogs"),
                 b"Encrypt" if other => return Err("its trailers name different encryptions"),
-                _ => merged.set(key.clone(), value.clone()),
+                _ => merged.set(key, value),
             }
         }
     }

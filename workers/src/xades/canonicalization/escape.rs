@@ -1,5 +1,7 @@
 //! The characters that Canonical XML writes as references (section 2.3).
 
+use crate::xades::reader::position;
+
 /// Text nodes.
 pub(super) fn text(output: &mut Vec<u8>, text: &[u8]) {
     escape(output, text, |octet| match octet {
@@ -27,13 +29,13 @@ pub(super) fn attribute(output: &mut Vec<u8>, value: &str) {
 /// All of the characters are ASCII, so no octet of a longer character is mistaken for one.
 fn escape(output: &mut Vec<u8>, text: &[u8], reference: impl Fn(u8) -> Option<&'static str>) {
     let mut rest = text;
-    while let Some((position, written)) =
-        rest.iter().enumerate().find_map(|(position, &octet)| Some((position, reference(octet)?)))
+    while let Some((before, special)) =
+        position(rest, |octet| reference(octet).is_some()).and_then(|at| rest.split_at_checked(at))
     {
-        let (before, special) = rest.split_at(position);
         output.extend_from_slice(before);
-        output.extend_from_slice(written.as_bytes());
-        rest = special.get(1..).unwrap_or_default();
+        let [octet, after @ ..] = special else { break };
+        output.extend_from_slice(reference(*octet).unwrap_or_default().as_bytes());
+        rest = after;
     }
     output.extend_from_slice(rest);
 }

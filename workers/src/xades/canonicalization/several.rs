@@ -90,7 +90,10 @@ impl<'t, 'm, S: Sink> Forms<'t, 'm, S> {
     /// When an identifier comes twice, or parts overlap so much that time would not be in proportion.
     pub(crate) fn take(&mut self, event: &Event<'t>, reader: &XmlReader<'t>) -> Result<(), XmlError> {
         if let Event::Start(element) = event {
-            let mut begun = self.by_offset.remove(&element.offset).unwrap_or_default();
+            let mut begun = match self.by_offset.is_empty() {
+                true => Vec::new(),
+                false => self.by_offset.remove(&element.offset).unwrap_or_default(),
+            };
             begun.append(&mut self.root);
             for attribute in element.attributes.iter().filter(|each| each.is_id()) {
                 let Some(expected) = self.by_id.get_mut(&*attribute.value) else { continue };

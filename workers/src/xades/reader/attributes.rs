@@ -2,7 +2,9 @@
 
 use std::borrow::Cow;
 
-use super::characters::{BLANK, resolve_reference, split_qname};
+use memchr::memchr;
+
+use super::characters::{BLANK, position, resolve_reference, split_qname};
 use crate::xades::xml_error::{XmlFault, shortened};
 
 /// An attribute as it stands in the tag, namespace declarations included.
@@ -16,15 +18,30 @@ pub(super) struct RawAttribute<'t> {
     pub(super) offset: usize,
 }
 
+impl<'t> RawAttribute<'t> {
+    /// The prefix that it declares, empty for the default namespace; `None` of other attributes.
+    pub(super) fn declares(&self) -> Option<&'t str> {
+        match (self.prefix, self.local) {
+            ("xmlns", prefix) => Some(prefix),
+            ("", "xmlns") => Some(""),
+            _ => None,
+        }
+    }
+}
+
 /// Splits what follows the element's name in a start tag. The error names the place it was found at.
-pub(super) fn split<'t>(inside: &'t str, start: usize) -> Result<Vec<RawAttribute<'t>>, (usize, XmlFault)> {
-    let mut attributes = Vec::new();
+pub(super) fn split<'t>(
+    inside: &'t str,
+    start: usize,
+    attributes: &mut Vec<RawAttribute<'t>>,
+) -> Result<(), (usize, XmlFault)> {
+    attributes.clear();
     let mut rest = inside.get(start..).unwrap_or_default();
     loop {
         let trimmed = rest.trim_start_matches(BLANK);
         let offset = inside.len() - trimmed.len();
         if trimmed.is_empty() {
-            return Ok(attributes);
+            return Ok(());
         }
         let at = |fault| (offset, fault);
         if trimmed.len() == rest.len() {
@@ -33,30 +50,36 @@ pub(super) fn split<'t>(inside: &'t str, start: usize) -> Result<Vec<RawAttribut
         if attributes.len() >= MAX_ATTRIBUTES {
             return Err(at(XmlFault::Limit { limit: MAX_ATTRIBUTES, what: "attributes in one element" }));
         }
-        let (name, after) = trimmed.split_once('=').ok_or_else(|| at(XmlFault::Attribute))?;
+        let (name, after) = split_at(trimmed, b'=').ok_or_else(|| at(XmlFault::Attribute))?;
         let qualified = name.trim_end_matches(BLANK);
         let (prefix, local) =
             split_qname(qualified).ok_or_else(|| at(XmlFault::Name { name: shortened(qualified) }))?;
         let quoted = after.trim_start_matches(BLANK);
-        let quote = quoted.chars().next().filter(|quote| matches!(quote, '"' | '\''));
+        let quote = quoted.bytes().next().filter(|quote| matches!(quote, b'"' | b'\''));
         let (value, remaining) =
-            quote.and_then(|quote| quoted.get(1..)?.split_once(quote)).ok_or_else(|| at(XmlFault::Attribute))?;
+            quote.and_then(|quote| split_at(quoted.get(1..)?, quote)).ok_or_else(|| at(XmlFault::Attribute))?;
         let value = normalize(value).map_err(at)?;
         attributes.push(RawAttribute { qualified, prefix, local, value, offset });
         rest = remaining;
     }
 }
 
+/// What is before the first `octet`, which is ASCII, and what is behind it.
+fn split_at(text: &str, octet: u8) -> Option<(&str, &str)> {
+    let position = memchr(octet, text.as_bytes())?;
+    Some((text.get(..position)?, text.get(position + 1..)?))
+}
+
 /// Section 3.3.3: literal white space becomes blanks, referenced white space stays.
 fn normalize(value: &str) -> Result<Cow<'_, str>, XmlFault> {
-    if value.contains('<') {
-        return Err(XmlFault::LessThanInAttribute);
-    }
     if value.len() > MAX_ATTRIBUTE_VALUE {
         return Err(XmlFault::Limit { limit: MAX_ATTRIBUTE_VALUE, what: "octets in an attribute value" });
     }
-    if !value.contains(['&', '\t', '\r', '\n']) {
+    if position(value.as_bytes(), |octet| matches!(octet, b'<' | b'&' | b'\t' | b'\r' | b'\n')).is_none() {
         return Ok(Cow::Borrowed(value));
+    }
+    if value.contains('<') {
+        return Err(XmlFault::LessThanInAttribute);
     }
     let mut normalized = String::with_capacity(value.len());
     let mut rest = value;

@@ -2,10 +2,29 @@
 
 use std::borrow::Cow;
 
+use memchr::memchr;
+
 use crate::xades::document::is_legal;
 
 /// White space (production 3).
 pub(crate) const BLANK: [char; 4] = [' ', '\t', '\r', '\n'];
+
+/// The same of an octet.
+pub(super) const fn is_blank(octet: u8) -> bool {
+    matches!(octet, b' ' | b'\t' | b'\r' | b'\n')
+}
+
+/// Where the first octet is of which `is_special` holds. Behind the first few, many are looked at in one step.
+pub(crate) fn position(octets: &[u8], is_special: impl Fn(u8) -> bool) -> Option<usize> {
+    let (few, many) = octets.split_at(octets.len().min(16));
+    let (blocks, rest) = many.as_chunks::<32>();
+    let first = |octets: &[u8], from: usize| Some(from + octets.iter().position(|octet| is_special(*octet))?);
+    first(few, 0).or_else(|| {
+        let has_any = |block: &[u8; 32]| block.iter().fold(false, |any, octet| any | is_special(*octet));
+        let plain = blocks.iter().take_while(|block| !has_any(block)).count();
+        first(blocks.get(plain).map_or(rest, <[u8; 32]>::as_slice), few.len() + 32 * plain)
+    })
+}
 
 /// Whether this is a name without colon (Namespaces in XML 1.0, production 4; XML 1.0 fifth edition, production 5).
 pub(crate) fn is_ncname(name: &str) -> bool {
@@ -37,7 +56,7 @@ fn starts_name(character: char) -> bool {
 
 /// Line ends as a parser must report them (section 2.11).
 pub(crate) fn normalize_line_ends(text: &str) -> Cow<'_, str> {
-    if !text.contains('\r') {
+    if memchr(b'\r', text.as_bytes()).is_none() {
         return Cow::Borrowed(text);
     }
     let mut normalized = String::with_capacity(text.len());

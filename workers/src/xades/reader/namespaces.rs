@@ -1,109 +1,95 @@
-//! Namespace declarations in scope, each lookup in constant time however many there are.
+//! Namespace declarations in scope.
 
-use std::collections::HashMap;
-use std::rc::Rc;
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 
+use super::bindings::Bindings;
 use crate::xades::xml_error::{XmlFault, shortened};
 
 /// The namespace of `xml:lang` and the like, bound to `xml` everywhere.
 pub(crate) const XML_NAMESPACE: &str = "http://www.w3.org/XML/1998/namespace";
 const XMLNS_NAMESPACE: &str = "http://www.w3.org/2000/xmlns/";
 
-/// Stack of declarations; the empty prefix is the default namespace, the empty URI is no namespace.
-#[derive(Debug)]
+/// What prefixes stand for.
+#[derive(Debug, Default)]
 pub(crate) struct Namespaces<'t> {
-    bindings: HashMap<&'t str, Vec<Rc<str>>>,
-    declared: Vec<&'t str>,
-    none: Rc<str>,
-    xml: Rc<str>,
+    bindings: Bindings<'t>,
 }
 
 impl<'t> Namespaces<'t> {
-    pub(super) fn new() -> Self {
-        Self { bindings: HashMap::new(), declared: Vec::new(), none: Rc::from(""), xml: Rc::from(XML_NAMESPACE) }
-    }
-
     /// The namespace a prefix stands for here; `None` when it is not declared. Never `None` for the empty prefix.
-    pub(crate) fn resolve(&self, prefix: &str) -> Option<&Rc<str>> {
-        match (prefix, self.bindings.get(prefix).and_then(|bindings| bindings.last())) {
-            ("xml", _) => Some(&self.xml),
-            ("", None) => Some(&self.none),
+    pub(crate) fn resolve(&self, prefix: &str) -> Option<&Cow<'t, str>> {
+        match (prefix, self.bindings.get(prefix)) {
+            ("xml", _) => Some(&XML),
+            ("", None) => Some(&NONE),
             (_, bound) => bound,
         }
     }
 
     /// Every prefix declared here, in no order, but for `xml` and for an undeclared default.
-    pub(crate) fn in_scope(&self) -> impl Iterator<Item = (&'t str, &Rc<str>)> {
-        self.bindings
-            .iter()
-            .filter_map(|(&prefix, bindings)| bindings.last().map(|uri| (prefix, uri)))
-            .filter(|(_, uri)| !uri.is_empty())
+    pub(crate) fn in_scope(&self) -> impl Iterator<Item = (&'t str, &Cow<'t, str>)> {
+        self.bindings.visible().filter(|(_, uri)| !uri.is_empty())
     }
 
     /// What was declared when there were so many declarations, each prefix once.
     pub(super) fn in_scope_at(&self, depth: usize) -> Vec<(String, String)> {
-        let mut later: HashMap<&str, usize> = HashMap::new();
-        for prefix in self.declared.iter().skip(depth) {
-            *later.entry(prefix).or_default() += 1;
-        }
-        let before = |(&prefix, bindings): (&&'t str, &Vec<Rc<str>>)| {
-            let known = bindings.len().checked_sub(1 + later.get(prefix).copied().unwrap_or(0))?;
-            bindings.get(known).map(|uri| (prefix.to_owned(), uri.to_string()))
-        };
-        self.bindings.iter().filter_map(before).collect()
+        let declared = self.bindings.since(0).take(depth);
+        let latest: BTreeMap<&str, &str> = declared.map(|(prefix, uri)| (prefix, uri.as_ref())).collect();
+        latest.into_iter().map(|(prefix, uri)| (prefix.to_owned(), uri.to_owned())).collect()
+    }
+
+    /// The prefixes declared since there were so many declarations.
+    pub(super) fn since(&self, depth: usize) -> impl Iterator<Item = &'t str> {
+        self.bindings.since(depth).map(|(prefix, _)| prefix)
     }
 
     /// Declares what was checked before.
-    pub(super) fn take_over(&mut self, prefix: &'t str, uri: &str) {
-        self.bindings.entry(prefix).or_default().push(Rc::from(uri));
-        self.declared.push(prefix);
+    pub(super) fn take_over(&mut self, prefix: &'t str, uri: &'t str) {
+        self.bindings.bind(prefix, uri.into());
     }
 
-    pub(super) fn depth(&self) -> usize {
-        self.declared.len()
+    pub(super) const fn depth(&self) -> usize {
+        self.bindings.len()
     }
 
     /// Declares after checking what Namespaces in XML 1.0 (section 3) and Canonical XML (section 1.3) demand.
-    /// Says whether there is something to declare: `xmlns:xml` adds nothing.
-    pub(super) fn declare(&mut self, prefix: &'t str, uri: &str) -> Result<bool, XmlFault> {
+    /// `xmlns:xml` adds nothing.
+    pub(super) fn declare(&mut self, prefix: &'t str, uri: Cow<'t, str>) -> Result<(), XmlFault> {
         let forbidden = || XmlFault::NamespaceDeclaration { prefix: shortened(prefix) };
         if (prefix == "xml") != (uri == XML_NAMESPACE) || prefix == "xmlns" || uri == XMLNS_NAMESPACE {
             return Err(forbidden());
         }
         if prefix == "xml" {
-            return Ok(false);
+            return Ok(());
         }
         if uri.is_empty() && !prefix.is_empty() {
             return Err(forbidden());
         }
-        if !uri.is_empty() && !is_absolute_uri(uri) {
-            return Err(XmlFault::RelativeNamespace { uri: shortened(uri) });
+        if uri.len() > MAX_NAMESPACE_NAME {
+            return Err(XmlFault::Limit { limit: MAX_NAMESPACE_NAME, what: "octets in a namespace name" });
+        }
+        if !uri.is_empty() && !is_absolute_uri(&uri) {
+            return Err(XmlFault::RelativeNamespace { uri: shortened(&uri) });
         }
         // Canonical XML wants "&amp;", libxml2 writes "&" (2.9.14): whichever is signed, some verifier objects.
         if uri.contains('&') {
-            return Err(XmlFault::AmpersandInNamespace { uri: shortened(uri) });
+            return Err(XmlFault::AmpersandInNamespace { uri: shortened(&uri) });
         }
-        if self.declared.len() >= MAX_NAMESPACES_IN_SCOPE {
+        if self.bindings.len() >= MAX_NAMESPACES_IN_SCOPE {
             return Err(XmlFault::Limit { limit: MAX_NAMESPACES_IN_SCOPE, what: "namespace declarations in scope" });
         }
-        self.bindings.entry(prefix).or_default().push(Rc::from(uri));
-        self.declared.push(prefix);
-        Ok(true)
+        self.bindings.bind(prefix, uri);
+        Ok(())
     }
 
     /// Forgets what was declared since `depth`.
     pub(super) fn leave(&mut self, depth: usize) {
-        while self.declared.len() > depth {
-            let Some(prefix) = self.declared.pop() else { return };
-            if let Some(bindings) = self.bindings.get_mut(prefix) {
-                bindings.pop();
-                if bindings.is_empty() {
-                    self.bindings.remove(prefix);
-                }
-            }
-        }
+        self.bindings.truncate(depth);
     }
 }
+
+static XML: Cow<'static, str> = Cow::Borrowed(XML_NAMESPACE);
+static NONE: Cow<'static, str> = Cow::Borrowed("");
 
 /// An absolute URI by the letter of RFC 3986, section 3; libxml2 canonicalises nothing else.
 fn is_absolute_uri(uri: &str) -> bool {
@@ -138,6 +124,9 @@ fn consists_of(text: &str, others: &str) -> bool {
                 && part.chars().skip(2).all(plain)
         })
 }
+
+/// Names are compared again and again; those in use have some dozens of octets.
+const MAX_NAMESPACE_NAME: usize = 4096;
 
 /// Declarations of all open elements together; the largest business vocabularies declare some dozens.
 const MAX_NAMESPACES_IN_SCOPE: usize = 1024;

@@ -17,7 +17,7 @@ impl<'t> XmlReader<'t> {
     /// of the document. It must not be asked for more than that element.
     pub(crate) fn within(document: &'t XmlDocument<'_>, start: usize, scope: &'t Scope) -> Self {
         let text = document.text();
-        let mut namespaces = Namespaces::new();
+        let mut namespaces = Namespaces::default();
         for (prefix, uri) in &scope.namespaces {
             namespaces.take_over(prefix, uri);
         }
