@@ -133,6 +133,11 @@ impl Attribute<'_> {
     pub(crate) fn is_id(&self) -> bool {
         matches!((self.prefix, self.local), ("", "Id" | "ID" | "id") | ("xml", "id"))
     }
+
+    /// Whether it can be nothing else. In many documents `id` is a number of a line, which other lists repeat.
+    pub(crate) fn is_nothing_but_id(&self) -> bool {
+        self.is_id() && (self.prefix, self.local) != ("", "id")
+    }
 }
 
 /// Writes the canonical form of the events it is fed.

@@ -36,7 +36,7 @@ impl<'t> Survey<'t> {
     /// Takes the event that `reader` has just returned.
     ///
     /// # Errors
-    /// When the root is a signature, an `xml:id` comes twice, there are too many signatures, or an earlier signature is too big to be judged.
+    /// When the root is a signature, an identifier is empty or comes twice, there are too many signatures, or an earlier signature is too big to be judged.
     pub(super) fn take(&mut self, event: &Event<'t>, reader: &XmlReader<'t>) -> Result<(), XmlError> {
         if let Event::Start(element) = event {
             self.identifiers(element, reader)?;
@@ -69,8 +69,13 @@ impl<'t> Survey<'t> {
         }
         for attribute in element.attributes.iter().filter(|attribute| attribute.is_id()) {
             let known = self.ids.contains_key(&attribute.value);
-            if known && attribute.prefix == "xml" {
+            // Of what somebody else has signed only that counts which a signature refers to.
+            let is_strict = attribute.prefix == "xml" || !self.root_may_be_signature;
+            if known && attribute.is_nothing_but_id() && is_strict {
                 return Err(ambiguous(reader, element.offset, &attribute.value));
+            }
+            if attribute.value.is_empty() && attribute.is_nothing_but_id() && !self.root_may_be_signature {
+                return Err(reader.error(element.offset, XmlFault::EmptyId));
             }
             let second = self.ids.entry(attribute.value.clone()).or_insert(None);
             if known && second.is_none() {

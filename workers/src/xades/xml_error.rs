@@ -182,7 +182,10 @@ pub enum XmlFault {
     /// A signature inside a signature would be excluded from itself.
     #[error("the root element is a signature; there is no document around it to sign")]
     RootIsSignature,
-    /// An identifier that a signature refers to, or an `xml:id`, stands in two places.
+    /// An `Id`, `ID` or `xml:id` that is nothing.
+    #[error("the identifier of an element is empty; leave it out, or give one")]
+    EmptyId,
+    /// An `Id`, `ID` or `xml:id`, or an `id` that a signature refers to, stands in two places.
     #[error("the identifier {id:?} is given to two elements")]
     AmbiguousId {
         /// The identifier, shortened.
