@@ -4,6 +4,8 @@
 mod archival;
 #[path = "augmentation/bench.rs"]
 mod bench;
+#[path = "augmentation/corpus.rs"]
+mod corpus;
 #[path = "augmentation/encrypted.rs"]
 mod encrypted;
 #[path = "augmentation/forms.rs"]
