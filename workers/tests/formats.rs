@@ -22,6 +22,8 @@ mod pades_bombs;
 mod pades_corpus;
 #[path = "formats/pades_damaged.rs"]
 mod pades_damaged;
+#[path = "formats/pades_display.rs"]
+mod pades_display;
 #[path = "formats/pades_forms.rs"]
 mod pades_forms;
 #[path = "formats/pades_hostile.rs"]

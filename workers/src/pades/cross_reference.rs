@@ -42,6 +42,17 @@ pub(super) enum Location {
     },
 }
 
+impl Location {
+    /// Whether an object of this generation is there.
+    pub(super) const fn has_generation(self, wanted: u16) -> bool {
+        match self {
+            Self::Free => false,
+            Self::Offset { generation, .. } => generation == wanted,
+            Self::Compressed { .. } => wanted == 0,
+        }
+    }
+}
+
 /// All sections of a file, merged.
 pub(super) struct CrossReference {
     /// Kind of the last section.
@@ -54,6 +65,8 @@ pub(super) struct CrossReference {
     pub(super) locations: BTreeMap<u32, Location>,
     /// The highest object number of a section that is a stream; some are not listed.
     pub(super) highest_stream: u32,
+    /// Why the sections before those that were read cannot be.
+    pub(super) defect: Option<String>,
 }
 
 struct Section {
@@ -63,10 +76,10 @@ struct Section {
 }
 
 impl CrossReference {
-    /// Reads the last section and all before it.
+    /// Reads the last section and all before it, up to one that cannot be read.
     ///
     /// # Errors
-    /// [`PdfRefusal::CrossReference`] at the first defect.
+    /// [`PdfRefusal::CrossReference`] when that is the last section.
     pub(super) fn read(file: PdfOctets<'_>) -> Result<Self, PdfRefusal> {
         let start = start(file)?;
         let mut reader = SectionReader { file, budget: 2 * file.len() + stream::MAX_DECOMPRESSED, highest_stream: 0 };
@@ -74,11 +87,19 @@ impl CrossReference {
         let mut seen = HashSet::from([start]);
         let mut merged = last.locations;
         let mut previous = number(&last.trailer, b"Prev");
+        let mut broken = None;
         while let Some(offset) = previous {
-            if !seen.insert(offset) {
-                return Err(defect("its sections lead back to one another"));
-            }
-            let section = reader.section(offset)?;
+            let section = match seen.insert(offset) {
+                true => reader.section(offset),
+                false => Err(defect("its sections lead back to one another")),
+            };
+            let section = match section {
+                Err(PdfRefusal::CrossReference(defect)) => {
+                    broken = Some(defect);
+                    break;
+                }
+                section => section?,
+            };
             previous = number(&section.trailer, b"Prev");
             for (number, location) in section.locations {
                 merged.entry(number).or_insert(location);
@@ -91,6 +112,7 @@ impl CrossReference {
             trailer: last.trailer,
             locations: merged,
             highest_stream: reader.highest_stream,
+            defect: broken,
         })
     }
 }

@@ -43,17 +43,21 @@ pub(super) struct PdfFile<'a> {
     opening: Cell<usize>,
     /// Of those that are known to be referred to, or to be taken.
     highest_reference: u32,
+    /// The last object that was needed, is listed, and cannot be read.
+    unreadable: Cell<Option<u32>>,
 }
 
 struct Slot {
     location: Location,
-    object: OnceCell<Box<Object>>,
+    /// Nothing where it cannot be read.
+    object: OnceCell<Option<Box<Object>>>,
 }
 
 /// An object stream, decoded (ISO 32000-2, 7.5.7).
 struct ObjectStream {
     content: Vec<u8>,
-    offsets: HashMap<u32, usize>,
+    /// The place in the list of each object and its offset; nothing of one that is listed twice, of which readers show one or the other.
+    entries: HashMap<u32, Option<(u32, usize)>>,
     /// In the order of the stream.
     numbers: Vec<u32>,
 }
@@ -93,7 +97,7 @@ impl<'a> PdfFile<'a> {
         read: CrossReference,
         password: Option<&SecretString>,
     ) -> Result<Self, PdfRefusal> {
-        let CrossReference { kind, start, trailer, locations, highest_stream } = read;
+        let CrossReference { kind, start, trailer, locations, highest_stream, defect } = read;
         let catalog = trailer.get(b"Root").and_then(Object::as_reference);
         let catalog = catalog.map_err(|_| PdfRefusal::CrossReference("the trailer names no catalog (/Root)".into()))?;
         let mut file = Self {
@@ -110,7 +114,11 @@ impl<'a> PdfFile<'a> {
             values: Cell::new(value::MAX_VALUES),
             opening: Cell::new(0),
             highest_reference: highest_stream.min(HIGHEST_OBJECT_NUMBER),
+            unreadable: Cell::new(None),
         };
+        if let Some(defect) = defect {
+            return Err(PdfRefusal::CrossReference(defect));
+        }
         file.refuse_misplaced_objects()?;
         file.open_encryption(password)?;
         if file.catalog().is_err() {
@@ -276,16 +284,19 @@ impl<'a> PdfFile<'a> {
         Ok(text)
     }
 
-    /// Refuses a file in which so much was read that its objects must overlap or unpack beyond measure; what was read
-    /// after that point is null.
+    /// Refuses a file in which so much was read that its objects must overlap or unpack beyond measure, and one in which an object
+    /// that was needed is listed and cannot be read: both look like null here, and others may show what they read.
     ///
     /// # Errors
-    /// [`PdfRefusal::TooLarge`].
+    /// [`PdfRefusal::TooLarge`] and [`PdfRefusal::Malformed`].
     pub(super) fn refuse_exhausted(&self) -> Result<(), PdfRefusal> {
         match (self.budget.get(), self.values.get()) {
             (0, _) => Err(PdfRefusal::TooLarge("its objects overlap, or unpack to more than 128 MiB")),
             (_, 0) => Err(PdfRefusal::TooLarge("its form and its pages hold more than two million values")),
-            _ => Ok(()),
+            _ => match self.unreadable.get() {
+                Some(number) => Err(PdfRefusal::Malformed(format!("object {number} cannot be read"))),
+                None => Ok(()),
+            },
         }
     }
 
@@ -299,13 +310,21 @@ impl<'a> PdfFile<'a> {
 
     /// The object `id`; null when it is not in the file.
     fn object(&self, id: ObjectId) -> &Object {
-        let Some(slot) = self.objects.get(&id.0) else { return &Object::Null };
-        if let Some(object) = slot.object.get() {
-            return object;
-        }
-        // A hostile object may be needed to read itself, and is null there.
-        let object = Box::new(self.read(id).unwrap_or(Object::Null));
-        slot.object.get_or_init(|| object)
+        let Some(slot) = self.objects.get(&id.0).filter(|slot| slot.location.has_generation(id.1)) else {
+            return &Object::Null;
+        };
+        let object = match slot.object.get() {
+            Some(object) => object,
+            None => {
+                // A hostile object may be needed to read itself, and is null there.
+                let object = self.read(id).map(Box::new);
+                slot.object.get_or_init(|| object)
+            }
+        };
+        object.as_deref().unwrap_or_else(|| {
+            self.unreadable.set(Some(id.0));
+            &Object::Null
+        })
     }
 
     fn parse(&self, text: &[u8]) -> Option<Object> {
@@ -332,10 +351,12 @@ impl<'a> PdfFile<'a> {
     fn source(&self, id: ObjectId) -> Option<Vec<u8>> {
         match self.objects.get(&id.0)?.location {
             Location::Offset { .. } => self.extent(id).map(|(text, _)| text.to_vec()),
-            Location::Compressed { container, .. } if id.1 == 0 => {
+            Location::Compressed { container, index } if id.1 == 0 => {
                 let stream = self.object_stream(container)?;
                 self.spend(0)?;
-                let start = syntax::skip_white_space(&stream.content, *stream.offsets.get(&id.0)?);
+                // Some readers go by the place, others by the number.
+                let (_, offset) = (*stream.entries.get(&id.0)?).filter(|(place, _)| *place == index)?;
+                let start = syntax::skip_white_space(&stream.content, offset);
                 let end = syntax::object_end(&stream.content, start).ok();
                 self.spend(end.unwrap_or(stream.content.len()).saturating_sub(start))?;
                 stream.content.get(start..end?).map(<[u8]>::to_vec)
@@ -368,7 +389,13 @@ impl<'a> PdfFile<'a> {
         let Object::Dictionary(dictionary) = self.parse(text)? else { return None };
         let length = usize::try_from(self.value(&dictionary, b"Length").as_i64().ok()?).ok();
         let content = stream::content(rest, length)?.to_vec();
-        let mut object = Object::Stream(Stream::new(dictionary.clone(), content));
+        let mut described = dictionary.clone();
+        for key in [&b"Filter"[..], b"DecodeParms"] {
+            if let Ok(value) = dictionary.get(key) {
+                described.set(key, self.resolved(value, RESOLVED_DEPTH));
+            }
+        }
+        let mut object = Object::Stream(Stream::new(described, content));
         if let Some(state) = &self.encryption {
             decrypt_object(state, id, &mut object).ok()?;
         }
@@ -377,6 +404,20 @@ impl<'a> PdfFile<'a> {
         let content = stream::decode(stream, &mut left);
         self.budget.set(left);
         Some((dictionary, content?))
+    }
+
+    /// With what it refers to in place of references.
+    fn resolved(&self, object: &Object, depth: usize) -> Object {
+        match self.resolve(object) {
+            Object::Array(elements) if depth > 0 => {
+                elements.iter().map(|element| self.resolved(element, depth - 1)).collect::<Vec<_>>().into()
+            }
+            Object::Dictionary(entries) if depth > 0 => {
+                let entries = entries.iter().map(|(key, value)| (key.clone(), self.resolved(value, depth - 1)));
+                Object::Dictionary(entries.collect())
+            }
+            other => other.clone(),
+        }
     }
 
     fn object_stream(&self, number: u32) -> Option<Rc<ObjectStream>> {
@@ -400,17 +441,23 @@ impl<'a> PdfFile<'a> {
         let (dictionary, content) = self.stream((number, 0))?;
         let integer_at = |key| usize::try_from(self.value(&dictionary, key).as_i64().ok()?).ok();
         let (first, count) = (integer_at(b"First")?, integer_at(b"N")?);
-        let (mut offsets, mut numbers) = (HashMap::new(), Vec::new());
+        let (mut entries, mut numbers) = (HashMap::new(), Vec::new());
         let mut index = content.get(..first)?;
-        for _ in 0..count {
-            let entry = integer(index).and_then(|(number, rest)| Some((number, integer(rest)?)));
-            let Some((number, (offset, rest))) = entry else { break };
-            let number = u32::try_from(number).ok()?;
-            offsets.entry(number).or_insert(first.checked_add(offset)?);
+        for place in 0..count {
+            index = index.get(syntax::skip_white_space(index, 0)..)?;
+            // Some writers announce more than there are.
+            if index.is_empty() {
+                break;
+            }
+            let (number, rest) = integer(index)?;
+            let (offset, rest) = integer(rest.get(syntax::skip_white_space(rest, 0)..)?)?;
+            let (number, entry) =
+                (u32::try_from(number).ok()?, (u32::try_from(place).ok()?, first.checked_add(offset)?));
+            entries.entry(number).and_modify(|entry| *entry = None).or_insert(Some(entry));
             numbers.push(number);
             index = rest;
         }
-        Some(ObjectStream { content, offsets, numbers })
+        Some(ObjectStream { content, entries, numbers })
     }
 
     /// Readers rebuild the whole table when one object is not where it should be, or take the object for null.
@@ -492,6 +539,8 @@ const HEADER_WINDOW: usize = 1024;
 const HEADER_ROOM: usize = 64;
 /// References to references in a row that are followed.
 const MAX_REFERENCES: usize = 32;
+/// How deeply the entries that say how a stream is decoded are nested: parameters of each of several filters.
+const RESOLVED_DEPTH: usize = 2;
 /// Object streams that may be read each for the next.
 const MAX_OPENING: usize = 4;
 /// Trailer entries that describe one section, or the stream that it is (ISO 32000-2, tables 5, 15, 17 and 19).

@@ -30,9 +30,13 @@ pub(super) fn extent(rest: &[u8], length: Option<usize>) -> Option<Range<usize>>
     let start = all - rest.len();
     let is_end = |bytes: &[u8]| bytes.starts_with(END) || bytes.starts_with(END_OF_OBJECT);
     let declared = length.filter(|length| {
-        // Bounded, because many lengths may lead to the same place.
-        let after = rest.get(*length..).unwrap_or_default();
-        is_end(after.get(..after.len().min(ROOM)).unwrap_or_default().trim_ascii_start())
+        // Bounded, because many lengths may lead to the same place; readers believe one that leads to that much white space.
+        let Some(after) = rest.get(*length..) else { return false };
+        let near = after.get(..ROOM).unwrap_or(after);
+        match near.iter().position(|byte| !syntax::is_white_space(*byte)) {
+            Some(position) => after.get(position..).is_some_and(is_end),
+            None => near.len() == ROOM,
+        }
     });
     let search = || (0..rest.len()).find(|position| rest.get(*position..).is_some_and(is_end));
     declared.or_else(search).map(|length| start..start + length)
@@ -44,10 +48,10 @@ const ROOM: usize = 64;
 /// The decoded content, one filter after the other. What that takes is taken from what is `left`, which is 0 when it was not enough: a few
 /// octets may be made many by one filter, and of many the next may make few with great effort.
 pub(super) fn decode(mut stream: Stream, left: &mut usize) -> Option<Vec<u8>> {
-    let names = |stream: &Stream| {
-        Some(stream.filters().ok()?.into_iter().map(|name| spelt_out(name).to_vec()).collect::<Vec<_>>())
+    let filters: Vec<Vec<u8>> = match stream.dict.get(b"Filter") {
+        Err(_) | Ok(Object::Null) => Vec::new(),
+        Ok(_) => stream.filters().ok()?.into_iter().map(|name| spelt_out(name).to_vec()).collect(),
     };
-    let filters = names(&stream).unwrap_or_default();
     if filters.len() > MAX_FILTERS {
         return None;
     }

@@ -13,7 +13,7 @@ fn read(text: &str) -> Result<CrossReference, PdfRefusal> {
 }
 
 fn reason(text: &str) -> String {
-    read(text).err().map(|refusal| refusal.to_string()).unwrap_or_default()
+    read(text).map_or_else(|refusal| refusal.to_string(), |read| read.defect.unwrap_or_default())
 }
 
 fn end(start: usize) -> String {

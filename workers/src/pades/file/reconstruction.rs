@@ -48,6 +48,7 @@ impl<'a> PdfFile<'a> {
             values: Cell::new(value::MAX_VALUES),
             opening: Cell::new(0),
             highest_reference: scan.highest_reference,
+            unreadable: Cell::new(None),
         };
         file.open_encryption(password)?;
         file.unpack(&scan.objects).map_err(|reason| irreparable(&reason))?;
@@ -60,6 +61,8 @@ impl<'a> PdfFile<'a> {
         }
         file.catalog = file.find_catalog().map_err(irreparable)?;
         file.trailer.set("Root", Object::Reference(file.catalog));
+        // What was no catalog need not be anything.
+        file.unreadable.set(None);
         file.refuse_missing_pages(irreparable)?;
         file.refuse_exhausted()?;
         Ok(file)
