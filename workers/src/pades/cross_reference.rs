@@ -65,7 +65,7 @@ pub(super) struct CrossReference {
     pub(super) locations: BTreeMap<u32, Location>,
     /// The highest object number of a section that is a stream; some are not listed.
     pub(super) highest_stream: u32,
-    /// Why the sections before those that were read cannot be.
+    /// What is wrong with them all the same.
     pub(super) defect: Option<String>,
 }
 
@@ -76,10 +76,10 @@ struct Section {
 }
 
 impl CrossReference {
-    /// Reads the last section and all before it, up to one that cannot be read.
+    /// Reads the last section and all before it.
     ///
     /// # Errors
-    /// [`PdfRefusal::CrossReference`] when that is the last section.
+    /// [`PdfRefusal::CrossReference`] at the first defect that leaves nothing to go by.
     pub(super) fn read(file: PdfOctets<'_>) -> Result<Self, PdfRefusal> {
         let start = start(file)?;
         let mut reader = SectionReader { file, budget: 2 * file.len() + stream::MAX_DECOMPRESSED, highest_stream: 0 };
@@ -87,19 +87,14 @@ impl CrossReference {
         let mut seen = HashSet::from([start]);
         let mut merged = last.locations;
         let mut previous = number(&last.trailer, b"Prev");
-        let mut broken = None;
+        let mut ring = None;
         while let Some(offset) = previous {
-            let section = match seen.insert(offset) {
-                true => reader.section(offset),
-                false => Err(defect("its sections lead back to one another")),
-            };
-            let section = match section {
-                Err(PdfRefusal::CrossReference(defect)) => {
-                    broken = Some(defect);
-                    break;
-                }
-                section => section?,
-            };
+            // Some readers end the chain here and see what is listed so far; others look for all objects anew.
+            if !seen.insert(offset) {
+                ring = Some("its sections lead back to one another".to_owned());
+                break;
+            }
+            let section = reader.section(offset)?;
             previous = number(&section.trailer, b"Prev");
             for (number, location) in section.locations {
                 merged.entry(number).or_insert(location);
@@ -112,7 +107,7 @@ impl CrossReference {
             trailer: last.trailer,
             locations: merged,
             highest_stream: reader.highest_stream,
-            defect: broken,
+            defect: ring,
         })
     }
 }
