@@ -69,6 +69,14 @@ pub(crate) fn pdfsig(file: &Path) -> Vec<PopplerVerdict> {
         .collect()
 }
 
+/// The text that poppler shows of a document.
+pub(crate) fn pdftotext(document: &[u8]) -> String {
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    std::io::Write::write_all(&mut file, document).unwrap();
+    run(Command::new("pdftotext").arg("-q").arg(file.path()).arg("-"))
+        .unwrap_or_else(|output| panic!("pdftotext: {output}"))
+}
+
 /// What poppler says of one signature.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct PopplerVerdict {
