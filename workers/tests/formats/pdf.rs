@@ -69,12 +69,11 @@ pub(crate) fn pdfsig(file: &Path) -> Vec<PopplerVerdict> {
         .collect()
 }
 
-/// The text that poppler shows of a document.
-pub(crate) fn pdftotext(document: &[u8]) -> String {
+/// The text that poppler shows of a document, if it can open that.
+pub(crate) fn pdftotext(document: &[u8]) -> Option<String> {
     let mut file = tempfile::NamedTempFile::new().unwrap();
     std::io::Write::write_all(&mut file, document).unwrap();
-    run(Command::new("pdftotext").arg("-q").arg(file.path()).arg("-"))
-        .unwrap_or_else(|output| panic!("pdftotext: {output}"))
+    run(Command::new("pdftotext").arg("-q").arg(file.path()).arg("-")).ok()
 }
 
 /// What poppler says of one signature.
