@@ -25,6 +25,17 @@ pub(super) struct Scan {
     pub(super) has_numbers_beyond: bool,
     /// The highest object number that is referred to.
     pub(super) highest_reference: u32,
+    /// The first that only some readers take for an object or a trailer, because it is within another, or in a comment.
+    pub(super) disputed: Option<Disputed>,
+}
+
+/// What is disputed between readers: poppler, PDFBox and qpdf look through the content of streams too, and not in the same way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Disputed {
+    /// From the first byte of the file: where its keyword ends.
+    pub(super) offset: usize,
+    /// `an object` or `a trailer`.
+    pub(super) what: &'static str,
 }
 
 /// Where an object begins.
@@ -51,11 +62,13 @@ impl Scan {
             integers: integers(file),
             budget: 4 * file.len() + 1024,
             values: MAX_TRAILER_VALUES,
+            undisputed: 0,
         };
         let mut position = 0;
         while let Some(rest) = file.get(position..).filter(|rest| !rest.is_empty()) {
             position += scanner.step(position, rest)?.max(1);
         }
+        scanner.dispute(file.len(), 0);
         if scanner.values == 0 {
             return Err(PdfRefusal::TooLarge("its trailers hold more than 500,000 values"));
         }
@@ -71,6 +84,8 @@ struct Scanner<'f> {
     budget: usize,
     /// How many values trailers may still have, all together.
     values: usize,
+    /// Where the last keyword ends that begins an object or a trailer.
+    undisputed: usize,
 }
 
 impl Scanner<'_> {
@@ -78,11 +93,14 @@ impl Scanner<'_> {
     fn step(&mut self, position: usize, rest: &[u8]) -> Result<usize, PdfRefusal> {
         match rest {
             [b'0'..=b'9', ..] => match header(rest) {
-                Some((number, _, length)) if number > HIGHEST_OBJECT_NUMBER => {
-                    self.found.has_numbers_beyond = true;
-                    Ok(length)
+                Some((number, generation, length)) => {
+                    self.dispute(position, length);
+                    if number > HIGHEST_OBJECT_NUMBER {
+                        self.found.has_numbers_beyond = true;
+                        return Ok(length);
+                    }
+                    self.object(position, (number, generation), length)
                 }
-                Some((number, generation, length)) => self.object(position, (number, generation), length),
                 None => Ok(rest.iter().take_while(|byte| byte.is_ascii_digit()).count()),
             },
             // What follows these on the same line counts: programs that append forget to end the line.
@@ -91,7 +109,8 @@ impl Scanner<'_> {
             [b'%', ..] => Ok(rest.iter().take_while(|byte| !b"\r\n".contains(byte)).count()),
             _ if rest.starts_with(b"endobj") => Ok(6),
             _ if rest.starts_with(b"endstream") => Ok(9),
-            _ if rest.starts_with(b"trailer") => {
+            _ if rest.starts_with(TRAILER) => {
+                self.dispute(position, TRAILER.len());
                 let start = syntax::skip_white_space(self.file, position + 7);
                 let Some(end) = self.object_end(start)? else { return Ok(7) };
                 let trailer = self.file.get(start..end).unwrap_or_default();
@@ -148,6 +167,16 @@ impl Scanner<'_> {
         Ok(end + content.end - position)
     }
 
+    /// Looks for what others take to begin between the last beginning and this one, whose keyword ends after `length`.
+    fn dispute(&mut self, position: usize, length: usize) {
+        let between = self.file.get(self.undisputed..position).unwrap_or_default();
+        if self.found.disputed.is_none() {
+            let disputed = (0..=between.len()).find_map(|end| Some((end, beginning(between, end)?)));
+            self.found.disputed = disputed.map(|(end, what)| Disputed { offset: self.undisputed + end, what });
+        }
+        self.undisputed = position + length;
+    }
+
     fn define(&mut self, number: u32, definition: Definition) {
         let earlier = self.found.objects.entry(number).or_insert(definition);
         if definition.generation >= earlier.generation {
@@ -174,6 +203,17 @@ fn header(bytes: &[u8]) -> Option<(u32, u16, usize)> {
     let number = u32::try_from(number).unwrap_or(u32::MAX);
     let generation = u16::try_from(generation).ok()?;
     (number > 0).then_some((number, generation, window.len() - rest.len()))
+}
+
+/// What seems to begin with the keyword that ends at `end`, whatever precedes it.
+fn beginning(bytes: &[u8], end: usize) -> Option<&'static str> {
+    let (before, after) = bytes.split_at_checked(end)?;
+    if let Some(before) = before.strip_suffix(b"obj") {
+        let (_, before) = backwards(before)?;
+        return backwards(before).filter(|(number, _)| *number > 0).map(|_| "an object");
+    }
+    let blanks = after.iter().take(HEADER_ROOM).take_while(|byte| syntax::is_white_space(**byte)).count();
+    (before.ends_with(TRAILER) && after.get(blanks..)?.starts_with(b"<<")).then_some("a trailer")
 }
 
 /// The objects that are a number, wherever they seem to be.
@@ -211,6 +251,7 @@ fn backwards(bytes: &[u8]) -> Option<(u32, &[u8])> {
     Some((std::str::from_utf8(digits).ok()?.parse().ok()?, before))
 }
 
+const TRAILER: &[u8] = b"trailer";
 /// An object's number, generation and keyword with generous white space.
 const HEADER_ROOM: usize = 64;
 

@@ -5,7 +5,7 @@ use workers::WorkerError;
 
 use crate::pades::forms;
 use crate::pades_verifiers::Samples;
-use crate::pdf::{PAGES, TREE, document, pdf};
+use crate::pdf::{PAGES, TREE, document, pdf, pdftotext};
 use crate::software_key::{SoftwareKey, report};
 
 fn last(document: &[u8], text: &str) -> Option<usize> {
@@ -63,11 +63,16 @@ fn every_verifier_accepts_a_seal_on_a_pdf_whose_cross_reference_data_is_damaged(
     // The others differ in what is not damaged here.
     let of_interest = ["cross-reference table", "object streams", "linearized table", "AES-256 with object streams"];
     for (form, document) in forms().into_iter().filter(|(form, _)| of_interest.contains(form)) {
+        let text = pdftotext(&document).unwrap();
         for (name, damage) in DAMAGES {
             let Some(damaged) = damage(&document) else { continue };
             let name = format!("{form}, {name}");
             let signed = key.sign("kind = \"pades\"", &damaged).unwrap_or_else(|error| panic!("{name}: {error}"));
             assert!(signed.contiguous().starts_with(&damaged), "{name}: the document was altered");
+            let shown = pdftotext(&signed.contiguous()).unwrap();
+            assert_eq!(shown, text, "{name}");
+            // Poppler does not open all of them before.
+            assert!(pdftotext(&damaged).is_none_or(|before| before == shown), "{name}");
             if name.ends_with("no startxref") {
                 samples.add(
                     format!("{name}, two seals"),
@@ -108,7 +113,28 @@ fn where_readers_could_find_different_documents_the_defect_is_named() {
         content,
         "<</Type/Catalog/Pages 2 0 R>>",
     ]);
+    let inner = "BT /F1 24 Tf 72 700 Td (Invoice 2026-2) Tj ET";
+    // In the last object, which is more than what readers find in it.
+    let within = |text: &str| {
+        let stream = format!("<</Length {}>>\nstream\n{text}\nendstream", text.len());
+        with_section(&document("", &[&stream]), 17).unwrap()
+    };
     let cases = [
+        (within(&format!("\n6 0 obj\n<</Length 46>>\nstream\n{inner}\n")), "some readers only take for an object"),
+        (
+            within(&format!("{}6 0 obj<</Length 46>>stream {inner}", "a ".repeat(99))),
+            "some readers only take for an object",
+        ),
+        (within("\ntrailer <</Root 7 0 R>>\n"), "some readers only take for a trailer"),
+        (with_section(&document("", &["(\n6 0 obj null)"]), 17).unwrap(), "some readers only take for an object"),
+        (
+            with_section(&replaced(&whole, "\nxref", "\n%6 0 obj null\nxref").unwrap(), 17).unwrap(),
+            "some readers only take for an object",
+        ),
+        (
+            with_section(&replaced(&whole, "\nxref", "\n8400000 0 obj\n(image)\nendobj\nxref").unwrap(), 17).unwrap(),
+            "object numbers beyond 8388607",
+        ),
         (with_section(&signed, 17).unwrap(), "is signed, and its cross-reference data is damaged"),
         (whole[..last(&whole, "endstream").unwrap()].to_vec(), "cut off: it ends within object 6"),
         (

@@ -5,7 +5,7 @@ use workers::SignedDocument;
 
 use crate::pades_appearance::Shown;
 use crate::pades_verifiers::Samples;
-use crate::pdf::{LAST, PAGES, TREE, pdf, pdfsig, qpdf_check};
+use crate::pdf::{LAST, PAGES, TREE, pdf, pdfsig, pdftotext, qpdf_check};
 use crate::software_key::SoftwareKey;
 
 const SEEN: &str = "kind = \"pades\"\nappearance = { text = \"Sealed\", background = \"#ffcc00\" }";
@@ -43,22 +43,24 @@ fn takes_it_back(signed: &SignedDocument) -> bool {
 }
 
 const ASKS: &str = "/NeedAppearances true";
+/// Of field 7.
+const WIDGET: &str = "<</Type/Annot/Subtype/Widget/F 4/P 3 0 R/Rect[72 600 300 620]/Parent 7 0 R>>";
 
 #[test]
-fn a_form_whose_fields_are_drawn_no_longer_asks_for_it_so_that_the_seal_is_seen() {
+fn a_form_with_nothing_to_draw_no_longer_asks_for_it_so_that_the_seal_is_seen() {
     let key = SoftwareKey::generate(KeySpec::EcP256);
     let mut samples = Samples::new();
     samples.trust(&key);
-    let states = "/V/Yes/AS/Yes/AP<</N<</Yes 8 0 R>>>>";
-    let drawn = [
-        ("text", field("Tx", "/V(Acme AS)/AP<</N 8 0 R>>"), drawing("Acme AS")),
-        ("no value", field("Tx", "/AP<</N 8 0 R>>"), drawing("")),
-        ("ticked", field("Btn", states), drawing("x")),
-        ("hidden", field("Tx", "/V(Acme AS)").replace("/F 4", "/F 2"), drawing("")),
+    let nothing = [
+        ("no fields", vec![]),
+        ("an empty field", vec![field("Tx", "")]),
+        ("a signature field", vec![field("Sig", "/AP<</N 8 0 R>>"), drawing("")]),
+        ("a widget apart", vec!["<</FT/Tx/T(name)/Kids[8 0 R]>>".into(), WIDGET.into()]),
     ];
-    for (name, field, drawing) in drawn {
-        let document = form(ASKS, &[&field], &[&drawing]);
-        let signed = key.sign(SEEN, &document).unwrap();
+    for (name, objects) in nothing {
+        let objects: Vec<&str> = objects.iter().map(String::as_str).collect();
+        let (fields, more) = objects.split_at(objects.len().min(1));
+        let signed = key.sign(SEEN, &form(ASKS, fields, more)).unwrap();
         assert!(takes_it_back(&signed), "{name}");
         let shown = Shown::new(&format!("drawn-{}", name.replace(' ', "-")), &signed.contiguous());
         assert!(shown.page(1, 36).bounds([255, 204, 0])[2] > 0, "{name}: the seal is not seen");
@@ -74,25 +76,32 @@ fn a_form_whose_fields_are_drawn_no_longer_asks_for_it_so_that_the_seal_is_seen(
 }
 
 #[test]
-fn what_readers_must_draw_to_show_it_they_are_still_asked_to_draw() {
+fn what_readers_draw_or_show_of_a_form_is_the_same_under_the_seal() {
     let key = SoftwareKey::generate(KeySpec::EcP256);
     let mut samples = Samples::new();
     samples.trust(&key);
-    let drawn = field("Tx", "/V(Acme AS)/AP<</N 8 0 R>>");
-    let undrawn = [
+    let drawn = field("Tx", "/V(Pay 100 EUR)/AP<</N 8 0 R>>");
+    let parent = "<</FT/Tx/T(name)/Kids[8 0 R]/V(Pay 100 EUR)>>";
+    let signature = "<</FT/Sig/T(name)/Kids[8 0 R]>>";
+    let other = WIDGET.replace("/Parent", "/FT/Tx/V(Pay 100 EUR)/Parent");
+    let matters = [
         ("no drawing", ASKS, field("Tx", "/V(Acme AS)"), drawing("")),
         ("an empty drawing", ASKS, drawn.clone(), drawing("")),
-        ("a drawing of an earlier value", ASKS, drawn.clone(), drawing("Bolt AS")),
-        ("no drawing of its state", ASKS, field("Btn", "/V/Yes/AS/Yes/AP<</N<</No 8 0 R>>>>"), drawing("x")),
-        ("letters of other scripts", ASKS, field("Tx", "/V<FEFF03910392>/AP<</N 8 0 R>>"), drawing("AB")),
+        ("the drawing of the value", ASKS, drawn.clone(), drawing("Pay 100 EUR")),
+        ("the drawing of another value", ASKS, drawn.clone(), drawing("Pay 900000 EUR")),
+        ("a drawing without a value", ASKS, field("Tx", "/AP<</N 8 0 R>>"), drawing("PAID")),
+        ("hidden", ASKS, drawn.replace("/F 4", "/F 2"), drawing("")),
+        ("ticked", ASKS, field("Btn", "/V/Yes/AS/Yes/AP<</N<</Yes 8 0 R>>>>"), drawing("x")),
+        ("a list", ASKS, field("Ch", "/Opt[(Pay 100 EUR)]"), drawing("")),
+        ("an inherited value", ASKS, parent.into(), WIDGET.into()),
+        ("a widget of another kind", ASKS, signature.into(), other),
         ("nobody asks", "", drawn, drawing("Acme AS")),
     ];
-    for (name, asks, field, drawing) in undrawn {
-        let signed = key.sign("kind = \"pades\"", &form(asks, &[&field], &[&drawing])).unwrap();
+    for (name, asks, field, more) in matters {
+        let document = form(asks, &[&field], &[&more]);
+        let signed = key.sign("kind = \"pades\"", &document).unwrap();
         assert!(!takes_it_back(&signed), "{name}");
-        if name == "no drawing" {
-            assert!(Shown::new("undrawn", &signed.contiguous()).page(1, 72).bounds([0, 0, 0])[2] > 0);
-        }
+        assert_eq!(pdftotext(&document).unwrap(), pdftotext(&signed.contiguous()).unwrap(), "{name}");
         samples.add(name.to_owned(), &signed.contiguous());
     }
     for tool in ["dss", "pyhanko", "openssl", "pdfsig", "qpdf"] {

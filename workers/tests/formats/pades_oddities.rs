@@ -3,7 +3,7 @@
 use cryptotoken_api::KeySpec;
 
 use crate::pades_corpus::{Case, judge};
-use crate::pdf::{document, pdf, qpdf};
+use crate::pdf::{document, pdf, pdftotext, qpdf};
 use crate::software_key::SoftwareKey;
 
 /// Name, document, and what pyHanko says where it cannot read that.
@@ -83,6 +83,7 @@ fn every_verifier_that_reads_an_odd_document_accepts_the_seal_on_it() {
     let cases = odd().map(|(name, document, of_pyhanko)| {
         let signed = key.sign("kind = \"pades\"", &document).unwrap_or_else(|error| panic!("{name}: {error}"));
         assert!(signed.contiguous().starts_with(&document), "{name}");
+        assert_eq!(pdftotext(&document).unwrap(), pdftotext(&signed.contiguous()).unwrap(), "{name}");
         let path = |when: &str| folder.path().join(format!("{name}-{when}.pdf"));
         let (before, after) = (path("before"), path("after"));
         std::fs::write(&before, &document).unwrap();

@@ -69,6 +69,13 @@ pub(crate) fn pdfsig(file: &Path) -> Vec<PopplerVerdict> {
         .collect()
 }
 
+/// The text that poppler shows of a document, if it can open that.
+pub(crate) fn pdftotext(document: &[u8]) -> Option<String> {
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    std::io::Write::write_all(&mut file, document).unwrap();
+    run(Command::new("pdftotext").arg("-q").arg(file.path()).arg("-")).ok()
+}
+
 /// What poppler says of one signature.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct PopplerVerdict {

@@ -5,8 +5,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use super::super::cross_reference::NUMBERS_BEYOND;
-use super::super::scan::{self, Definition, Scan};
+use super::super::scan::{self, Definition, Disputed, Scan};
 use super::*;
 
 impl<'a> PdfFile<'a> {
@@ -22,11 +21,14 @@ impl<'a> PdfFile<'a> {
         password: Option<&SecretString>,
     ) -> Result<Self, PdfRefusal> {
         let scan = Scan::read(bytes)?;
-        // What is listed with such a number, and there, must not be lost.
-        if scan.has_numbers_beyond && defect == NUMBERS_BEYOND {
+        // What has such a number cannot be listed, and would be lost.
+        if scan.has_numbers_beyond {
             return Err(PdfRefusal::TooLarge("it has object numbers beyond 8388607"));
         }
         let irreparable = |reason: &str| PdfRefusal::Irreparable { defect: defect.clone(), reason: reason.to_owned() };
+        if let Some(Disputed { offset, what }) = scan.disputed {
+            return Err(irreparable(&format!("before byte {offset} begins what some readers only take for {what}")));
+        }
         let mut trailer = trailer(scan.trailers).map_err(irreparable)?;
         trailer.remove(b"Size");
         let mut objects = BTreeMap::new();

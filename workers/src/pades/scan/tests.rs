@@ -37,6 +37,28 @@ fn what_is_in_a_stream_or_a_string_is_no_object() {
 }
 
 #[test]
+fn what_only_some_readers_take_for_an_object_or_a_trailer_is_told() {
+    let disputed = |text: &str| scan(text).disputed.map(|Disputed { offset, what }| (offset, what));
+    for text in [
+        "1 0 obj(2 0 obj)",
+        "1 0 obj<<>>stream\n2  0\nobj endstream",
+        "%2 0 obj\n",
+        "x2 0 obj",
+        "trailer<</A(2 0 obj)>>",
+        "1 0 obj()endobj%2 0 obj",
+    ] {
+        let end = text.rfind("obj").unwrap() + 3;
+        assert_eq!(disputed(text), Some((end, "an object")), "{text}");
+    }
+    assert_eq!(disputed("1 0 obj<<>>stream\ntrailer <<>>endstream"), Some((25, "a trailer")));
+    for text in
+        ["1 0 obj()endobj 2 0 obj()endobj", "1 0 obj(a trailer, 0 0 obj, endobj, obj)", "trailer<<>>", "trailer"]
+    {
+        assert_eq!(disputed(text), None, "{text}");
+    }
+}
+
+#[test]
 fn a_stream_of_wrong_length_ends_at_its_keyword_or_that_of_its_object() {
     for (length, end) in [("5", "endstream endobj"), ("99999", "endstream"), ("(x)", "endobj")] {
         let text = format!("1 0 obj<</Length {length}>>stream\nwhatever is in it {end} 2 0 obj()");
