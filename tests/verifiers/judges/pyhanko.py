@@ -9,6 +9,7 @@ from pathlib import Path
 from pyhanko.keys import load_cert_from_pemder
 from pyhanko.pdf_utils.crypt import AuthStatus
 from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
+from pyhanko.pdf_utils.misc import PdfReadError
 from pyhanko.pdf_utils.reader import PdfFileReader
 from pyhanko.sign.diff_analysis import ModificationLevel
 from pyhanko.sign.fields import SigFieldSpec, append_signature_field
@@ -96,7 +97,15 @@ async def _last_signature(question, context):
         except Exception as refusal:  # it reads no such file, whoever signed it
             complaints[strict] = f"{type(refusal).__name__}: {refusal}"
             continue
-        return await _compared(question, context, earlier, strict)
+        try:
+            return await _compared(question, context, earlier, strict)
+        except (PdfReadError, KeyError) as refusal:
+            if question.expect not in ("PAdES-BASELINE-LT", "PAdES-BASELINE-LTA"):
+                raise
+            # Comparing revisions it reads all of the document, not only what it needs to sign it.
+            complaints[strict] = f"{type(refusal).__name__}: {refusal}"
+            if not strict:
+                return Answer.not_applicable(f"pyHanko cannot read all of the document: {complaints[False]}")
     unreadable = f"pyHanko cannot read the document itself: {complaints[True]}; less strictly: {complaints[False]}"
     try:
         with open(question.file, "rb") as file:
