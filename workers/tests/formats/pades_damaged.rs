@@ -120,16 +120,16 @@ fn where_readers_could_find_different_documents_the_defect_is_named() {
         with_section(&document("", &[&stream]), 17).unwrap()
     };
     let cases = [
-        (within(&format!("\n6 0 obj\n<</Length 46>>\nstream\n{inner}\n")), "some readers only take for an object"),
+        (within(&format!("\n6 0 obj\n<</Length 46>>\nstream\n{inner}\n")), "only some readers take for an object"),
         (
             within(&format!("{}6 0 obj<</Length 46>>stream {inner}", "a ".repeat(99))),
-            "some readers only take for an object",
+            "only some readers take for an object",
         ),
-        (within("\ntrailer <</Root 7 0 R>>\n"), "some readers only take for a trailer"),
-        (with_section(&document("", &["(\n6 0 obj null)"]), 17).unwrap(), "some readers only take for an object"),
+        (within("\ntrailer <</Root 7 0 R>>\n"), "only some readers take for a trailer"),
+        (with_section(&document("", &["(\n6 0 obj null)"]), 17).unwrap(), "only some readers take for an object"),
         (
             with_section(&replaced(&whole, "\nxref", "\n%6 0 obj null\nxref").unwrap(), 17).unwrap(),
-            "some readers only take for an object",
+            "only some readers take for an object",
         ),
         (
             with_section(&replaced(&whole, "\nxref", "\n8400000 0 obj\n(image)\nendobj\nxref").unwrap(), 17).unwrap(),

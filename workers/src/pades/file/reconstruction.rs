@@ -27,7 +27,7 @@ impl<'a> PdfFile<'a> {
         }
         let irreparable = |reason: &str| PdfRefusal::Irreparable { defect: defect.clone(), reason: reason.to_owned() };
         if let Some(Disputed { offset, what }) = scan.disputed {
-            return Err(irreparable(&format!("before byte {offset} begins what some readers only take for {what}")));
+            return Err(irreparable(&format!("before byte {offset} begins what only some readers take for {what}")));
         }
         let mut trailer = trailer(scan.trailers).map_err(irreparable)?;
         trailer.remove(b"Size");
