@@ -5,13 +5,13 @@
 
 mod augment;
 mod ending;
+mod places;
 mod prepare;
 mod preview;
 mod record;
 mod sign;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use administration::Node;
@@ -27,6 +27,7 @@ use crate::replicas::health::ReplicaHealth;
 use crate::request_id::RequestId;
 use crate::trust::Trust;
 use ending::Ending;
+use places::Places;
 use record::refusal;
 
 pub(crate) use prepare::{active_credential, definition, worker_config};
@@ -42,11 +43,9 @@ pub(crate) struct Shared {
     replicas: Arc<ReplicaHealth>,
     trust: Trust,
     /// To render pages, of which each takes a processor and up to 1 GiB.
-    pages: Arc<Semaphore>,
-    permits: Arc<Semaphore>,
+    pages: Places,
+    permits: Places,
     concurrency: u32,
-    waiting: AtomicUsize,
-    queue: usize,
     timeout: Duration,
 }
 
@@ -118,11 +117,9 @@ impl Dispatcher {
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
         let concurrency = server.concurrency.unwrap_or(processors * 4).clamp(1, Semaphore::MAX_PERMITS.min(4096));
         Self(Arc::new(Shared {
-            pages: Arc::new(Semaphore::new(processors)),
-            permits: Arc::new(Semaphore::new(concurrency)),
+            pages: Places::new(processors, server.queue),
+            permits: Places::new(concurrency, server.queue),
             concurrency: u32::try_from(concurrency).unwrap_or(u32::MAX),
-            waiting: AtomicUsize::new(0),
-            queue: server.queue,
             timeout: server.request_timeout.0,
             audit,
             replicas,
@@ -187,24 +184,14 @@ impl Dispatcher {
     async fn enter(&self, grant: &Grant, work: &Work, deadline: Instant) -> Result<Entered, ApiError> {
         // First: pages take long, and who waits for one keeps nobody from signing.
         let place = match work {
-            Work::Preview(..) => Some(self.permit(&self.0.pages, deadline).await?),
+            Work::Preview(..) => Some(self.0.pages.take(deadline).await?),
             Work::Sign(_) | Work::Augment(_) => None,
         };
-        let permits = (self.permit(&self.0.permits, deadline).await?, place);
+        let permits = (self.0.permits.take(deadline).await?, place);
         // Sending the body and waiting took time, in which an administrator may have decided otherwise.
         let grant = grant.renewed(self.0.node.store()).await?;
         let credential = self.0.node.store().credential(worker_config(&grant)?.credential()).await?;
         Ok(Entered { permits, grant, credential })
-    }
-
-    async fn permit(&self, of: &Arc<Semaphore>, deadline: Instant) -> Result<OwnedSemaphorePermit, ApiError> {
-        if let Ok(permit) = Arc::clone(of).try_acquire_owned() {
-            return Ok(permit);
-        }
-        let _waiting = Waiting::enter(&self.0)?;
-        let permit = Arc::clone(of).acquire_owned();
-        let permit = tokio::time::timeout_at(deadline.into(), permit).await;
-        permit.map_err(|_| ApiError::Overloaded)?.map_err(|_| ApiError::Overloaded)
     }
 
     /// Puts a refusal after authentication on record.
@@ -217,7 +204,7 @@ impl Dispatcher {
 
     /// Waits until no request is being signed, at most as long as a request may take.
     pub(crate) async fn drain(&self) {
-        let all = Arc::clone(&self.0.permits).acquire_many_owned(self.0.concurrency);
+        let all = Arc::clone(&self.0.permits.free).acquire_many_owned(self.0.concurrency);
         if tokio::time::timeout(self.0.timeout, all).await.is_err() {
             tracing::warn!("requests are still being signed after the request timeout; their intents stay open");
         }
@@ -230,25 +217,6 @@ struct Entered {
     permits: (OwnedSemaphorePermit, Option<OwnedSemaphorePermit>),
     grant: Grant,
     credential: Option<CredentialRecord>,
-}
-
-struct Waiting<'a>(&'a AtomicUsize);
-
-impl<'a> Waiting<'a> {
-    fn enter(shared: &'a Shared) -> Result<Self, ApiError> {
-        let this = Self(&shared.waiting);
-        if shared.waiting.fetch_add(1, Ordering::Relaxed) >= shared.queue {
-            Err(ApiError::Overloaded)
-        } else {
-            Ok(this)
-        }
-    }
-}
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
 }
 
 impl Shared {

@@ -70,8 +70,10 @@ impl<'a> LocalTsa<'a> {
             revocation: None,
             level: prepared.worker.config().level(),
         };
+        // Before the key can be asked: whatever comes of it, and however it ends, is remembered.
+        let stamping = self.job.ending.stamping(&signer);
         let signed = prepared.worker.process(&request, &environment);
-        self.job.ending.used_for_timestamp(&signer);
+        drop(stamping);
         // What the outer request does with the token rests on it.
         signer.settle()?;
         Ok((asked, signed?))

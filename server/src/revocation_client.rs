@@ -9,7 +9,9 @@ use administration::configuration::{FetchConfig, OcspCertificateId, OcspMethod};
 use bytes::Bytes;
 use cryptotoken_api::{Certificate, rfc3339};
 use time::OffsetDateTime;
-use workers::certificate_extensions::{crl_urls, has_indirect_crls, issuer_urls, needs_no_revocation, ocsp_urls};
+use workers::certificate_extensions::{
+    crl_urls, has_indirect_crls, issuer_urls, may_sign_ocsp_responses, needs_no_revocation, ocsp_urls,
+};
 use workers::revocation::ocsp::{IdentifierDigest, OcspRequest};
 use workers::revocation::{crl, issuers};
 use workers::{RevocationError, RevocationEvidence, RevocationInfo, RevocationSource, RevocationStatus};
@@ -107,8 +109,7 @@ impl RevocationClient {
     fn ask(&self, question: &Question<'_>) -> Result<RevocationInfo, RevocationError> {
         let Question { certificate, issuer, .. } = *question;
         let mut failures: Vec<RevocationError> = Vec::new();
-        let ocsp = ocsp_urls(certificate).into_iter().map(|url| (url, true));
-        for (url, is_ocsp) in ocsp.chain(crl_urls(certificate).into_iter().map(|url| (url, false))) {
+        for (url, is_ocsp) in places(certificate) {
             let said =
                 if is_ocsp { question.ocsp(&url).map(|info| (info, Instant::now())) } else { question.crl(&url) };
             let said = said.and_then(|(info, since)| question.check_responders(&info).map(|()| (info, since)));
@@ -319,8 +320,13 @@ impl Question<'_> {
 
     /// RFC 6960, section 4.2.2.2.1: a responder's certificate may be revoked like any other, unless it says that nobody asks.
     ///
-    /// One may answer for itself, of which EU DSS only warns (`SelfIssuedOCSP`); who answers for a responder is not asked about further.
+    /// One without a CRL may answer for itself, of which EU DSS only warns (`SelfIssuedOCSP`); who answers for a responder is not asked about further.
     fn check_responders(&self, info: &RevocationInfo) -> Result<(), RevocationError> {
+        if info.signers.contains(self.certificate) && !crl_urls(self.certificate).is_empty() {
+            // Its CRL, which was asked first, says why it does not count.
+            let reason = "what it says of itself does not count where it names a CRL".to_owned();
+            return Err(RevocationError::Unavailable { subject: self.certificate.subject(), reason });
+        }
         for responder in info.signers.iter().filter(|each| *each != self.certificate && !needs_no_revocation(each)) {
             let name = responder.subject();
             if self.of_responder {
@@ -378,6 +384,16 @@ impl Question<'_> {
     fn invalid(&self, reason: String) -> RevocationError {
         RevocationError::Invalid { subject: self.certificate.subject(), reason }
     }
+}
+
+/// Where to ask about a certificate, and whether by OCSP: that first, but of responders, who might answer for themselves.
+fn places(certificate: &Certificate) -> Vec<(String, bool)> {
+    let mut places: Vec<_> = ocsp_urls(certificate).into_iter().map(|url| (url, true)).collect();
+    places.extend(crl_urls(certificate).into_iter().map(|url| (url, false)));
+    if may_sign_ocsp_responses(certificate) {
+        places.sort_by_key(|(_, is_ocsp)| *is_ocsp);
+    }
+    places
 }
 
 fn not_fetched(subject: String, url: &str, error: &FetchError) -> RevocationError {

@@ -1,7 +1,8 @@
 //! Several files that one signature is over, each under a name of its own.
 //!
-//! Names go into signatures, and verifiers look for files under them: nothing that is a path, or that two systems read differently, is
-//! a name.
+//! Names go into signatures, and verifiers look for files under them. Nothing that is a path is a name, nothing with characters that a
+//! file system of today refuses, drops or does not show, and no two differ in upper and lower case alone. Letters with accents may be
+//! written in two ways in Unicode (NFC and NFD); these count as different names.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -42,17 +43,18 @@ pub enum FilesFault {
     },
     /// The name is a path, too long, or has characters that are none of a name.
     #[error(
-        "\"{}\" is no name of a file: write 1 to {MAX_NAME} octets without \"/\", \"\\\" and control characters, not \".\" or \"..\"",
+        "\"{}\" is no name of a file: write 1 to {MAX_NAME} octets without any of /\\<>:\"|?*, without control and format characters, \
+         blanks at an end and dots at the end",
         name.escape_debug()
     )]
     Name {
         /// The name, shortened.
         name: String,
     },
-    /// Two files could not be told apart.
-    #[error("two files are called \"{name}\"; give each a name of its own")]
+    /// Two files could not be told apart, on some systems at least.
+    #[error("two files are called \"{name}\", upper and lower case being the same; give each a name of its own")]
     SameName {
-        /// The name.
+        /// The name of the second.
         name: String,
     },
     /// The worker signs one document at a time.
@@ -89,7 +91,7 @@ impl NamedFiles {
             if !is_name(name) {
                 return Err(FilesFault::Name { name: name.chars().take(40).collect() });
             }
-            if !names.insert(name) {
+            if !names.insert(name.to_lowercase()) {
                 return Err(FilesFault::SameName { name: name.clone() });
             }
             if !matches!(content, DocumentContent::Memory(_) | DocumentContent::Spooled(_)) {
@@ -124,8 +126,23 @@ impl NamedFiles {
 
 fn is_name(name: &str) -> bool {
     name.len() <= MAX_NAME
-        && !matches!(name, "." | "..")
-        && !name.chars().any(|each| matches!(each, '/' | '\\') || each.is_control())
+        && !name.starts_with(char::is_whitespace)
+        // Windows drops dots and blanks at the end; "." and ".." are folders.
+        && !name.ends_with(|last: char| last.is_whitespace() || last == '.')
+        && !name.chars().any(|each| {
+            matches!(each, '/' | '\\' | '<' | '>' | ':' | '"' | '|' | '?' | '*') || each.is_control() || is_unseen(each)
+        })
+}
+
+/// Whether it is a format character (Unicode 16, general category Cf), a line or paragraph separator, or none that is for exchange
+/// (section 23.7): what nobody sees, or what makes a name look like another one.
+const fn is_unseen(each: char) -> bool {
+    matches!(each,
+        '\u{AD}' | '\u{600}'..='\u{605}' | '\u{61C}' | '\u{6DD}' | '\u{70F}' | '\u{890}'..='\u{891}' | '\u{8E2}' | '\u{180E}'
+        | '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{FEFF}' | '\u{FFF9}'..='\u{FFFB}'
+        | '\u{110BD}' | '\u{110CD}' | '\u{13430}'..='\u{1343F}' | '\u{1BCA0}'..='\u{1BCA3}' | '\u{1D173}'..='\u{1D17A}'
+        | '\u{E0000}'..='\u{E007F}' | '\u{FDD0}'..='\u{FDEF}')
+        || each as u32 & 0xFFFE == 0xFFFE
 }
 
 #[cfg(test)]
@@ -143,11 +160,21 @@ mod tests {
 
     #[test]
     fn names_that_are_none_or_come_twice_are_refused() {
-        assert!(files(&["a b.pdf", "\u{e4}.xml", "a:b", "...", &"n".repeat(255)]).is_ok());
+        assert!(files(&["a b.pdf", "\u{e4}.xml", ".a", "a..b", "'%#&;+", "\u{1F512}", &"n".repeat(255)]).is_ok());
         assert_eq!(files(&["a", "b", "a"]).unwrap_err(), FilesFault::SameName { name: "a".into() });
+        for [one, other] in [["a.pdf", "A.pdf"], ["\u{e4}", "\u{c4}"], ["\u{3c3}", "\u{3a3}"]] {
+            assert_eq!(files(&[one, "b", other]).unwrap_err(), FilesFault::SameName { name: other.into() });
+        }
         assert_eq!(files(&["a", ""]).unwrap_err(), FilesFault::Nameless { position: 2 });
         for name in [".", "..", "a/b", "a\\b", "a\nb", "\u{85}", &"n".repeat(256)] {
             assert!(matches!(files(&[name]), Err(FilesFault::Name { .. })), "{name:?}");
+        }
+        for name in [" a", "a ", "\u{a0}a", "a\u{3000}", "a.", "a. ", "...", " "] {
+            assert!(matches!(files(&[name]), Err(FilesFault::Name { .. })), "{name:?}");
+        }
+        let characters = "<>:\"|?*\u{ad}\u{200b}\u{200d}\u{2028}\u{202e}\u{2066}\u{feff}\u{fdd0}\u{fffe}\u{ffff}\u{1fffe}\u{10ffff}\u{e0041}";
+        for name in characters.chars().map(|each| format!("a{each}b")) {
+            assert!(matches!(files(&[&name]), Err(FilesFault::Name { .. })), "{name:?}");
         }
         assert_eq!(files(&[]).unwrap_err(), FilesFault::Count { count: 0 });
         let many: Vec<String> = (0..=MAX_FILES).map(|number| number.to_string()).collect();

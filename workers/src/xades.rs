@@ -25,6 +25,7 @@ mod prepare;
 mod reader;
 mod received;
 mod references;
+mod sent;
 mod signature;
 mod statements;
 mod unsigned;

@@ -41,10 +41,14 @@ impl Ending {
         }
     }
 
-    /// Remembers what the key of an authority of our own was used for on behalf of this request.
-    pub(crate) fn used_for_timestamp(&self, signer: &ReplicatedSigner) {
-        self.asked.fetch_or(signer.was_asked(), Ordering::Relaxed);
-        self.stamped.fetch_or(signer.may_have_signed(), Ordering::Relaxed);
+    /// Remembers what the key of an authority of our own was used for on behalf of this request: when what is given here is dropped,
+    /// and so after a panic too.
+    pub(crate) fn stamping<'a>(&'a self, signer: &'a ReplicatedSigner) -> impl Drop + use<'a> {
+        self.remembering(|| (signer.was_asked(), signer.may_have_signed()))
+    }
+
+    fn remembering<U: Fn() -> (bool, bool)>(&self, uses: U) -> Stamping<'_, U> {
+        Stamping { ending: self, uses }
     }
 
     /// Whether such a key was asked, whatever came of it.
@@ -69,5 +73,38 @@ impl Ending {
         }
         let signer = self.signer.lock().unwrap_or_else(PoisonError::into_inner);
         signer.as_ref()?.overdue().map(Lateness::Call)
+    }
+}
+
+/// A key in use for a timestamp.
+struct Stamping<'a, U: Fn() -> (bool, bool)> {
+    ending: &'a Ending,
+    /// Whether it was asked, and whether it may have signed.
+    uses: U,
+}
+
+impl<U: Fn() -> (bool, bool)> Drop for Stamping<'_, U> {
+    fn drop(&mut self) {
+        let (asked, stamped) = (self.uses)();
+        self.ending.asked.fetch_or(asked, Ordering::Relaxed);
+        self.ending.stamped.fetch_or(stamped, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_key_was_used_for_is_known_after_a_panic() {
+        for (asked, stamped) in [(false, false), (true, false), (true, true)] {
+            let ending = Ending::default();
+            let ended = ending.of(|| {
+                let _stamping = ending.remembering(|| (asked, stamped));
+                panic!("as a fault of ours would");
+            });
+            assert!(matches!(ended, Err(ApiError::Internal(_))));
+            assert_eq!((ending.has_used_a_key(), ending.may_have_stamped()), (asked, stamped));
+        }
     }
 }

@@ -62,3 +62,44 @@ fn what_was_read_in_a_list_is_forgotten_with_it() {
     client.crls.put(url.into(), Bytes::from_static(b"a newer list"), 12);
     assert!(client.remembered(&id(1)).is_none());
 }
+
+/// A certificate with an OCSP address of its own, and these extensions.
+#[expect(deprecated, reason = "the shortest way to extensions from text")]
+fn certificate(extensions: &[(openssl::nid::Nid, &str)]) -> Certificate {
+    use openssl::x509::{X509Builder, X509Extension};
+    let key = openssl::pkey::PKey::from_ec_key(
+        openssl::ec::EcKey::generate(
+            &openssl::ec::EcGroup::from_curve_name(openssl::nid::Nid::X9_62_PRIME256V1).unwrap(),
+        )
+        .unwrap(),
+    )
+    .unwrap();
+    let mut builder = X509Builder::new().unwrap();
+    builder.set_version(2).unwrap();
+    builder.set_pubkey(&key).unwrap();
+    builder.set_not_before(&openssl::asn1::Asn1Time::days_from_now(0).unwrap()).unwrap();
+    builder.set_not_after(&openssl::asn1::Asn1Time::days_from_now(9).unwrap()).unwrap();
+    let own = (openssl::nid::Nid::INFO_ACCESS, "OCSP;URI:http://ca.example/ocsp");
+    for (nid, value) in extensions.iter().copied().chain([own]) {
+        builder.append_extension(X509Extension::new_nid(None, None, nid, value).unwrap()).unwrap();
+    }
+    builder.sign(&key, openssl::hash::MessageDigest::sha256()).unwrap();
+    Certificate::from_der(&builder.build().to_der().unwrap()).unwrap()
+}
+
+#[test]
+fn the_crl_of_a_responder_comes_before_what_it_says_of_itself() {
+    use openssl::nid::Nid;
+    let responder = (Nid::EXT_KEY_USAGE, "OCSPSigning");
+    let list = (Nid::CRL_DISTRIBUTION_POINTS, "URI:http://ca.example/crl");
+    let client = client();
+    for (extensions, ocsp_first, may_vouch) in
+        [(&[responder, list][..], false, false), (&[list], true, false), (&[responder], true, true)]
+    {
+        let certificate = certificate(extensions);
+        assert_eq!(places(&certificate).first().map(|(_, is_ocsp)| *is_ocsp), Some(ocsp_first));
+        let info = RevocationInfo { signers: vec![certificate.clone()], ..of_list(&Bytes::new()) };
+        let question = client.question(&certificate, &certificate, Instant::now());
+        assert_eq!(question.check_responders(&info).is_ok(), may_vouch);
+    }
+}

@@ -14,6 +14,7 @@ use super::element::ElementTree;
 use super::files::beside;
 use super::reader::XmlReader;
 use super::received::{ReceivedSignature, binary, method};
+use super::sent::{SentDigests, SentFile};
 use super::signature::{BASE64, ENVELOPED};
 use crate::augmentation::AugmentationFault;
 use crate::worker::DocumentContent;
@@ -22,7 +23,7 @@ use crate::worker::DocumentContent;
 enum Piece<'a> {
     Octets(Vec<u8>),
     /// A file that was sent beside the signature.
-    Sent(&'a DocumentContent),
+    Sent(SentFile<'a>),
     /// A part of the signature itself.
     Inside(Selection<'a>),
     /// A part of the document around it.
@@ -68,8 +69,10 @@ impl Surroundings<'_> {
     ) -> Result<Vec<Vec<Option<Vec<u8>>>>, AugmentationFault> {
         let (mut selections, mut algorithms, mut ids) = (Vec::new(), Vec::new(), Vec::new());
         let mut digests = Vec::new();
+        let mut sent = SentDigests::default();
         for signature in signatures {
             let mut own = Vec::new();
+            let mut files: Vec<SentFile<'_>> = Vec::new();
             for reference in signature.references()? {
                 if digests.iter().map(Vec::len).sum::<usize>() + own.len() >= MAX_REFERENCES {
                     return Err(AugmentationFault::Malformed("its signatures have more than 10000 references"));
@@ -85,9 +88,11 @@ impl Surroundings<'_> {
                     Piece::Octets(octets) => Digest::Known(algorithm.digest(&octets)),
                     // As it is now, whatever was computed before.
                     Piece::Sent(file) => {
-                        let mut running = RunningDigest::new(algorithm);
-                        file.pieces(|octets| running.take(octets))?;
-                        Digest::Known(running.finish())
+                        if files.iter().any(|each| each.is_of(&file)) {
+                            return Err(TWICE);
+                        }
+                        files.push(file.clone());
+                        Digest::Known(sent.of(file, algorithm)?)
                     }
                     Piece::Inside(selection) => Digest::Inside(selection, algorithm),
                     Piece::Around(selection) => match foreseen.and_then(|each| each.of(&selection, algorithm)) {
@@ -203,7 +208,7 @@ impl Surroundings<'_> {
         for piece in pieces {
             match piece {
                 Piece::Octets(octets) => running.take(&octets),
-                Piece::Sent(file) => file.pieces(|octets| running.take(octets))?,
+                Piece::Sent(file) => running = file.digest_into(running)?,
                 Piece::Inside(_) => running.take(&inside.next().ok_or(MISSING)?),
                 Piece::Around(Selection { part: Part::Document, omission, method }) => {
                     running = canonicalize(self.xml, Part::Document, omission, &method, running)?.ok_or(MISSING)?;
@@ -243,7 +248,10 @@ impl Surroundings<'_> {
         let Transforms { omission, written, base64 } = Transforms::read(reference, signature)?;
         let Some(fragment) = Fragment::read(reference.attribute("URI")) else {
             let file = beside(self.beside, reference.attribute("URI"))?;
-            return outside(file, base64, written, omission);
+            if base64 && written.is_none() {
+                return Err(UNKNOWN);
+            }
+            return Ok(Piece::Sent(SentFile::new(file, written, omission)));
         };
         if base64 {
             let Fragment::Element(id, _) = fragment else { return Err(UNKNOWN) };
@@ -269,24 +277,6 @@ impl Surroundings<'_> {
             _ => Piece::Around(Selection { part, omission, method }),
         })
     }
-}
-
-fn outside(
-    file: &DocumentContent,
-    base64: bool,
-    written: Option<Method>,
-    omission: Omission,
-) -> Result<Piece<'_>, AugmentationFault> {
-    let Some(method) = written else {
-        return if base64 { Err(UNKNOWN) } else { Ok(Piece::Sent(file)) };
-    };
-    let DocumentContent::Memory(octets) = file else {
-        return Err(AugmentationFault::Malformed("a file beside it is too big to be canonicalised"));
-    };
-    let document = XmlDocument::decode(octets)?;
-    let selection = Selection { part: Part::Document, omission, method };
-    let forms = canonical_forms(&document, &[selection], [Vec::new()])?;
-    Ok(Piece::Octets(forms.into_iter().flatten().collect::<Vec<_>>().concat()))
 }
 
 /// Where the digest of a reference comes from.
@@ -364,6 +354,45 @@ fn whole<'a>(element: &ElementTree, method: &Method) -> Selection<'a> {
 /// Of all signatures together.
 const MAX_REFERENCES: usize = 10_000;
 
+/// What reads every file again for each reference, as an archive timestamp does, takes a measured time.
+const TWICE: AugmentationFault = AugmentationFault::Malformed("a signature refers to a file beside it more than once");
+
 const UNKNOWN: AugmentationFault = AugmentationFault::Malformed("a reference has a transform that is not known here");
 
 const MISSING: AugmentationFault = AugmentationFault::Malformed("a reference is to an element that is not there");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::xades::augment::AugmentableXades;
+
+    /// What reading a signature with these references says, beside this file.
+    fn fault(references: &str, file: &str) -> String {
+        let text = format!(
+            "<ds:Signature xmlns:ds='{SIGNATURE_NAMESPACE}' Id='s'><ds:SignedInfo>{references}</ds:SignedInfo>\
+             <ds:SignatureValue>AAAA</ds:SignatureValue><ds:Object><xades:QualifyingProperties \
+             xmlns:xades='http://uri.etsi.org/01903/v1.3.2#' Target='#s'><xades:SignedProperties Id='p'/>\
+             </xades:QualifyingProperties></ds:Object></ds:Signature>"
+        );
+        let file = DocumentContent::Memory(file.as_bytes().to_vec().into());
+        AugmentableXades::read(text.into_bytes().into(), Some(&file)).err().map(|fault| fault.to_string()).unwrap()
+    }
+
+    #[test]
+    fn a_signature_refers_to_a_file_once() {
+        let digest = "<ds:DigestMethod Algorithm='http://www.w3.org/2001/04/xmlenc#sha256'/><ds:DigestValue/>";
+        let plain = format!("<ds:Reference URI='a'>{digest}</ds:Reference>");
+        let canonical = format!(
+            "<ds:Reference URI='b'><ds:Transforms><ds:Transform \
+             Algorithm='http://www.w3.org/2001/10/xml-exc-c14n#'/></ds:Transforms>{digest}</ds:Reference>"
+        );
+        for references in [plain.repeat(2), format!("{plain}{canonical}"), canonical.repeat(4000)] {
+            let fault = fault(&references, "<a/>");
+            assert!(fault.contains("refers to a file beside it more than once"), "{fault}");
+        }
+        for reference in [plain, canonical] {
+            let fault = fault(&reference, "<a/>");
+            assert!(!fault.contains("more than once"), "{fault}");
+        }
+    }
+}
