@@ -53,7 +53,11 @@ const BOMBS: [Bomb; 70] = [
     ("a predictor of 2^31 columns", || predictor((1 << 31) - 1), EITHER),
     ("a thousand filters", || filters(1000), EITHER),
     ("a bomb in each of a hundred object streams", many_bombs, "128 MiB"),
-    ("a name of 100 MB", || with_page(&format!("<</Type/Page/Parent 2 0 R/A/{}>>", "a".repeat(LONG))), "cannot be read"),
+    (
+        "a name of 100 MB",
+        || with_page(&format!("<</Type/Page/Parent 2 0 R/A/{}>>", "a".repeat(LONG))),
+        "cannot be read",
+    ),
     (
         "a number of 100 MB",
         || with_page(&format!("<</Type/Page/Parent 2 0 R/A {}>>", "1".repeat(LONG))),
@@ -90,7 +94,11 @@ const BOMBS: [Bomb; 70] = [
     ("100,000 references in a ring", || references_in_a_ring(scaled(100_000)), ""),
     ("a form 100,000 levels deep", || fields_of_depth(scaled(100_000)), "too deeply"),
     ("a deep array in an object stream", || page_in_stream(&format!("/A{}", deep("[", "]"))), "cannot be read"),
-    ("a deep dictionary in an object stream", || page_in_stream(&format!("/A{}", deep("<</A", ">>"))), "cannot be read"),
+    (
+        "a deep dictionary in an object stream",
+        || page_in_stream(&format!("/A{}", deep("<</A", ">>"))),
+        "cannot be read",
+    ),
     ("a deep array in the trailer", || document_with(&format!("/A{}", deep("[", "]"))), EITHER),
     ("a deep array in a section stream", || section_stream(&format!("/W[1 1 1]/A{}", deep("[", "]")), b""), EITHER),
     ("a deep array of fields", || catalog(&format!("/AcroForm<</Fields{}>>", deep("[", "]"))), EITHER),
