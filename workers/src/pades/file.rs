@@ -222,11 +222,7 @@ impl<'a> PdfFile<'a> {
 
     /// Whether the object is there, and was taken for null because it cannot be read.
     pub(super) fn is_unreadable(&self, id: ObjectId) -> bool {
-        let is_there = self.objects.get(&id.0).is_some_and(|slot| match slot.location {
-            Location::Free => false,
-            Location::Offset { generation, .. } => generation == id.1,
-            Location::Compressed { .. } => id.1 == 0,
-        });
+        let is_there = self.objects.get(&id.0).is_some_and(|slot| slot.location.has_generation(id.1));
         is_there && self.object(id).is_null() && !self.text(id).is_ok_and(|text| text == b"null")
     }
 
@@ -409,13 +405,17 @@ impl<'a> PdfFile<'a> {
     /// With what it refers to in place of references.
     fn resolved(&self, object: &Object, depth: usize) -> Object {
         match self.resolve(object) {
+            // Many streams may share them; a stream of more filters is not decoded.
             Object::Array(elements) if depth > 0 => {
-                elements.iter().map(|element| self.resolved(element, depth - 1)).collect::<Vec<_>>().into()
+                let elements = elements.iter().take(stream::MAX_FILTERS + 1);
+                elements.map(|element| self.resolved(element, depth - 1)).collect::<Vec<_>>().into()
             }
-            Object::Dictionary(entries) if depth > 0 => {
+            Object::Dictionary(entries) if depth > 0 && self.spend(COST_OF_ENTRY * entries.len()).is_some() => {
                 let entries = entries.iter().map(|(key, value)| (key.clone(), self.resolved(value, depth - 1)));
                 Object::Dictionary(entries.collect())
             }
+            // No filter has parameters nested deeper.
+            Object::Array(_) | Object::Dictionary(_) => Object::Null,
             other => other.clone(),
         }
     }
@@ -539,6 +539,8 @@ const HEADER_WINDOW: usize = 1024;
 const HEADER_ROOM: usize = 64;
 /// References to references in a row that are followed.
 const MAX_REFERENCES: usize = 32;
+/// Of copying an entry, in octets that are read.
+const COST_OF_ENTRY: usize = 64;
 /// How deeply the entries that say how a stream is decoded are nested: parameters of each of several filters.
 const RESOLVED_DEPTH: usize = 2;
 /// Object streams that may be read each for the next.

@@ -105,7 +105,7 @@ const END_OF_OBJECT: &[u8] = b"endobj";
 pub(super) const MAX_DECOMPRESSED: usize = 64 << 20;
 
 /// Files use one or two.
-const MAX_FILTERS: usize = 4;
+pub(super) const MAX_FILTERS: usize = 4;
 
 /// How many octets are copied in the time that one octet of LZW can take: codes that only clear the table make nothing.
 const LZW_EFFORT: usize = 64;
