@@ -240,6 +240,13 @@ impl Bench {
         self.augment_request(self.config("pades", level, ""), &request)
     }
 
+    /// One signature of XML, with this parameter.
+    pub(crate) fn augment_chosen(&self, level: &str, xml: &[u8], id: &Value) -> Result<SignedDocument, WorkerError> {
+        let parameters = SigningParameters::new([("signature_id".to_owned(), id.clone())].into_iter().collect());
+        let request = AugmentationRequest { signature: Bytes::copy_from_slice(xml), document: None, parameters };
+        self.augment_request(self.config("xades", level, ""), &request)
+    }
+
     /// The same with whatever the signature is over.
     pub(crate) fn augment_content(
         &self,

@@ -108,6 +108,40 @@ fn a_sealed_internal_subset_is_augmented_and_xmlsec1_accepts_it_while_eu_dss_tak
 }
 
 #[test]
+fn one_of_several_signatures_is_augmented_where_its_id_is_sent() {
+    let bench = Bench::start();
+    let (first, second) = (bench.seal("p256"), bench.seal("rsa"));
+    let one = sign(&bench, &first, "B-B", "id_prefix = \"first-\"", &document("ubl"));
+    let both = sign(&bench, &second, "B-B", "id_prefix = \"second-\"", &one);
+    let text = String::from_utf8(both.clone()).unwrap();
+    let id = |prefix: &str| -> String {
+        let start = text.find(&format!("<ds:Signature xmlns:ds=\"http://www.w3.org/2000/09/xmldsig#\" Id=\"{prefix}"));
+        text[start.unwrap()..].split('"').nth(3).unwrap().to_owned()
+    };
+    let mut questions = Vec::new();
+    for (number, prefix) in ["first-", "second-"].into_iter().enumerate() {
+        let grown = octets(&bench.augment_chosen("B-LTA", &both, &json!(id(prefix))).unwrap());
+        let signatures: Vec<String> =
+            String::from_utf8(grown.clone()).unwrap().split("</ds:Signature>").map(str::to_owned).collect();
+        let archived = [0, 1].map(|index| signatures[index].contains("ArchiveTimeStamp"));
+        assert_eq!(archived, [number == 0, number == 1]);
+        let other = text.split("</ds:Signature>").nth(1 - number).unwrap();
+        assert_eq!(signatures[1 - number], other);
+        let renewed = octets(&bench.augment_chosen("B-LTA", &grown, &json!(id(prefix))).unwrap());
+        for (name, document) in [(prefix.to_owned(), grown), (format!("{prefix}renewed"), renewed)] {
+            let asked = Question::new("xades", &bench.keep(&name, &document)).with("--root", bench.pki.root());
+            let asked = bench.crls().iter().fold(asked, |asked, crl| asked.with("--crl", crl));
+            questions.push((name, asked.with("--signers", "2")));
+        }
+    }
+    let wrong = [judged("dss", &questions), judged("xmlsec1", &questions)].concat();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    let found = format!("\"signature_id\": {:?}, {:?}", id("first-"), id("second-"));
+    refused(bench.augment_chosen("B-LTA", &both, &json!("third")), Fault::Document, &found);
+    refused(bench.augment_chosen("B-LTA", &both, &json!(1)), Fault::Parameters, "it must be a text");
+}
+
+#[test]
 fn a_place_that_is_not_there_or_not_one_is_refused() {
     let bench = Bench::start();
     let seal = bench.seal("p256");

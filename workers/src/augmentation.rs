@@ -138,6 +138,14 @@ pub enum AugmentationFault {
         /// Which of the signers, from 1.
         position: usize,
     },
+    /// None of those that were found is the one that was asked for.
+    #[error("no signature in it has the Id {id:?}; of those that are there, send one as \"signature_id\": {found}")]
+    NoSignature {
+        /// What was asked for, shortened.
+        id: String,
+        /// The first of those that are there.
+        found: String,
+    },
     /// Something is there that the level must not have, or that adding would break.
     #[error("level {level} cannot be added to a signature with {attribute}")]
     Attribute {

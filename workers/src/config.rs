@@ -296,18 +296,21 @@ impl WorkerConfig {
         }
     }
 
-    /// Refuses parameters beside a signature that is to be augmented: nothing can be chosen, but a PDF may need its password.
+    /// Refuses parameters beside a signature that is to be augmented: of XML, which one grows can be chosen; a PDF may need its password.
     ///
     /// # Errors
     /// [`WorkerError::Parameter`] for the first one.
     pub fn check_augmentation_parameters(&self, parameters: &SigningParameters) -> Result<(), WorkerError> {
         self.check_password(parameters)?;
-        match parameters.names().next() {
-            None => Ok(()),
+        let chooses = |name: &str| self.kind() == WorkerKind::Xades && name == SigningParameters::SIGNATURE_ID;
+        match parameters.names().find(|name| !chooses(name)) {
+            None => parameters.text(SigningParameters::SIGNATURE_ID).map(drop),
             Some(name) => Err(WorkerError::Parameter {
                 name: name.to_owned(),
-                reason: "nothing can be chosen about a signature that is there; send at most the \"password\" of a PDF"
-                    .into(),
+                reason:
+                    "nothing can be chosen about a signature that is there; send at most the \"password\" of a PDF, \
+                         or the \"signature_id\" of the one that is meant in XML"
+                        .into(),
             }),
         }
     }

@@ -131,7 +131,7 @@ pub trait SignatureFormat {
     }
 
     /// Reads a signature in segments, which others may have made, and verifies it, so that it can be brought to a higher level.
-    /// `document` is that of a detached signature; of `parameters` only the password is looked at.
+    /// `document` is that of a detached signature; of `parameters` only the password is looked at, and which signature is meant.
     ///
     /// # Errors
     /// [`AugmentationFault`]: what it is that cannot be built on. A format that is made at B-B only has nothing to add.

@@ -160,6 +160,9 @@ impl SigningParameters {
     /// The name of that parameter.
     pub const PASSWORD: &'static str = "password";
 
+    /// The name of the parameter that says which signature in a document of XML is meant, by its `Id`.
+    pub const SIGNATURE_ID: &'static str = "signature_id";
+
     /// The names present.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.chosen.keys().map(String::as_str)

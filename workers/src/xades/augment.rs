@@ -16,7 +16,7 @@ use super::document::{InternalSubset, Width, XmlDocument};
 use super::received::{ReceivedSignature, Stamp, XADES141_NAMESPACE, binary, method};
 use super::references::{Foreseen, Surroundings};
 use super::unsigned::{Values, archive_timestamp, contained, signature_timestamp};
-use super::xml_error::XmlError;
+use super::xml_error::{XmlError, shortened};
 use crate::augmentation::{Augmentable, AugmentationFault, Participants, imprint};
 use crate::cades::signer_info::SignerInfoFault;
 use crate::level::SignatureLevel;
@@ -45,6 +45,8 @@ pub(super) struct AugmentableXades {
     /// What detached references are to. Signatures inside it were there before, and are left as they are.
     document: Option<DocumentContent>,
     earlier: HashSet<String>,
+    /// The `Id` of the only one that grows.
+    chosen: Option<String>,
     /// Those that grow.
     signatures: Vec<ReceivedSignature>,
 }
@@ -69,7 +71,8 @@ impl AugmentableXades {
     ) -> Result<Self, AugmentationFault> {
         let internal_subset = xml.internal_subset();
         let earlier = document.map(|document| earlier(document, internal_subset)).unwrap_or_default();
-        let mut this = Self { octets, internal_subset, document: document.cloned(), earlier, signatures: Vec::new() };
+        let document = document.cloned();
+        let mut this = Self { octets, internal_subset, document, earlier, chosen: None, signatures: Vec::new() };
         this.signatures = match &mut foreseen {
             None => ReceivedSignature::all(xml, &this.earlier)?,
             Some(foreseen) => {
@@ -105,6 +108,26 @@ impl AugmentableXades {
         Ok(this)
     }
 
+    /// Leaves all as they are but for the signature with this `Id`.
+    ///
+    /// # Errors
+    /// When none has it, or several have.
+    pub(super) fn choose(&mut self, id: &str) -> Result<(), AugmentationFault> {
+        let ids: Vec<&str> = self.signatures.iter().filter_map(|each| each.tree.attribute("Id")).collect();
+        match ids.iter().filter(|each| **each == id).count() {
+            1 => {}
+            0 => {
+                let found = ids.into_iter().take(10).map(|each| format!("{:?}", shortened(each)));
+                let found = found.collect::<Vec<_>>().join(", ");
+                return Err(AugmentationFault::NoSignature { id: shortened(id), found });
+            }
+            _ => return Err(AugmentationFault::Malformed("several signatures have that signature_id")),
+        }
+        self.chosen = Some(id.to_owned());
+        self.signatures.retain(|each| each.tree.attribute("Id") == Some(id));
+        Ok(())
+    }
+
     /// The signatures that were not in the document before.
     pub(super) fn signatures(&self) -> &[ReceivedSignature] {
         &self.signatures
@@ -115,7 +138,9 @@ impl AugmentableXades {
     }
 
     fn find(&self) -> Result<Vec<ReceivedSignature>, AugmentationFault> {
-        ReceivedSignature::all(&self.decoded()?, &self.earlier)
+        let mut found = ReceivedSignature::all(&self.decoded()?, &self.earlier)?;
+        found.retain(|each| self.chosen.is_none() || each.tree.attribute("Id") == self.chosen.as_deref());
+        Ok(found)
     }
 
     fn with_surroundings<T>(

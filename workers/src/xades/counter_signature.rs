@@ -54,7 +54,7 @@ impl XadesConfig {
 
     /// The signature that is to be counter-signed, where there are several.
     pub(super) fn signature_id(&self, parameters: &SigningParameters) -> Result<Option<String>, WorkerError> {
-        Ok(parameters.text("signature_id")?.map(str::to_owned).or_else(|| self.signature_id.clone()))
+        Ok(parameters.text(SigningParameters::SIGNATURE_ID)?.map(str::to_owned).or_else(|| self.signature_id.clone()))
     }
 }
 

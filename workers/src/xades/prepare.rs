@@ -100,13 +100,27 @@ impl SignatureFormat for XadesConfig {
             .map_err(|error| WorkerError::Withheld(Discrepancy::Unreadable(error.to_string())))
     }
 
+    fn growing(
+        &self,
+        signature: &[Bytes],
+        document: &SignerDocument,
+        _: &SigningParameters,
+    ) -> Result<Box<dyn Augmentable>, AugmentationFault> {
+        let content = Some(&document.content);
+        Ok(Box::new(AugmentableXades::read(in_one_piece(signature), content, self.internal_subset())?))
+    }
+
     fn augmentable(
         &self,
         signature: &[Bytes],
         document: Option<&DocumentContent>,
-        _: &SigningParameters,
+        parameters: &SigningParameters,
     ) -> Result<Box<dyn Augmentable>, AugmentationFault> {
-        Ok(Box::new(AugmentableXades::read(in_one_piece(signature), document, self.internal_subset())?))
+        let mut read = AugmentableXades::read(in_one_piece(signature), document, self.internal_subset())?;
+        if let Some(id) = parameters.value(SigningParameters::SIGNATURE_ID).and_then(|value| value.as_str()) {
+            read.choose(id)?;
+        }
+        Ok(Box::new(read))
     }
 }
 

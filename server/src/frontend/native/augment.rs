@@ -16,7 +16,8 @@ use crate::frontend::problems::SigningProblems;
 ///
 /// The body is a signature of the worker's format, made here or by others; the answer is the same signature with the timestamps
 /// and the validation data that the worker's level needs. One of level B-LTA gets one more archive timestamp. A detached
-/// signature comes in a form with its document, and so does a PDF that opens with a password only, with that among the parameters.
+/// signature comes in a form with its document, and so does a PDF that opens with a password only, with that among the parameters,
+/// and XML of several signatures of which one is to grow, with its `Id` as `signature_id`.
 #[utoipa::path(
     post,
     path = "/v1/workers/{worker}/augment",
