@@ -114,7 +114,7 @@ impl AugmentablePdf {
         }
         let (stored, evidence) = (security_store::certificates(&file), security_store::evidence(&file));
         let forbidden = permissions::check_document_timestamp(&file).err();
-        file.refuse_exhausted()?;
+        file.refuse_unread()?;
         let mut archives = Vec::new();
         for each in signatures.iter().filter(|each| matches!(each.kind, FoundKind::Timestamp(_))) {
             let end = each.range.end();
@@ -133,7 +133,7 @@ impl AugmentablePdf {
         let page = pages::first(&file)?;
         let dictionary = |_| Ok(signature_dictionary::document_timestamp(self.room));
         let layout = Layout::in_field(&file, &target, page, None, Says::default(), dictionary);
-        file.refuse_exhausted()?;
+        file.refuse_unread()?;
         let layout = layout?;
         let range = byte_range(octets.len(), &layout.contents, layout.update.len());
         let covered = self.document.digest_with(&layout.update, &range, digest).ok();
@@ -233,7 +233,7 @@ impl Augmentable for AugmentablePdf {
     fn add_validation_data(&mut self, data: &ValidationData) -> Result<(), AugmentationFault> {
         let file = PdfFile::open(self.document.octets(), self.password.as_ref())?;
         let update = security_store::update(&file, data);
-        file.refuse_exhausted()?;
+        file.refuse_unread()?;
         if let Some(update) = update? {
             self.document.append(&update);
         }

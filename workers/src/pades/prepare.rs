@@ -128,7 +128,7 @@ impl Seal<'_> {
         let file = PdfFile::open(PdfOctets::of(document), self.context.parameters.password())?;
         let layout = self.update_of(&file, document);
         // First, because objects that could not be read any more look like missing ones.
-        file.refuse_exhausted()?;
+        file.refuse_unread()?;
         layout
     }
 
