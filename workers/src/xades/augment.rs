@@ -12,10 +12,11 @@ use time::OffsetDateTime;
 use super::algorithm::signature_named;
 use super::attributes::XADES_NAMESPACE;
 use super::canonicalization::{EXCLUSIVE, SIGNATURE_NAMESPACE};
-use super::document::{Width, XmlDocument};
+use super::document::{InternalSubset, Width, XmlDocument};
 use super::received::{ReceivedSignature, Stamp, XADES141_NAMESPACE, binary, method};
 use super::references::{Foreseen, Surroundings};
 use super::unsigned::{Values, archive_timestamp, contained, signature_timestamp};
+use super::xml_error::XmlError;
 use crate::augmentation::{Augmentable, AugmentationFault, Participants, imprint};
 use crate::cades::signer_info::SignerInfoFault;
 use crate::level::SignatureLevel;
@@ -40,6 +41,7 @@ const OTHER_WAYS: [&str; 9] = [
 /// XML signatures that grow.
 pub(super) struct AugmentableXades {
     octets: Bytes,
+    internal_subset: InternalSubset,
     /// What detached references are to. Signatures inside it were there before, and are left as they are.
     document: Option<DocumentContent>,
     earlier: HashSet<String>,
@@ -49,8 +51,12 @@ pub(super) struct AugmentableXades {
 
 impl AugmentableXades {
     /// Reads and verifies: every signature, every timestamp, and that each covers what it should.
-    pub(super) fn read(octets: Bytes, document: Option<&DocumentContent>) -> Result<Self, AugmentationFault> {
-        let xml = XmlDocument::decode(&octets)?;
+    pub(super) fn read(
+        octets: Bytes,
+        document: Option<&DocumentContent>,
+        internal_subset: InternalSubset,
+    ) -> Result<Self, AugmentationFault> {
+        let xml = XmlDocument::decode_with(&octets, internal_subset)?;
         Self::read_foreseeing(octets.clone(), &xml, document, None)
     }
 
@@ -61,8 +67,9 @@ impl AugmentableXades {
         document: Option<&DocumentContent>,
         mut foreseen: Option<Foreseen>,
     ) -> Result<Self, AugmentationFault> {
-        let earlier = document.map(earlier).unwrap_or_default();
-        let mut this = Self { octets, document: document.cloned(), earlier, signatures: Vec::new() };
+        let internal_subset = xml.internal_subset();
+        let earlier = document.map(|document| earlier(document, internal_subset)).unwrap_or_default();
+        let mut this = Self { octets, internal_subset, document: document.cloned(), earlier, signatures: Vec::new() };
         this.signatures = match &mut foreseen {
             None => ReceivedSignature::all(xml, &this.earlier)?,
             Some(foreseen) => {
@@ -102,15 +109,19 @@ impl AugmentableXades {
         &self.signatures
     }
 
+    fn decoded(&self) -> Result<XmlDocument<'_>, XmlError> {
+        XmlDocument::decode_with(&self.octets, self.internal_subset)
+    }
+
     fn find(&self) -> Result<Vec<ReceivedSignature>, AugmentationFault> {
-        ReceivedSignature::all(&XmlDocument::decode(&self.octets)?, &self.earlier)
+        ReceivedSignature::all(&self.decoded()?, &self.earlier)
     }
 
     fn with_surroundings<T>(
         &self,
         step: impl FnOnce(Surroundings<'_>) -> Result<T, AugmentationFault>,
     ) -> Result<T, AugmentationFault> {
-        let xml = XmlDocument::decode(&self.octets)?;
+        let xml = self.decoded()?;
         step(Surroundings { xml: &xml, beside: self.document.as_ref() })
     }
 
@@ -132,7 +143,7 @@ impl AugmentableXades {
     ) -> Result<(), AugmentationFault> {
         let mut additions = Vec::new();
         {
-            let xml = XmlDocument::decode(&self.octets)?;
+            let xml = self.decoded()?;
             for signature in &self.signatures {
                 let (offset, contained_already) = signature.insertion()?;
                 let property = property(signature)?;
@@ -172,14 +183,14 @@ pub(super) fn inserted(octets: Bytes, additions: &[(usize, Vec<u8>)]) -> Bytes {
 }
 
 /// The values of signatures that a document had before another one came.
-fn earlier(document: &DocumentContent) -> HashSet<String> {
+fn earlier(document: &DocumentContent, internal_subset: InternalSubset) -> HashSet<String> {
     let DocumentContent::Memory(octets) = document else { return HashSet::new() };
     // Most documents have none, and need not be read for that. All encodings but UTF-16 agree with ASCII.
     let widths = [Width::Utf8, Width::Utf16 { little_endian: true }, Width::Utf16 { little_endian: false }];
     if !widths.iter().any(|width| memmem::find(octets, &width.encode_ascii("Signature")).is_some()) {
         return HashSet::new();
     }
-    let Ok(xml) = XmlDocument::decode(octets) else { return HashSet::new() };
+    let Ok(xml) = XmlDocument::decode_with(octets, internal_subset) else { return HashSet::new() };
     ReceivedSignature::values(&xml).unwrap_or_default()
 }
 

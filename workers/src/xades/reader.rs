@@ -1,4 +1,4 @@
-//! Read a document as Canonical XML sees it: the events of a strict, namespace-aware parser without DTD.
+//! Read a document as Canonical XML sees it: the events of a strict, namespace-aware parser that does not validate.
 //!
 //! `quick-xml` finds where each piece of markup begins and ends; whether it is well-formed, what it is called and what
 //! it says is decided here. Text, comments and instructions come with line ends and references resolved.
@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use memchr::memchr_iter;
 use quick_xml::events::Event as Token;
 
-use super::document::XmlDocument;
+use super::document::{DocumentType, XmlDocument};
 use super::xml_error::{XmlError, XmlFault, shortened};
 
 mod attributes;
@@ -17,13 +17,13 @@ mod characters;
 mod namespaces;
 mod scope;
 
+pub(crate) use attributes::RawAttribute;
 pub(crate) use bindings::Bindings;
-pub(crate) use characters::{is_ncname, position};
+pub(crate) use characters::{BLANK, is_ncname, position, split_qname};
 pub(crate) use namespaces::Namespaces;
 pub(crate) use scope::Scope;
 
-use attributes::RawAttribute;
-use characters::{BLANK, is_blank, normalize_line_ends, resolve_reference, split_qname};
+use characters::{is_blank, normalize_line_ends, resolve_reference};
 
 /// What a document consists of. Offsets are octets of its decoded text.
 #[derive(Debug)]
@@ -82,6 +82,8 @@ pub(crate) struct Attribute<'t> {
     pub(crate) namespace: Cow<'t, str>,
     /// Normalised value.
     pub(crate) value: Cow<'t, str>,
+    /// Whether the document type declaration says that it is an identifier.
+    pub(crate) is_declared_id: bool,
 }
 
 /// How and where an element ends.
@@ -98,6 +100,7 @@ pub(crate) struct EndTag<'t> {
 /// Pull parser over a decoded document.
 pub(crate) struct XmlReader<'t> {
     text: &'t str,
+    document_type: &'t DocumentType,
     start: usize,
     tokens: quick_xml::Reader<&'t [u8]>,
     open: Vec<Open<'t>>,
@@ -118,19 +121,16 @@ struct Open<'t> {
 impl<'t> XmlReader<'t> {
     /// A parser at the start of the document.
     pub(crate) fn new(document: &'t XmlDocument<'_>) -> Self {
-        Self::at(document.text(), document.content_offset())
+        Self::at(document, document.content_offset())
     }
 
-    fn at(text: &'t str, start: usize) -> Self {
-        let mut tokens = quick_xml::Reader::from_str(text.get(start..).unwrap_or_default());
-        let config = tokens.config_mut();
-        // End tags are matched here, where a mismatch can be reported with both names.
-        config.check_end_names = false;
-        config.allow_unmatched_ends = true;
+    fn at(document: &'t XmlDocument<'_>, start: usize) -> Self {
+        let text = document.text();
         Self {
             text,
+            document_type: document.document_type(),
             start,
-            tokens,
+            tokens: tokens(text, start),
             open: Vec::new(),
             pending: None,
             root_seen: false,
@@ -151,6 +151,12 @@ impl<'t> XmlReader<'t> {
         }
         loop {
             let from = self.offset();
+            // Canonical XML, section 1.1: it is left out.
+            if let Some(end) = self.document_type.end_of(from) {
+                self.tokens = tokens(self.text, end);
+                self.start = end;
+                continue;
+            }
             let token = self.tokens.read_event();
             let to = self.offset();
             let raw = self.text.get(from..to).unwrap_or_default();
@@ -229,6 +235,7 @@ impl<'t> XmlReader<'t> {
         let mut raw_attributes = std::mem::take(&mut self.raw_attributes);
         attributes::split(inside, end, &mut raw_attributes)
             .map_err(|(within, fault)| self.error(offset + 1 + within, fault))?;
+        self.document_type.apply(qualified, &mut raw_attributes);
 
         let open = Open { qualified, namespaces: self.namespaces.depth(), xml_attributes: self.xml_attributes.len() };
         self.open.push(open);
@@ -280,8 +287,9 @@ impl<'t> XmlReader<'t> {
         let mut attributes = Vec::with_capacity(raw.len());
         for each in raw.iter_mut() {
             let namespace = namespace(each)?;
-            let RawAttribute { qualified, prefix, local, .. } = *each;
-            attributes.push(Attribute { qualified, prefix, local, namespace, value: std::mem::take(&mut each.value) });
+            let RawAttribute { qualified, prefix, local, is_declared_id, .. } = *each;
+            let value = std::mem::take(&mut each.value);
+            attributes.push(Attribute { qualified, prefix, local, namespace, value, is_declared_id });
         }
         attributes.sort_unstable_by(|one, other| (&one.namespace, one.local).cmp(&(&other.namespace, other.local)));
         for pair in attributes.windows(2) {
@@ -388,6 +396,16 @@ impl<'t> XmlReader<'t> {
             None => Ok(None),
         }
     }
+}
+
+/// The tokens of the text from this octet on.
+fn tokens(text: &str, start: usize) -> quick_xml::Reader<&[u8]> {
+    let mut tokens = quick_xml::Reader::from_str(text.get(start..).unwrap_or_default());
+    let config = tokens.config_mut();
+    // End tags are matched here, where a mismatch can be reported with both names.
+    config.check_end_names = false;
+    config.allow_unmatched_ends = true;
+    tokens
 }
 
 /// What libxml2 takes before it must be told that the document is huge. Bounds recursion in the verifiers, not here.

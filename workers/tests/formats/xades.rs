@@ -16,6 +16,11 @@ const INVOICE: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\r\n<!-- before
 
 /// Whether xmlsec1 accepts the last signature of a document.
 fn xmlsec1_accepts(key: &SoftwareKey, document: &[u8]) -> Result<String, String> {
+    xmlsec1_accepts_references(key, document, "2/2")
+}
+
+/// The same of a signature with other references than one to the document and one to the properties.
+fn xmlsec1_accepts_references(key: &SoftwareKey, document: &[u8], count: &str) -> Result<String, String> {
     let folder = tempfile::tempdir().unwrap();
     key.write_certificates(folder.path());
     std::fs::write(folder.path().join("signed.xml"), document).unwrap();
@@ -24,7 +29,7 @@ fn xmlsec1_accepts(key: &SoftwareKey, document: &[u8]) -> Result<String, String>
     command.args(["--node-xpath", "(//*[local-name()='Signature'])[last()]"]);
     command.arg("--trusted-pem").arg(folder.path().join("root.pem")).arg(folder.path().join("signed.xml"));
     let output = run(&mut command)?;
-    if output.contains("SignedInfo References (ok/all): 2/2") { Ok(output) } else { Err(output) }
+    if output.contains(&format!("SignedInfo References (ok/all): {count}")) { Ok(output) } else { Err(output) }
 }
 
 fn sign(key: &SoftwareKey, document: &[u8]) -> Result<Vec<u8>, WorkerError> {
@@ -223,6 +228,56 @@ fn what_is_not_acceptable_xml_is_refused_with_its_place() {
     );
     assert!(refusal("%PDF-1.7").contains("text outside the root element"));
     assert!(refusal("<!DOCTYPE a [<!ENTITY e SYSTEM 'file:///etc/passwd'>]><a>&e;</a>").contains("DOCTYPE"));
+}
+
+/// Declares two identifiers by other names than `Id`, and words.
+const DECLARED: &str = "<?xml version='1.0'?>\n<!-- <!DOCTYPE a> -->\n<!DOCTYPE Invoice [\n  <!ELEMENT Invoice (Line)*>\n  \
+    <!ATTLIST Invoice currency CDATA #IMPLIED number NMTOKEN #IMPLIED code ID #IMPLIED>\n  <!-- ]> --><?hint ]>?>\n  \
+    <!ATTLIST Line key ID #REQUIRED kind (goods | service) #IMPLIED tags NMTOKENS #IMPLIED>\n]>\n\
+    <Invoice code=' a1 ' number=' 1 '>\r\n<Line key='b1' tags='  x &#9;  y ' kind='goods '/><Line key='b2' kind='service'>c</Line></Invoice>\n";
+
+#[test]
+fn a_document_with_an_internal_subset_is_sealed_where_the_worker_allows_it_and_what_is_declared_is_sealed_too() {
+    let key = SoftwareKey::generate(KeySpec::EcP256);
+    let allowed = "kind = \"xades\"\nallow_internal_subset = true\n";
+    for more in [
+        "",
+        "canonicalization = \"inclusive\"",
+        "canonicalization = \"inclusive-1.1\"",
+        "packaging = \"internally-detached\"\nelements = [\"b1\", \"b2\"]",
+        "packaging = \"internally-detached\"\nelements = [\"b2\", \"b1\"]\nplace = { xpath = \"/Invoice/Line[2]\" }",
+    ] {
+        let definition = format!("{allowed}{more}");
+        let signed = key.sign(&definition, DECLARED.as_bytes()).unwrap_or_else(|error| panic!("{more}: {error}"));
+        let signed = String::from_utf8(signed.contiguous().into_owned()).unwrap();
+        let (start, end) = (signed.find("<ds:Signature ").unwrap(), signed.rfind("</ds:Signature>").unwrap());
+        let without = [&signed[..start], &signed[end + "</ds:Signature>".len()..]].concat();
+        assert_eq!(without, DECLARED, "{more}");
+        let count = if more.contains("elements") { "3/3" } else { "2/2" };
+        let accepted = |document: &str| xmlsec1_accepts_references(&key, document.as_bytes(), count).is_ok();
+        xmlsec1_accepts_references(&key, signed.as_bytes(), count).unwrap_or_else(|error| panic!("{more}: {error}"));
+        // What is declared changes what is signed, unless elements are that have other attributes.
+        assert!(!accepted(&signed.replace("(goods | service)", "CDATA")), "{more}");
+        assert!(!accepted(&signed.replace("tags NMTOKENS", "tags CDATA")), "{more}");
+        assert_eq!(accepted(&signed.replace("number NMTOKEN", "number CDATA")), more.contains("elements"), "{more}");
+        // A second one beside it.
+        let twice = key.sign(&definition, signed.as_bytes()).unwrap_or_else(|error| panic!("{more}: {error}"));
+        assert!(accepted(std::str::from_utf8(&twice.contiguous()).unwrap()), "{more}");
+        let refused = key.sign(&format!("kind = \"xades\"\n{more}"), DECLARED.as_bytes()).unwrap_err();
+        assert!(refused.to_string().contains("line 3, column 1: a document type declaration"), "{refused}");
+    }
+    let refusal = |more: &str, document: &str| {
+        let error = key.sign(&format!("{allowed}{more}"), document.as_bytes()).unwrap_err();
+        assert_eq!(error.fault(), Fault::Document);
+        error.to_string()
+    };
+    for wrapping in ["packaging = \"internally-detached\"", "packaging = \"enveloping\"\nobject = \"xml\""] {
+        assert!(refusal(wrapping, DECLARED).contains("a document type declaration (DOCTYPE) is not accepted"));
+    }
+    let same = DECLARED.replace("'b2'", "'a1'");
+    assert!(refusal("", &same).contains("line 10, column 51: the identifier \"a1\" is given to two elements"));
+    let entity = DECLARED.replace("<!ELEMENT", "<!ENTITY e 'x'><!ELEMENT");
+    assert!(refusal("", &entity).contains("line 4, column 3: an entity is declared (ENTITY)"));
 }
 
 #[test]

@@ -8,14 +8,16 @@ use super::characters::{BLANK, position, resolve_reference, split_qname};
 use crate::xades::xml_error::{XmlFault, shortened};
 
 /// An attribute as it stands in the tag, namespace declarations included.
-pub(super) struct RawAttribute<'t> {
-    pub(super) qualified: &'t str,
-    pub(super) prefix: &'t str,
-    pub(super) local: &'t str,
-    /// Normalised as for an attribute of type CDATA: without DTD there is no other.
-    pub(super) value: Cow<'t, str>,
+pub(crate) struct RawAttribute<'t> {
+    pub(crate) qualified: &'t str,
+    pub(crate) prefix: &'t str,
+    pub(crate) local: &'t str,
+    /// Normalised as for an attribute of type CDATA, unless something else is declared.
+    pub(crate) value: Cow<'t, str>,
     /// Where the name begins, counted from the start of the tag's inside.
-    pub(super) offset: usize,
+    pub(crate) offset: usize,
+    /// Whether it is declared to be an identifier.
+    pub(crate) is_declared_id: bool,
 }
 
 impl<'t> RawAttribute<'t> {
@@ -59,7 +61,7 @@ pub(super) fn split<'t>(
         let (value, remaining) =
             quote.and_then(|quote| split_at(quoted.get(1..)?, quote)).ok_or_else(|| at(XmlFault::Attribute))?;
         let value = normalize(value).map_err(at)?;
-        attributes.push(RawAttribute { qualified, prefix, local, value, offset });
+        attributes.push(RawAttribute { qualified, prefix, local, value, offset, is_declared_id: false });
         rest = remaining;
     }
 }
