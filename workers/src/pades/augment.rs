@@ -127,6 +127,10 @@ impl AugmentablePdf {
 
     /// Lays out a document timestamp: what it must cover.
     fn lay_out(&self, digest: DigestAlgorithm) -> Result<DtbsRepresentation, AugmentationFault> {
+        // Also when it is to stand in for a signature timestamp that did not fit.
+        if let Some(refusal) = &self.forbidden {
+            return Err(refusal.clone().into());
+        }
         let octets = self.document.octets();
         let file = PdfFile::open(octets, self.password.as_ref())?;
         let target = fields::choose(&file, &fields::all(&file)?, None, None)?;
