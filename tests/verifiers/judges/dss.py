@@ -3,6 +3,7 @@
 import atexit
 import functools
 import os
+import select
 import shutil
 import subprocess
 from pathlib import Path
@@ -33,6 +34,11 @@ def judge(question, taken_apart=None) -> Answer:
     try:
         checker.stdin.write("\t".join([*words, question.file]) + "\n")
         checker.stdin.flush()
+        # One line answers one question, so none is in Python's buffer.
+        if not select.select([checker.stdout], [], [], question.seconds)[0]:
+            checker.kill()
+            _checker.cache_clear()
+            return Answer.too_slow(question)
         verdict, separator, detail = checker.stdout.readline().rstrip("\n").partition("\t")
     except BrokenPipeError:
         separator = ""

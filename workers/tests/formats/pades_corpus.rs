@@ -28,6 +28,9 @@ const PASSWORDS: [(&str, &str); 5] = [
     ("pdfjs-pr6531_1.pdf", "asdfasdf"),
 ];
 
+/// How long pyHanko, which compares all revisions, and EU DSS, which draws all pages, may take over a file: one of them may give up.
+const SECONDS: &str = "60";
+
 /// One file and what became of it.
 pub(crate) struct Case {
     pub(crate) name: String,
@@ -73,7 +76,7 @@ pub(crate) fn judge(tool: &str, root: &Path, cases: &[Case]) -> BTreeMap<PathBuf
         if let Ok(after) = &case.sealed {
             let paths = [root, &case.before, after].map(|path| path.to_str().unwrap());
             let [root, before, after] = paths;
-            let mut arguments = vec!["--format", "pades", "--root", root, "--before", before];
+            let mut arguments = vec!["--format", "pades", "--root", root, "--before", before, "--seconds", SECONDS];
             arguments.extend(case.password.iter().flat_map(|password| ["--password", password]));
             writeln!(questions, "{}\t{after}", arguments.join("\t")).unwrap();
         }
