@@ -46,7 +46,7 @@ class Answer:
 
     @classmethod
     def too_slow(cls, question):
-        return cls.not_applicable(f"took longer than {question.seconds} seconds")
+        return cls.not_applicable(f"took more than {question.seconds} seconds of processor time")
 
     @classmethod
     def error(cls, detail):
@@ -181,7 +181,7 @@ def _parser(tool):
     parser.add_argument("--ecdsa-encoding", choices=("der", "fixed"), default="der", help="plain only")
     parser.add_argument("--before", metavar="PDF", help="pades only: the document before its last signature")
     parser.add_argument("--password", metavar="TEXT", help="pades only: opens an encrypted document")
-    parser.add_argument("--seconds", type=int, metavar="NUMBER", help="how long one file may take before dss and pyhanko say n/a")
+    parser.add_argument("--seconds", type=int, metavar="NUMBER", help="of processor time for one file, before dss and pyhanko say n/a")
     parser.add_argument("file", nargs="+", metavar="FILE")
     return parser
 

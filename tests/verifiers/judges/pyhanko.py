@@ -51,14 +51,14 @@ def _give_up(_signal, _frame):
 
 
 def judge(question) -> Answer:
-    signal.signal(signal.SIGALRM, _give_up)
-    signal.alarm(question.seconds or 0)
+    signal.signal(signal.SIGPROF, _give_up)
+    signal.setitimer(signal.ITIMER_PROF, question.seconds or 0)
     try:
         return _judge(question)
     except TooSlow:
         return Answer.too_slow(question)
     finally:
-        signal.alarm(0)
+        signal.setitimer(signal.ITIMER_PROF, 0)
 
 
 def _judge(question) -> Answer:
