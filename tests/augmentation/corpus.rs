@@ -17,6 +17,9 @@ const LEVELS: [&str; 3] = ["B-T", "B-LT", "B-LTA"];
 
 const TOOLS: [&str; 4] = ["dss", "pyhanko", "pdfsig", "qpdf"];
 
+/// How long pyHanko, which compares all revisions, and EU DSS, which draws all pages, may take over a file: one of them may give up.
+const SECONDS: &str = "60";
+
 /// A file at one level.
 struct Case {
     before: PathBuf,
@@ -54,7 +57,8 @@ impl Case {
     fn question(&self, bench: &Bench, tool: &str, crls: &[PathBuf]) -> Option<Question> {
         let file = self.sealed.as_ref().ok()?;
         let question = Question::new("pades", file).with("--root", bench.pki.root()).with("--before", &self.before);
-        let question = question.with("--expect", format!("PAdES-BASELINE-{}", &self.level[2..]));
+        let question =
+            question.with("--seconds", SECONDS).with("--expect", format!("PAdES-BASELINE-{}", &self.level[2..]));
         let question = match self.password() {
             Some(password) => question.with("--password", password),
             None => question,

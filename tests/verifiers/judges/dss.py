@@ -26,7 +26,7 @@ def judge(question, taken_apart=None) -> Answer:
     options += [("--content", question.content), ("--expect", question.expect)]
     options += [("--taken-apart", taken_apart)]
     words = [word for name, value in options if value is not None for word in (name, value)]
-    return _checker(interface.compilers(question)).ask(*words, question.file)
+    return _checker(interface.compilers(question)).ask(*words, question.file, seconds=question.seconds)
 
 
 def _checker(compilers):

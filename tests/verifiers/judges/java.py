@@ -3,9 +3,11 @@
 import atexit
 import functools
 import os
+import select
 import shutil
 import subprocess
 from dataclasses import dataclass
+from pathlib import Path
 
 from judges.interface import Answer, Missing
 
@@ -19,11 +21,16 @@ class Program:
     main: str
     options: tuple = ()
 
-    def ask(self, *words) -> Answer:
+    def ask(self, *words, seconds=None) -> Answer:
+        """Words are a line; the answer may take so many seconds of processor time."""
         process = _process(self)
         try:
             process.stdin.write("\t".join(words) + "\n")
             process.stdin.flush()
+            if seconds is not None and not _answers(process, seconds):
+                process.kill()
+                _process.cache_clear()
+                return Answer.too_slow(seconds)
             verdict, separator, detail = process.stdout.readline().rstrip("\n").partition("\t")
         except BrokenPipeError:
             separator = ""
@@ -50,6 +57,21 @@ def _process(program):
     )
     atexit.register(_stop, process)
     return process
+
+
+def _answers(process, seconds):
+    """Waits for an answer. One line answers one question, so none is in Python's buffer."""
+    last = _processor_seconds(process) + seconds
+    while not select.select([process.stdout], [], [], 1)[0]:
+        if _processor_seconds(process) > last:
+            return False
+    return True
+
+
+def _processor_seconds(process):
+    # proc(5): the name, which may hold anything, ends with the last bracket; user and system time are fields 14 and 15.
+    fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _stop(process):

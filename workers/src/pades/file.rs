@@ -292,6 +292,14 @@ impl<'a> PdfFile<'a> {
         }
     }
 
+    /// What `read` finds, where everything that it needs can be read: for what a seal can do without.
+    pub(super) fn if_readable<T>(&self, read: impl FnOnce() -> Option<T>) -> Option<T> {
+        let earlier = self.unreadable.take();
+        let found = read().filter(|_| self.unreadable.get().is_none());
+        self.unreadable.set(earlier);
+        found
+    }
+
     /// Takes the cost of work on what was read from what is left.
     ///
     /// # Errors

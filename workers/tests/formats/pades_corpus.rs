@@ -25,6 +25,9 @@ fn password(name: &str) -> Option<&'static str> {
     lines.filter_map(|line| line.split_once(' ')).find(|(file, _)| *file == name).map(|(_, password)| password)
 }
 
+/// How long pyHanko, which compares all revisions, and EU DSS, which draws all pages, may take over a file: one of them may give up.
+const SECONDS: &str = "60";
+
 /// One file and what became of it.
 pub(crate) struct Case {
     pub(crate) name: String,
@@ -70,7 +73,7 @@ pub(crate) fn judge(tool: &str, root: &Path, cases: &[Case]) -> BTreeMap<PathBuf
         if let Ok(after) = &case.sealed {
             let paths = [root, &case.before, after].map(|path| path.to_str().unwrap());
             let [root, before, after] = paths;
-            let mut arguments = vec!["--format", "pades", "--root", root, "--before", before];
+            let mut arguments = vec!["--format", "pades", "--root", root, "--before", before, "--seconds", SECONDS];
             arguments.extend(case.password.iter().flat_map(|password| ["--password", password]));
             writeln!(questions, "{}\t{after}", arguments.join("\t")).unwrap();
         }
