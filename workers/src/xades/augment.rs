@@ -88,6 +88,7 @@ impl AugmentableXades {
         let counters =
             this.signatures.iter().map(|each| each.counter_signatures(xml)).collect::<Result<Vec<_>, _>>()?;
         for ((position, signature), counters) in (1..).zip(&this.signatures).zip(&counters) {
+            signature.qualifying()?;
             let value = signature.value()?.attribute("Id");
             all.push((position, None, signature));
             all.extend(counters.iter().map(|(_, counter)| (position, Some(value.unwrap_or_default()), counter)));
@@ -194,7 +195,8 @@ fn earlier(document: &DocumentContent, internal_subset: InternalSubset) -> HashS
     ReceivedSignature::values(&xml).unwrap_or_default()
 }
 
-/// Verifies the references, of which these are the digests, and the value with the certificate whose digest is signed.
+/// Verifies the references, of which these are the digests, and the value with the certificate of the signer. Whether a signature that
+/// has no properties of XAdES is taken is decided before.
 pub(super) fn verify(
     surroundings: Surroundings<'_>,
     signature: &ReceivedSignature,
@@ -203,7 +205,8 @@ pub(super) fn verify(
 ) -> Result<(), AugmentationFault> {
     let fault = |fault| AugmentationFault::Signer { position, fault };
     let mut properties_signed = false;
-    let properties = signature.qualifying()?.only(XADES_NAMESPACE, "SignedProperties");
+    let qualifying = signature.qualifying().ok();
+    let properties = qualifying.and_then(|each| each.only(XADES_NAMESPACE, "SignedProperties"));
     let properties = properties.and_then(|each| each.attribute("Id"));
     for (reference, digest) in signature.references()?.into_iter().zip(digests) {
         let said = reference.only(SIGNATURE_NAMESPACE, "DigestValue").and_then(|value| binary(&value.text));
@@ -216,7 +219,7 @@ pub(super) fn verify(
         let target = reference.attribute("URI").and_then(|uri| uri.strip_prefix('#'));
         properties_signed |= target.is_some() && target == properties;
     }
-    if !properties_signed {
+    if qualifying.is_some() && !properties_signed {
         return Err(AugmentationFault::Malformed("the signed properties of a signature are not signed"));
     }
     let certificate = signature.signer().ok_or_else(|| fault(SignerInfoFault::NoCertificate))?;

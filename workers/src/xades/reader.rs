@@ -110,6 +110,8 @@ pub(crate) struct XmlReader<'t> {
     xml_attributes: Vec<Attribute<'t>>,
     /// Empty between start tags; kept for its memory.
     raw_attributes: Vec<RawAttribute<'t>>,
+    /// The same of their order.
+    order: Vec<usize>,
 }
 
 struct Open<'t> {
@@ -137,6 +139,7 @@ impl<'t> XmlReader<'t> {
             namespaces: Namespaces::default(),
             xml_attributes: Vec::new(),
             raw_attributes: Vec::new(),
+            order: Vec::new(),
         }
     }
 
@@ -242,7 +245,8 @@ impl<'t> XmlReader<'t> {
         self.root_seen = true;
 
         for raw in &mut raw_attributes {
-            if let Some(prefix) = raw.declares() {
+            if raw.is_declaration {
+                let prefix = if raw.prefix.is_empty() { "" } else { raw.local };
                 let uri = std::mem::take(&mut raw.value);
                 self.namespaces.declare(prefix, uri).map_err(|fault| self.error(offset + 1 + raw.offset, fault))?;
             }
@@ -261,47 +265,38 @@ impl<'t> XmlReader<'t> {
         Ok(Event::Start(Element { qualified, prefix, local, namespace, attributes, offset }))
     }
 
-    /// Takes all but the namespace declarations; `start` is where the inside of the tag is.
+    /// Takes all but the namespace declarations, in order; `start` is where the inside of the tag is.
     fn resolve_attributes(
-        &self,
-        raw: &mut Vec<RawAttribute<'t>>,
+        &mut self,
+        raw: &mut [RawAttribute<'t>],
         start: usize,
     ) -> Result<Vec<Attribute<'t>>, XmlError> {
-        let twice = |one: &RawAttribute<'_>| {
-            self.error(start + one.offset, XmlFault::DuplicateAttribute { name: shortened(one.qualified) })
-        };
-        raw.sort_unstable_by_key(|each| (each.qualified, each.offset));
-        for pair in raw.windows(2) {
-            if let [one, other] = pair
-                && one.qualified == other.qualified
-            {
-                return Err(twice(other));
-            }
-        }
-        raw.retain(|each| each.declares().is_none());
-        let namespace = |each: &RawAttribute<'t>| match each.prefix {
-            // Namespaces in XML 1.0, section 6.2: the default namespace does not apply to attributes.
-            "" => Ok(Cow::Borrowed("")),
-            prefix => self.resolve(prefix, start + each.offset),
-        };
-        let mut attributes = Vec::with_capacity(raw.len());
         for each in raw.iter_mut() {
-            let namespace = namespace(each)?;
-            let RawAttribute { qualified, prefix, local, is_declared_id, .. } = *each;
-            let value = std::mem::take(&mut each.value);
-            attributes.push(Attribute { qualified, prefix, local, namespace, value, is_declared_id });
-        }
-        attributes.sort_unstable_by(|one, other| (&one.namespace, one.local).cmp(&(&other.namespace, other.local)));
-        for pair in attributes.windows(2) {
-            if let [one, other] = pair
-                && (&one.namespace, one.local) == (&other.namespace, other.local)
-            {
-                let both = raw.iter().filter(|each| [one.qualified, other.qualified].contains(&each.qualified));
-                return Err(both
-                    .max_by_key(|each| each.offset)
-                    .map_or_else(|| self.error(start, XmlFault::Markup), twice));
+            // Namespaces in XML 1.0, section 6.2: the default namespace does not apply to attributes.
+            if !each.is_declaration && !each.prefix.is_empty() {
+                each.namespace = self.resolve(each.prefix, start + each.offset)?;
             }
         }
+        // Places are moved, which are smaller than attributes; and many tags are in order already.
+        let mut order = std::mem::take(&mut self.order);
+        order.clear();
+        order.extend(0..raw.len());
+        let name = |index: usize| raw.get(index).map(RawAttribute::expanded_name);
+        if !order.is_sorted_by(|one, other| name(*one) < name(*other)) {
+            order.sort_unstable_by_key(|index| (name(*index), *index));
+            let is_twice = |pair: &&[usize]| matches!(pair, [one, other] if name(*one) == name(*other));
+            if let Some(twice) = order.windows(2).find(is_twice).and_then(|pair| raw.get(*pair.last()?)) {
+                let fault = XmlFault::DuplicateAttribute { name: shortened(twice.qualified) };
+                return Err(self.error(start + twice.offset, fault));
+            }
+        }
+        let mut attributes = Vec::with_capacity(raw.len());
+        for index in &order {
+            if let Some(each) = raw.get_mut(*index).filter(|each| !each.is_declaration) {
+                attributes.push(each.take());
+            }
+        }
+        self.order = order;
         Ok(attributes)
     }
 

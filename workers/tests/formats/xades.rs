@@ -486,37 +486,54 @@ fn eu_dss_and_signxml_accept_signatures_of_every_algorithm_and_eu_dss_names_the_
 #[test]
 #[ignore = "a measurement for release builds: time beside xmllint and memory for 100 MB"]
 fn a_large_document_takes_the_time_of_its_canonicalization() {
+    let line = "  <c:Line xmlns:c=\"urn:c\" number=\"4711\" c:unit='pc'>Paper &amp; ink, 1.250,00 \u{20AC}</c:Line>\n";
+    let text = format!("<p>{}</p>\n", "Der Betrag ist innerhalb von dreißig Tagen fällig. ".repeat(1000));
+    let attributes: String = (0..20).map(|number| format!(" attribute{number}=\"value of {number}\"")).collect();
+    let slow: Vec<String> =
+        [("small elements", line), ("long text", &text), ("attributes", &format!("<row{attributes}/>\n"))]
+            .into_iter()
+            .filter_map(|(name, entry)| too_slow(name, entry))
+            .collect();
+    assert!(slow.is_empty(), "{slow:?}");
+}
+
+/// Signs 100 MB of this entry; what is to be said where that takes more than 1.5 times as long as its canonicalization by xmllint, or
+/// more than three times its memory.
+fn too_slow(name: &str, entry: &str) -> Option<String> {
     let key = SoftwareKey::generate(KeySpec::EcP256);
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("large.xml");
-    let entry = "  <c:Line xmlns:c=\"urn:c\" number=\"4711\" c:unit='pc'>Paper &amp; ink, 1.250,00 \u{20AC}</c:Line>\n";
     let text = format!("<Invoice xmlns=\"urn:invoice\">\n{}</Invoice>\n", entry.repeat(100_000_000 / entry.len()));
     std::fs::write(&path, &text).unwrap();
-    let started = std::time::Instant::now();
-    let canonical = Command::new("xmllint").args(["--huge", "--c14n"]).arg(&path).output().unwrap();
-    let (theirs, length) = (started.elapsed(), canonical.stdout.len());
-    assert!(canonical.status.success() && length > 100_000_000);
-    drop((text, canonical));
+    drop(text);
+    let best = |step: &dyn Fn()| {
+        let timed = (0..3).map(|_| {
+            let started = std::time::Instant::now();
+            step();
+            started.elapsed()
+        });
+        timed.min().unwrap()
+    };
+    let theirs = best(&|| {
+        let canonical = Command::new("xmllint").args(["--huge", "--c14n"]).arg(&path).output().unwrap();
+        assert!(canonical.status.success() && canonical.stdout.len() > 99_000_000);
+    });
     let document = bytes::Bytes::from(std::fs::read(&path).unwrap());
     // proc(5): the peak of this process from here on.
     std::fs::write("/proc/self/clear_refs", "5").unwrap();
-    let started = std::time::Instant::now();
-    let signed = key
-        .sign_with(
-            "kind = \"xades\"",
-            workers::DocumentContent::Memory(document.clone().into()),
-            SigningParameters::default(),
-        )
-        .unwrap();
-    let ours = started.elapsed();
+    let ours = best(&|| {
+        let content = workers::DocumentContent::Memory(document.clone().into());
+        let signed = key.sign_with("kind = \"xades\"", content, SigningParameters::default()).unwrap();
+        assert!(signed.length() > document.len());
+    });
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
     let peak: usize = peak.split_whitespace().next().unwrap().parse().unwrap();
-    let times = peak * 1024 / document.len();
-    crate::software_key::report(&format!(
-        "{} octets: {ours:?}, xmllint {theirs:?}; peak {peak} kB, {times} times the document",
-        document.len()
-    ));
-    assert!(signed.length() > document.len());
-    assert!(ours < theirs.mul_f64(1.5) && peak * 1024 <= document.len() * 3);
+    let report = format!(
+        "{name}: {ours:.2?}, xmllint {theirs:.2?}, {:.2} times; peak {:.2} times the document",
+        ours.as_secs_f64() / theirs.as_secs_f64(),
+        (peak * 1024) as f64 / document.len() as f64
+    );
+    crate::software_key::report(&report);
+    (ours > theirs.mul_f64(1.5) || peak * 1024 > document.len() * 3).then_some(report)
 }
