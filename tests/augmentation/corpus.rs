@@ -17,14 +17,8 @@ const LEVELS: [&str; 3] = ["B-T", "B-LT", "B-LTA"];
 
 const TOOLS: [&str; 4] = ["dss", "pyhanko", "pdfsig", "qpdf"];
 
-/// The passwords of files of the corpus that open with one only.
-const PASSWORDS: [(&str, &str); 5] = [
-    ("hanko-minimal-rc4.pdf", "usersecret"),
-    ("hanko-minimal-two-fields-aes256.pdf", "usersecret"),
-    ("hanko-minimal-with-field-aes256.pdf", "ownersecret"),
-    ("pdfjs-issue6010_1.pdf", "abc"),
-    ("pdfjs-pr6531_1.pdf", "asdfasdf"),
-];
+/// How long pyHanko, which compares all revisions, and EU DSS, which draws all pages, may take over a file: one of them may give up.
+const SECONDS: &str = "60";
 
 /// A file at one level.
 struct Case {
@@ -36,8 +30,10 @@ struct Case {
 }
 
 impl Case {
+    /// Where it opens with one only.
     fn password(&self) -> Option<&'static str> {
-        PASSWORDS.iter().find(|(name, _)| *name == self.name).map(|(_, password)| *password)
+        let lines = include_str!("../fixtures/corpus-passwords.txt").lines();
+        lines.filter_map(|line| line.split_once(' ')).find(|(file, _)| *file == self.name).map(|(_, password)| password)
     }
 
     fn seal(&mut self, bench: &Bench, seal: &Seal, folder: &Path) {
@@ -61,7 +57,8 @@ impl Case {
     fn question(&self, bench: &Bench, tool: &str, crls: &[PathBuf]) -> Option<Question> {
         let file = self.sealed.as_ref().ok()?;
         let question = Question::new("pades", file).with("--root", bench.pki.root()).with("--before", &self.before);
-        let question = question.with("--expect", format!("PAdES-BASELINE-{}", &self.level[2..]));
+        let question =
+            question.with("--seconds", SECONDS).with("--expect", format!("PAdES-BASELINE-{}", &self.level[2..]));
         let question = match self.password() {
             Some(password) => question.with("--password", password),
             None => question,

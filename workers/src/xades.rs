@@ -341,7 +341,7 @@ pub fn canonical_form(
     use reader::{Event, XmlReader};
 
     let Some(method) = Method::named(algorithm, prefixes) else { return Ok(None) };
-    let document = document::XmlDocument::decode(document)?;
+    let document = document::XmlDocument::decode_with(document, InternalSubset::Allowed)?;
     let mut starts = Vec::new();
     let mut reader = XmlReader::new(&document);
     while let Some(event) = reader.next()? {

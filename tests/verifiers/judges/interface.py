@@ -45,6 +45,10 @@ class Answer:
         return cls("n/a", detail)
 
     @classmethod
+    def too_slow(cls, seconds):
+        return cls.not_applicable(f"took more than {seconds} seconds of processor time")
+
+    @classmethod
     def error(cls, detail):
         """The question could not be answered; says nothing about the file."""
         return cls("error", detail)
@@ -74,6 +78,7 @@ class Question:
     ecdsa_encoding: str
     before: str | None
     password: str | None
+    seconds: int | None
     file: str
 
     @property
@@ -150,6 +155,7 @@ def _questions(tool, arguments):
             ecdsa_encoding=options.ecdsa_encoding,
             before=options.before,
             password=options.password,
+            seconds=options.seconds,
             file=file,
         )
         for file in options.file
@@ -175,6 +181,7 @@ def _parser(tool):
     parser.add_argument("--ecdsa-encoding", choices=("der", "fixed"), default="der", help="plain only")
     parser.add_argument("--before", metavar="PDF", help="pades only: the document before its last signature")
     parser.add_argument("--password", metavar="TEXT", help="pades only: opens an encrypted document")
+    parser.add_argument("--seconds", type=int, metavar="NUMBER", help="of processor time for one file, before dss and pyhanko say n/a")
     parser.add_argument("file", nargs="+", metavar="FILE")
     return parser
 

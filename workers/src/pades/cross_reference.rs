@@ -185,7 +185,7 @@ impl SectionReader<'_> {
             stream::content(body.get(end..).unwrap_or_default(), number(&trailer, b"Length")).ok_or_else(malformed)?;
         let content = stream::decode(Stream::new(trailer.clone(), content.to_vec()), &mut self.budget);
         self.spend(0)?;
-        let content = content.ok_or_else(malformed)?;
+        let content = content.ok_or_else(|| defect(&format!("the stream at offset {offset} cannot be decoded")))?;
 
         let numbers = |key: &[u8]| -> Option<Vec<usize>> {
             trailer.get(key).ok()?.as_array().ok()?.iter().map(|n| usize::try_from(n.as_i64().ok()?).ok()).collect()

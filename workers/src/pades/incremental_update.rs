@@ -109,27 +109,35 @@ impl<'f> IncrementalUpdate<'f> {
         Ok(())
     }
 
+    /// In octets, of generations and of places in object streams: four only where one of these holds more than 65,536 objects.
+    fn last_width(&self) -> u8 {
+        let is_high =
+            |location: &Location| matches!(location, Location::Compressed { index, .. } if *index > u16::MAX.into());
+        if self.objects.values().any(is_high) { 4 } else { 2 }
+    }
+
     fn write_stream(&mut self, number: u32) -> Result<(), PdfRefusal> {
         let mut dictionary = self.trailer(number + 1)?;
         self.begin((number, 0));
         let mut index = Vec::new();
         let mut content = Vec::new();
+        let last_width = self.last_width();
         for (first, locations) in self.subsections() {
             index.push(Object::Integer(i64::from(first)));
             index.push(Object::Integer(i64::try_from(locations.len()).unwrap_or(i64::MAX)));
             for location in locations {
                 let (kind, field, last) = match *location {
-                    Location::Free => (0, 0, u16::MAX),
-                    Location::Offset { offset, generation } => (1, offset as u64, generation),
-                    Location::Compressed { container, index } => (2, u64::from(container), index_in_stream(index)?),
+                    Location::Free => (0, 0, u32::from(u16::MAX)),
+                    Location::Offset { offset, generation } => (1, offset as u64, u32::from(generation)),
+                    Location::Compressed { container, index } => (2, u64::from(container), index),
                 };
                 content.push(kind);
                 content.extend(field.to_be_bytes());
-                content.extend(last.to_be_bytes());
+                content.extend(last.to_be_bytes().into_iter().skip(size_of::<u32>() - usize::from(last_width)));
             }
         }
         dictionary.set("Type", Object::Name(b"XRef".to_vec()));
-        dictionary.set("W", vec![1.into(), 8.into(), 2.into()]);
+        dictionary.set("W", vec![1.into(), 8.into(), i64::from(last_width).into()]);
         dictionary.set("Index", index);
         write_object(&mut self.bytes, &Object::Stream(Stream::new(dictionary, content)))?;
         self.bytes.extend(b"\nendobj\n");
@@ -149,10 +157,6 @@ fn all_locations(file: &PdfFile<'_>) -> BTreeMap<u32, Location> {
         expected = number + 1;
     }
     all
-}
-
-fn index_in_stream(index: u32) -> Result<u16, PdfRefusal> {
-    u16::try_from(index).map_err(|_| PdfRefusal::TooLarge("an object stream holds more than 65536 objects"))
 }
 
 fn write_object(bytes: &mut Vec<u8>, object: &Object) -> Result<(), PdfRefusal> {

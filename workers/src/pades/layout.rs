@@ -205,7 +205,7 @@ fn lacks_tab_order(file: &PdfFile<'_>, page: ObjectId) -> Result<bool, PdfRefusa
         .as_dict()
         .map_or(0, |form| file.value(form, b"SigFlags").as_i64().unwrap_or(0));
     let is_signed = flags & 1 == 1;
-    let tagged = file.value(catalog, b"StructTreeRoot").as_dict().is_ok();
+    let tagged = file.if_readable(|| file.value(catalog, b"StructTreeRoot").as_dict().ok()).is_some();
     let ordered = file.dictionary(page).is_none_or(|page| page.has(b"Tabs"));
     Ok(tagged && !is_signed && !ordered)
 }

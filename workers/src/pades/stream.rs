@@ -52,7 +52,7 @@ pub(super) fn decode(mut stream: Stream, left: &mut usize) -> Option<Vec<u8>> {
         Err(_) | Ok(Object::Null) => Vec::new(),
         Ok(_) => stream.filters().ok()?.into_iter().map(|name| spelt_out(name).to_vec()).collect(),
     };
-    if filters.len() > MAX_FILTERS {
+    if filters.len() > MAX_FILTERS || !filters.iter().all(|filter| is_standard(filter)) {
         return None;
     }
     let parameters = stream.dict.remove(b"DecodeParms");
@@ -88,10 +88,16 @@ fn charge(left: &mut usize, cost: usize) -> Option<()> {
 /// The full name of a filter: some programs write the abbreviations of inline images (ISO 32000-2, table 92), and readers take them
 /// everywhere.
 fn spelt_out(name: &[u8]) -> &[u8] {
-    ABBREVIATIONS.iter().find(|(short, _)| *short == name).map_or(name, |(_, full)| *full)
+    FILTERS.iter().find(|(short, _)| *short == name).map_or(name, |(_, full)| *full)
 }
 
-const ABBREVIATIONS: [(&[u8], &[u8]); 5] = [
+/// Whether every reader has this filter: `lopdf` has Brotli besides, and what that hides most readers do not see.
+fn is_standard(name: &[u8]) -> bool {
+    FILTERS.iter().any(|(_, full)| *full == name)
+}
+
+/// Those for any octets, not only for pictures (ISO 32000-2, table 6), after their abbreviations.
+const FILTERS: [(&[u8], &[u8]); 5] = [
     (b"Fl", b"FlateDecode"),
     (b"LZW", b"LZWDecode"),
     (b"AHx", b"ASCIIHexDecode"),

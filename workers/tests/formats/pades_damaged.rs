@@ -90,6 +90,88 @@ fn every_verifier_accepts_a_seal_on_a_pdf_whose_cross_reference_data_is_damaged(
     }
 }
 
+/// A document whose page tree is in an object stream behind so many numbers, and whose cross-reference stream lists next to nothing.
+/// Both streams are as `filter` makes them.
+fn with_object_stream(numbers: usize, filter: [&'static str; 2]) -> Vec<u8> {
+    let mut members: Vec<(usize, String)> = (100..numbers + 100).map(|number| (number, "0".to_owned())).collect();
+    let pages = [(1, "<</Type/Catalog/Pages 2 0 R>>"), (2, TREE), (3, PAGES[0]), (4, PAGES[1]), (5, PAGES[2])];
+    members.extend(pages.map(|(number, text)| (number, text.to_owned())));
+    let (mut index, mut content) = (String::new(), String::new());
+    for (number, text) in &members {
+        index.push_str(&format!("{number} {} ", content.len()));
+        content.push_str(&format!("{text} "));
+    }
+    let objects = filtered(filter[0], format!("{index}{content}").into_bytes());
+    let entries = filtered(filter[1], vec![0; 6]);
+    let mut file = format!("%PDF-1.7\n6 0 obj\n{}\nendobj\n7 0 obj\n", PAGES[3]).into_bytes();
+    let dictionary = format!("<</Type/ObjStm/N {}/First {}", members.len(), index.len());
+    file.extend(stream(&dictionary, filter[0], &objects));
+    let section = file.len();
+    file.extend(b"8 0 obj\n");
+    file.extend(stream("<</Type/XRef/Size 9/W[1 4 1]/Index[8 1]/Root 1 0 R", filter[1], &entries));
+    file.extend(format!("startxref\n{section}\n%%EOF\n").into_bytes());
+    file
+}
+
+fn stream(dictionary: &str, filter: &str, content: &[u8]) -> Vec<u8> {
+    let name = if filter.is_empty() { String::new() } else { format!("/Filter/{filter}") };
+    let head = format!("{dictionary}{name}/Length {}>>\nstream\n", content.len());
+    [head.as_bytes(), content, b"\nendstream\nendobj\n"].concat()
+}
+
+/// As Brotli lets octets stand as they are (RFC 7932, 9.2): a window of 64 KiB, one block, and the mark of the end.
+fn filtered(filter: &str, content: Vec<u8>) -> Vec<u8> {
+    if filter.is_empty() {
+        return content;
+    }
+    let header = ((u32::try_from(content.len()).unwrap() - 1) << 4) | 1 << 20;
+    [&header.to_le_bytes()[..3], &content, &[3]].concat()
+}
+
+/// More than two octets count.
+const LONG: usize = 70_000;
+
+#[test]
+fn every_verifier_accepts_a_seal_on_a_damaged_pdf_with_a_long_object_stream() {
+    let key = SoftwareKey::generate(KeySpec::EcP256);
+    let mut samples = Samples::new();
+    samples.trust(&key);
+    let damaged = with_object_stream(LONG, ["", ""]);
+    let signed = key.sign("kind = \"pades\"", &damaged).unwrap();
+    assert!(pdftotext(&signed.contiguous()).unwrap().contains("Invoice 2026-1"));
+    samples.add("one seal".to_owned(), &signed.contiguous());
+    let twice = key.sign("kind = \"pades\"", &signed.contiguous()).unwrap();
+    samples.add("two seals".to_owned(), &twice.contiguous());
+    for tool in ["dss", "pyhanko", "openssl", "pdfsig", "qpdf"] {
+        for (name, (verdict, why)) in samples.names.iter().zip(samples.judge(tool)) {
+            assert_eq!(verdict, "valid", "{tool} on {name}: {why}");
+        }
+    }
+}
+
+#[test]
+fn what_only_brotli_tells_is_no_part_of_a_document_for_most_readers() {
+    let key = SoftwareKey::generate(KeySpec::EcP256);
+    // Found all the same, so every reader shows it from then on.
+    let signed = key.sign("kind = \"pades\"", &with_object_stream(3, ["", "BrotliDecode"])).unwrap();
+    assert!(pdftotext(&signed.contiguous()).unwrap().contains("Invoice 2026-1"));
+    let mut samples = Samples::new();
+    samples.trust(&key);
+    samples.add("a cross-reference stream".to_owned(), &signed.contiguous());
+    for tool in ["dss", "pyhanko", "openssl", "pdfsig", "qpdf"] {
+        for (verdict, why) in samples.judge(tool) {
+            assert_eq!(verdict, "valid", "{tool}: {why}");
+        }
+    }
+    let Err(WorkerError::Pdf(refusal)) = key.sign("kind = \"pades\"", &with_object_stream(3, ["BrotliDecode"; 2]))
+    else {
+        panic!("sealed although most readers find no page in it");
+    };
+    let refusal = refusal.to_string();
+    assert!(refusal.contains("object stream 7 cannot be read"), "{refusal}");
+    assert!(refusal.contains("cannot be decoded"), "{refusal}");
+}
+
 #[test]
 fn where_readers_could_find_different_documents_the_defect_is_named() {
     let key = SoftwareKey::generate(KeySpec::EcP256);

@@ -3,11 +3,12 @@
 use cryptotoken_api::KeySpec;
 
 use crate::pades_corpus::{Case, judge};
+use crate::pades_verifiers::Samples;
 use crate::pdf::{document, pdf, pdftotext, qpdf};
 use crate::software_key::SoftwareKey;
 
 /// Name, document, and what pyHanko says where it cannot read that.
-fn odd() -> [(&'static str, Vec<u8>, &'static str); 4] {
+fn odd() -> [(&'static str, Vec<u8>, &'static str); 5] {
     let plain = document("", &[]);
     let streams = qpdf(&plain, &["--object-streams=generate"]);
     [
@@ -15,8 +16,12 @@ fn odd() -> [(&'static str, Vec<u8>, &'static str); 4] {
         ("filters by the names of inline images", replaced(&streams, "/FlateDecode", "/Fl         "), "valid"),
         ("crypt filters in objects of their own", filters_apart(), "n/a"),
         ("encrypted, without an identifier", without_identifier(), "n/a"),
+        ("a structure tree that is malformed", document("/StructTreeRoot 7 0 R", &[MALFORMED_TREE]), "valid"),
     ]
 }
+
+/// A name without its solidus, as people write who make PDFs by hand.
+const MALFORMED_TREE: &str = "<</Type/StructTreeRoot/K[<</Type OBJR/Obj 3 0 R>>]>>";
 
 fn replaced(document: &[u8], from: &str, to: &str) -> Vec<u8> {
     let pieces: Vec<&[u8]> = split(document, from.as_bytes());
@@ -98,6 +103,23 @@ fn every_verifier_that_reads_an_odd_document_accepts_the_seal_on_it() {
             let (verdict, why) = &verdicts[case.sealed.as_ref().unwrap()];
             let expected = if tool == "pyhanko" { of_pyhanko } else { "valid" };
             assert_eq!(verdict, expected, "{tool} on {}: {why}", case.name);
+        }
+    }
+}
+
+#[test]
+fn every_verifier_accepts_a_seal_that_is_seen_on_a_document_whose_structure_tree_is_malformed() {
+    let key = SoftwareKey::generate(KeySpec::EcP256);
+    let visible = "kind = \"pades\"\n[appearance]\ntext = \"Sealed\"";
+    let mut samples = Samples::new();
+    samples.trust(&key);
+    let odd = document("/MarkInfo<</Marked true>>/StructTreeRoot 7 0 R", &[MALFORMED_TREE]);
+    let signed = key.sign(visible, &odd).unwrap();
+    assert!(pdftotext(&signed.contiguous()).unwrap().contains("Sealed"));
+    samples.add("a malformed structure tree".to_owned(), &signed.contiguous());
+    for tool in ["dss", "pyhanko", "openssl", "pdfsig"] {
+        for (verdict, why) in samples.judge(tool) {
+            assert_eq!(verdict, "valid", "{tool}: {why}");
         }
     }
 }

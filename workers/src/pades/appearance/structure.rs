@@ -22,13 +22,17 @@ impl TaggedField<'_> {
     /// document has no structure that can be added to.
     pub(super) fn tag(&self, edits: &mut Edits<'_>, objects: &mut NewObjects<'_, '_>) -> Option<i64> {
         let file = objects.file;
-        let root = file.value(file.catalog().ok()?, b"StructTreeRoot").as_dict().ok()?;
-        let key = next_key(file, root)?;
-        let element = objects.number();
-        let branches = file.value(root, b"ParentTree").as_dict().is_ok_and(|tree| tree.has(b"Kids"));
-        let leaf = branches.then(|| objects.number());
-        let mut changed = edits.clone();
-        let parent = add(file, root, element, leaf, key, &mut changed).ok()?;
+        let found = file.if_readable(|| {
+            let root = file.value(file.catalog().ok()?, b"StructTreeRoot").as_dict().ok()?;
+            let key = next_key(file, root)?;
+            let element = objects.number();
+            let branches = file.value(root, b"ParentTree").as_dict().is_ok_and(|tree| tree.has(b"Kids"));
+            let leaf = branches.then(|| objects.number());
+            let mut changed = edits.clone();
+            let parent = add(file, root, element, leaf, key, &mut changed).ok()?;
+            Some((key, element, leaf, parent, changed))
+        });
+        let (key, element, leaf, parent, changed) = found?;
         let alternative = objects.string(element, self.description).ok()?;
         let (field, page) = (reference(self.field), reference(self.page));
         let text = format!(
