@@ -18,10 +18,10 @@ use cryptotoken_api::{
 };
 use time::OffsetDateTime;
 use workers::{
-    AugmentationEnvironment, AugmentationRequest, Clock, ClockError, DocumentContent, RevocationError, RevocationInfo,
-    RevocationSource, SignatureLevel, SignedDocument, SignerDocument, SigningEnvironment, SigningParameters,
-    SigningRequest, TimestampError, TimestampRequest, TimestampSource, TimestampToken, Worker, WorkerConfig,
-    WorkerError,
+    AugmentationEnvironment, AugmentationRequest, Clock, ClockError, DocumentContent, NamedFile, NamedFiles,
+    RevocationError, RevocationInfo, RevocationSource, SignatureLevel, SignedDocument, SignerDocument,
+    SigningEnvironment, SigningParameters, SigningRequest, TimestampError, TimestampRequest, TimestampSource,
+    TimestampToken, Worker, WorkerConfig, WorkerError,
 };
 
 use authority::{Holder, SEAL, TSA};
@@ -78,8 +78,22 @@ impl Bench {
     /// # Panics
     /// As [`Self::sign`].
     pub fn sign_with(&self, document: &[u8], parameters: SigningParameters) -> Result<SignedDocument, WorkerError> {
+        self.sign_content(DocumentContent::Memory(Bytes::copy_from_slice(document).into()), parameters)
+    }
+
+    /// Signs whatever there is to sign.
+    ///
+    /// # Errors
+    /// What is refused.
+    ///
+    /// # Panics
+    /// As [`Self::sign`].
+    pub fn sign_content(
+        &self,
+        content: DocumentContent,
+        parameters: SigningParameters,
+    ) -> Result<SignedDocument, WorkerError> {
         self.worker.config().check_parameters(&parameters)?;
-        let content = DocumentContent::Memory(Bytes::copy_from_slice(document).into());
         let document = SignerDocument { content, media_type: None, signature: None };
         let request = SigningRequest { document, parameters };
         let environment = SigningEnvironment {
@@ -122,11 +136,24 @@ impl Bench {
         document: Option<&[u8]>,
         parameters: SigningParameters,
     ) -> Result<SignedDocument, WorkerError> {
-        let request = AugmentationRequest {
-            signature: Bytes::copy_from_slice(signature),
-            document: document.map(|octets| DocumentContent::Memory(Bytes::copy_from_slice(octets).into())),
-            parameters,
-        };
+        let document = document.map(|octets| DocumentContent::Memory(Bytes::copy_from_slice(octets).into()));
+        self.augment_content(signature, document, parameters)
+    }
+
+    /// Brings a signature over whatever there is to the worker's level.
+    ///
+    /// # Errors
+    /// What is refused.
+    ///
+    /// # Panics
+    /// As [`Self::augment`].
+    pub fn augment_content(
+        &self,
+        signature: &[u8],
+        document: Option<DocumentContent>,
+        parameters: SigningParameters,
+    ) -> Result<SignedDocument, WorkerError> {
+        let request = AugmentationRequest { signature: Bytes::copy_from_slice(signature), document, parameters };
         let environment = AugmentationEnvironment {
             clock: &FixedClock,
             timestamps: Some(&InProcess),
@@ -195,6 +222,21 @@ impl RevocationSource for InProcess {
     ) -> Result<RevocationInfo, RevocationError> {
         Err(RevocationError::Unavailable { subject: certificate.subject(), reason: "there is no network".into() })
     }
+}
+
+/// Several files that are signed together.
+///
+/// # Panics
+/// Never: their names are good.
+#[must_use]
+pub fn files() -> DocumentContent {
+    let file = |name: &str, octets: &'static [u8]| NamedFile {
+        name: name.to_owned(),
+        media_type: None,
+        content: DocumentContent::Memory(Bytes::from_static(octets).into()),
+    };
+    let files = vec![file("a.xml", b"<a b='c'> &amp; </a>"), file("b c.txt", b"document"), file("d", b"")];
+    DocumentContent::Files(NamedFiles::new(files).expect("good names"))
 }
 
 /// The levels above B-B, as a definition says them.

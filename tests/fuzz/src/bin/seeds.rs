@@ -7,12 +7,12 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use cryptotoken_api::{DigestAlgorithm, DtbsRepresentation};
-use fuzz::Bench;
 use fuzz::authority::{RESPONDER, SEAL, TSA, crl, extension, root_pem, tsa};
 use fuzz::der;
+use fuzz::{Bench, files};
 use libfuzzer_sys::fuzz_target;
 use openssl::base64::encode_block;
-use workers::TimestampRequest;
+use workers::{SigningParameters, TimestampRequest};
 
 /// Bigger ones make the fuzzer slow, and say nothing that smaller ones do not.
 const LARGEST: u64 = 16_000;
@@ -80,6 +80,9 @@ fn write_seeds() {
         }
     }
     for level in LEVELS {
+        let worker = Bench::new(&format!("kind = \"xades\"\npackaging = \"detached\"{}", with(level)));
+        let signed = worker.sign_content(files(), SigningParameters::default()).expect("a signature");
+        write("xml_files", level, &signed.contiguous());
         for packaging in ["encapsulated", "detached"] {
             let worker = Bench::new(&format!("kind = \"cades\"\npackaging = \"{packaging}\"{}", with(level)));
             let signed = worker.sign(b"document").expect("a signature");
