@@ -5,7 +5,8 @@
 mod files;
 mod service;
 
-use std::path::PathBuf;
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -13,8 +14,9 @@ use std::sync::{Mutex, PoisonError};
 use administration::Items;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
+use serde::de::IgnoredAny;
 
 use crate::failure::Failure;
 use crate::output::OutputFormat;
@@ -41,6 +43,10 @@ pub(crate) struct Arguments {
     /// One signature over all files together, from a xades worker with detached or enveloping signatures, written to this file.
     #[arg(long, value_name = "SIGNATURE", conflicts_with_all = ["augment", "out_dir"])]
     together: Option<PathBuf>,
+    /// JSON file with what the worker lets its callers choose, the same for every file, such as {"reason": "Paid", "password": "…"};
+    /// keep one with a password unreadable for others.
+    #[arg(long, value_name = "FILE")]
+    parameters: Option<PathBuf>,
     /// How many requests at the same time.
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=64))]
     parallel: u8,
@@ -81,7 +87,9 @@ pub(crate) fn run(output: OutputFormat, arguments: &Arguments) -> Result<ExitCod
         None if arguments.augment => Task::Augment,
         None => Task::Sign,
     };
-    let service = Service::new(&arguments.server, &arguments.worker, task, api_key(arguments)?, &tls(arguments))?;
+    let parameters = arguments.parameters.as_deref().map(parameters).transpose()?;
+    let service = Service::new(&arguments.server, &arguments.worker, task, api_key(arguments)?, &tls(arguments))?
+        .with_parameters(parameters);
     let mut inputs = Inputs::collect(&arguments.files, arguments.out_dir.as_deref(), task)?;
     if let Some(output) = &arguments.together {
         inputs = inputs.together(output)?;
@@ -212,6 +220,21 @@ impl Tally {
         let others = [(refused, "refused"), (unavailable, "unavailable"), (failed, "failed")];
         let others = others.iter().filter(|(count, _)| **count > 0).map(|(count, what)| format!(", {count} {what}"));
         format!("{signed} of {} {done}{}", reports.len(), others.collect::<String>())
+    }
+}
+
+/// The parameters as they are sent; a mistake in them is found before the first file is.
+fn parameters(path: &Path) -> Result<SecretString, Failure> {
+    let text = secret_from_file(path)?;
+    match serde_json::from_str::<HashMap<String, IgnoredAny>>(text.expose_secret()) {
+        Ok(_) => Ok(text),
+        // What stands in the file is not said: it may be a password.
+        Err(error) => Err(Failure::Usage(format!(
+            "{} is no JSON object of parameters: line {}, column {}",
+            path.display(),
+            error.line(),
+            error.column()
+        ))),
     }
 }
 

@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use tests::http::multipart;
 use tests::picture::Picture;
-use tests::programs::{fixture, run};
+use tests::programs::{fixture, our_program, run};
 use tests::verifiers::ask;
 use tests::{Answer, Client, Question, TestService, Verdict};
 
@@ -242,4 +242,41 @@ fn every_file(folder: &Path, look: &mut dyn FnMut(&Path)) {
             look(&path);
         }
     }
+}
+
+#[test]
+fn the_command_line_sends_parameters_from_a_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    std::fs::create_dir(at("in")).unwrap();
+    std::fs::write(at("in/secret.pdf"), encrypted(USER, &["256"])).unwrap();
+    std::fs::copy(fixture("pdf/report.pdf"), at("in/open.pdf")).unwrap();
+    std::fs::write(at("key"), api().service.api_key("clerk", &["pdf"])).unwrap();
+    let sign = |parameters: &str| {
+        std::fs::write(at("parameters.json"), parameters).unwrap();
+        let mut sigillo = Command::new(our_program("sigillo"));
+        sigillo.args(["sign", "--worker", "pdf", "--server", api().service.server().url(), "--api-key-file"]);
+        sigillo.arg(at("key")).arg("--parameters").arg(at("parameters.json"));
+        sigillo.arg("--out-dir").arg(at("out")).arg(at("in")).output().unwrap()
+    };
+
+    // A mistake is found before anything is sent, and what stands in the file is not repeated.
+    for wrong in [json!(USER).to_string(), format!("{{\"password\": \"{USER}\""), format!("{{\"password\": {USER}}}")] {
+        let output = sign(&wrong);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        assert!(said.contains("no JSON object") && !said.contains(MARK), "{said}");
+    }
+    let output = sign(&json!({ "password": WRONG, "reason": "Paid" }).to_string());
+    assert_eq!(output.status.code(), Some(1), "one is refused, the other is not encrypted");
+
+    let output = sign(&json!({ "password": USER, "reason": "Paid" }).to_string());
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    let question = |name: &str| Question::new("pades", &at(name)).with("--root", api().service.pki().root());
+    let questions = [question("out/secret.pdf").with("--password", USER), question("out/open.pdf")];
+    for (question, verdict) in questions.iter().zip(ask("pyhanko", &questions)) {
+        assert_eq!(verdict, Verdict::Valid, "{question:?}");
+    }
+    let open = std::fs::read(at("out/open.pdf")).unwrap();
+    assert!(open.windows(b"/Reason(Paid)".len()).any(|octets| octets == b"/Reason(Paid)"), "the reason was not sent");
 }

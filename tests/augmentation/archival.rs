@@ -86,9 +86,14 @@ fn a_certification_that_allows_no_changes_grows_to_b_lta_and_the_document_stays_
             }
         }
     }
-    let mut wrong = rejections(&made);
+    assert_all_accept(&made, &questions);
+}
+
+/// Asserts that the claims hold, and that every judge of signatures finds each valid.
+fn assert_all_accept(made: &[Made], questions: &[Question]) {
+    let mut wrong = rejections(made);
     for tool in ["dss", "pyhanko", "pdfsig", "qpdf"] {
-        let verdicts = ask(tool, &questions);
+        let verdicts = ask(tool, questions);
         let named = made.iter().zip(verdicts).filter(|(_, verdict)| *verdict != Verdict::Valid);
         wrong.extend(named.map(|((name, ..), verdict)| format!("{name}: {tool} says {verdict:?}")));
     }
@@ -145,11 +150,5 @@ fn a_second_seal_that_is_seen_leaves_pdf_a_what_it_was_and_is_refused_where_pdf_
             }
         }
     }
-    let mut wrong = rejections(&made);
-    for tool in ["dss", "pyhanko", "pdfsig", "qpdf"] {
-        let verdicts = ask(tool, &questions);
-        let named = made.iter().zip(verdicts).filter(|(_, verdict)| *verdict != Verdict::Valid);
-        wrong.extend(named.map(|((name, ..), verdict)| format!("{name}: {tool} says {verdict:?}")));
-    }
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert_all_accept(&made, &questions);
 }

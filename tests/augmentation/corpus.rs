@@ -20,15 +20,6 @@ const TOOLS: [&str; 4] = ["dss", "pyhanko", "pdfsig", "qpdf"];
 /// How long pyHanko, which compares all revisions, and EU DSS, which draws all pages, may take over a file: one of them may give up.
 const SECONDS: &str = "60";
 
-/// The passwords of files of the corpus that open with one only.
-const PASSWORDS: [(&str, &str); 5] = [
-    ("hanko-minimal-rc4.pdf", "usersecret"),
-    ("hanko-minimal-two-fields-aes256.pdf", "usersecret"),
-    ("hanko-minimal-with-field-aes256.pdf", "ownersecret"),
-    ("pdfjs-issue6010_1.pdf", "abc"),
-    ("pdfjs-pr6531_1.pdf", "asdfasdf"),
-];
-
 /// A file at one level.
 struct Case {
     before: PathBuf,
@@ -39,8 +30,10 @@ struct Case {
 }
 
 impl Case {
+    /// Where it opens with one only.
     fn password(&self) -> Option<&'static str> {
-        PASSWORDS.iter().find(|(name, _)| *name == self.name).map(|(_, password)| *password)
+        let lines = include_str!("../fixtures/corpus-passwords.txt").lines();
+        lines.filter_map(|line| line.split_once(' ')).find(|(file, _)| *file == self.name).map(|(_, password)| password)
     }
 
     fn seal(&mut self, bench: &Bench, seal: &Seal, folder: &Path) {

@@ -3,9 +3,11 @@
 use std::process::Command;
 
 use serde_json::json;
+use tests::live_pki::Timestamp;
 use tests::programs::{repository, run};
 use tests::verifiers::ask;
 use tests::{Question, Verdict};
+use workers::error::Discrepancy;
 use workers::pades::refusal::PdfRefusal;
 use workers::{AugmentationFault, DocumentContent, WorkerError};
 
@@ -109,6 +111,43 @@ fn where_only_forms_may_be_filled_a_seal_with_a_document_timestamp_is_refused_be
     assert!(forbidden(&sign("B-LTA").expect_err("a document timestamp needs a new field")));
     let asked = bench.pki.asked();
     assert!(!asked.iter().any(|what| what.contains("tsa")), "{asked:?}");
+}
+
+#[test]
+fn where_only_forms_may_be_filled_a_long_timestamp_is_in_the_seal_or_the_seal_is_withheld() {
+    let bench = Bench::start();
+    bench.pki.timestamp(Timestamp::Large);
+    let seal = bench.seal("p256");
+    let document = encrypted(&bench, "", "form", "form-hybrid.pdf");
+    let mut made = Vec::new();
+    for level in ["B-T", "B-LT"] {
+        let signed = bench.sign_pdf(&seal, level, "field = \"approval\"", &document);
+        let signed = octets(&signed.unwrap_or_else(|error| panic!("{level}: {error}")));
+        assert!(!signed.windows(12).any(|window| window == b"ETSI.RFC3161"), "{level}: a new field was added");
+        made.push((level, bench.keep(&format!("long-{level}.pdf"), &signed)));
+    }
+    let crls = bench.crls();
+    for tool in ["dss", "pyhanko", "pdfsig", "qpdf"] {
+        let question = |(level, file): &(&str, std::path::PathBuf)| {
+            let question = Question::new("pades", file).with("--root", bench.pki.root());
+            let question = question.with("--expect", format!("PAdES-BASELINE-{}", &level[2..]));
+            match (tool, *level) {
+                ("dss", "B-T") => crls.iter().fold(question, |question, crl| question.with("--crl", crl)),
+                _ => question,
+            }
+        };
+        let verdicts = ask(tool, &made.iter().map(question).collect::<Vec<_>>());
+        assert!(verdicts.iter().all(|verdict| *verdict == Verdict::Valid), "{tool}: {verdicts:?}");
+    }
+    // Even more than there is room for.
+    bench.pki.timestamp(Timestamp::Huge);
+    for level in ["B-T", "B-LT"] {
+        let error = bench.sign_pdf(&seal, level, "field = \"approval\"", &document).expect_err("no place for it");
+        let WorkerError::Withheld(Discrepancy::Augmentation(AugmentationFault::Pdf(refusal))) = error else {
+            panic!("{level}: {error}");
+        };
+        assert!(matches!(refusal, PdfRefusal::AccessPermissions(_)), "{level}: {refusal}");
+    }
 }
 
 #[test]

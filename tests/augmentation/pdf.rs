@@ -102,6 +102,9 @@ fn a_timestamp_that_does_not_fit_stands_beside_the_signature_which_is_not_made_a
         made.push(((*level).to_owned(), bench.keep(&format!("large-{level}.pdf"), &signed), *level));
         let renewed = octets(&bench.augment_pdf("B-LTA", &signed).expect("a renewed seal"));
         made.push((format!("{level} renewed"), bench.keep(&format!("renewed-{level}.pdf"), &renewed), "B-LTA"));
+        // Also behind a certification that forbids every change: it is none (ISO 32000-2, 12.8.2.2.2).
+        let certified = octets(&bench.sign_pdf(&seal, level, "certification = 1", &file).expect("a certification"));
+        made.push((format!("{level} certified"), bench.keep(&format!("certified-{level}.pdf"), &certified), *level));
     }
     // pyHanko takes the time of a signature from its CMS alone.
     let wrong = rejections(&bench, &["dss", "pdfsig", "qpdf"], &made);

@@ -86,6 +86,28 @@ fn a_signature_goes_where_the_worker_says_and_foreign_programs_accept_it() {
 }
 
 #[test]
+fn a_sealed_internal_subset_is_augmented_and_xmlsec1_accepts_it_while_eu_dss_takes_no_document_type() {
+    let bench = Bench::start();
+    let seal = bench.seal("p256");
+    let allowed = "allow_internal_subset = true";
+    let document =
+        "<!DOCTYPE a [<!ATTLIST b c NMTOKENS #IMPLIED key ID #IMPLIED>]>\n<a><b c='  d  e' key='x'/><b/></a>";
+    let mut questions = Vec::new();
+    for level in LEVELS {
+        let signed = sign(&bench, &seal, level, allowed, document.as_bytes());
+        questions.push((level.to_owned(), question(&bench, &bench.keep(&format!("subset-{level}"), &signed), level)));
+        let augmented = bench.augment_with("xades", "B-LTA", allowed, signed.into(), None).unwrap();
+        let file = bench.keep(&format!("subset-{level}-augmented"), &octets(&augmented));
+        questions.push((format!("{level} augmented"), question(&bench, &file, "B-LTA")));
+    }
+    let wrong = judged("xmlsec1", &questions);
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    let refused = judged("dss", &questions);
+    assert_eq!(refused.len(), questions.len());
+    assert!(refused.iter().all(|why| why.contains("DOCTYPE is disallowed")), "{refused:?}");
+}
+
+#[test]
 fn a_place_that_is_not_there_or_not_one_is_refused() {
     let bench = Bench::start();
     let seal = bench.seal("p256");

@@ -4,6 +4,7 @@ use std::process::Command;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use tests::Question;
 use tests::programs::{repository, run};
 use workers::{AugmentationFault, WorkerError};
 
@@ -120,4 +121,73 @@ fn a_document_that_others_signed_is_sealed_only_where_both_signatures_stay_valid
     let file = bench.keep("around", &around);
     let wrong = judged("dss", &[("around".into(), question(&bench, &file, "B-LTA"))]);
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn a_counter_signature_without_properties_of_xades_is_archived_with_the_signature_that_it_is_of() {
+    let bench = Bench::start();
+    let (seal, second) = (bench.seal("p256"), bench.seal("rsa"));
+    let mut questions = Vec::new();
+    for level in ["B-B", "B-LTA"] {
+        let signed = String::from_utf8(sign(&bench, &seal, level, "", DOCUMENT.as_bytes())).unwrap();
+        let value = &signed[signed.find("<ds:SignatureValue Id=\"").unwrap() + 23..];
+        let value = &value[..value.find('"').unwrap()];
+        let counter = format!(
+            "<xades:CounterSignature><ds:Signature Id=\"C\"><ds:SignedInfo><ds:CanonicalizationMethod \
+             Algorithm=\"http://www.w3.org/2001/10/xml-exc-c14n#\"/><ds:SignatureMethod \
+             Algorithm=\"http://www.w3.org/2001/04/xmldsig-more#rsa-sha256\"/><ds:Reference \
+             Type=\"http://uri.etsi.org/01903#CountersignedSignature\" URI=\"#{value}\"><ds:Transforms><ds:Transform \
+             Algorithm=\"http://www.w3.org/2001/10/xml-exc-c14n#\"/></ds:Transforms><ds:DigestMethod \
+             Algorithm=\"http://www.w3.org/2001/04/xmlenc#sha256\"/><ds:DigestValue/></ds:Reference></ds:SignedInfo>\
+             <ds:SignatureValue/><ds:KeyInfo><ds:X509Data/></ds:KeyInfo></ds:Signature></xades:CounterSignature>"
+        );
+        let template = match signed.contains("</xades:UnsignedSignatureProperties>") {
+            true => signed.replace(
+                "</xades:UnsignedSignatureProperties>",
+                &format!("{counter}</xades:UnsignedSignatureProperties>"),
+            ),
+            false => signed.replace(
+                "</xades:SignedProperties>",
+                &format!(
+                    "</xades:SignedProperties><xades:UnsignedProperties><xades:UnsignedSignatureProperties>{counter}\
+                     </xades:UnsignedSignatureProperties></xades:UnsignedProperties>"
+                ),
+            ),
+        };
+        let mut by_xmlsec1 = Command::new("xmlsec1");
+        by_xmlsec1.args(["--sign", "--id-attr:Id", "http://www.w3.org/2000/09/xmldsig#:SignatureValue"]);
+        by_xmlsec1.args(["--node-xpath", "//*[local-name()='CounterSignature']/*", "--privkey-pem"]);
+        by_xmlsec1.arg(format!(
+            "{},{},{}",
+            second.key.display(),
+            second.chain.display(),
+            bench.pki.issuing().display()
+        ));
+        let out = bench.path("countersigned");
+        run(by_xmlsec1.arg("--output").arg(&out).arg(bench.keep("template", template.as_bytes())));
+        let countersigned = std::fs::read_to_string(out).unwrap();
+        let wrong = countersigned.replace("Id=\"C\"><ds:SignedInfo>", "Id=\"C\"><ds:SignedInfo Id=\"D\">");
+        let refused = bench.augment_kind("xades", "B-LTA", wrong.as_bytes(), None).unwrap_err();
+        assert!(refused.to_string().contains("the signature of signer 1 cannot be augmented"), "{refused}");
+        let countersigned = countersigned.into_bytes();
+        let augmented = bench.augment_kind("xades", "B-LTA", &countersigned, None);
+        let augmented = octets(&augmented.unwrap_or_else(|error| panic!("{level}: {error}")));
+        let again = octets(&bench.augment_kind("xades", "B-LTA", &augmented, None).unwrap());
+        for (name, augmented) in [("augmented", augmented), ("renewed", again)] {
+            let file = bench.keep(&format!("{level}-{name}"), &augmented);
+            let asked = Question::new("xades", &file).with("--root", bench.pki.root()).with("--signers", "2");
+            questions.push((format!("{level} {name}"), asked));
+        }
+    }
+    let wrong = judged("xmlsec1", &questions);
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    // Offline. EU DSS misses the signing time in the counter-signature, and has nothing against the signature and the certificates of both.
+    let said = judged("dss", &questions);
+    assert_eq!(said.len(), questions.len());
+    for verdict in said {
+        let levels = verdict.contains("(\"XAdES-BASELINE-LTA; XML-NOT-ETSI; ");
+        let constraint =
+            "INDETERMINATE/SIG_CONSTRAINTS_FAILURE; The signed qualifying property: 'signing-time' is not present!";
+        assert!(levels && verdict.matches("INDETERMINATE").count() == 1 && verdict.contains(constraint), "{verdict}");
+    }
 }

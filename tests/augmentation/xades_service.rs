@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
+use tests::http::multipart;
 use tests::verifiers::ask;
 use tests::{Client, LivePki, Question, TestService, Verdict};
 
@@ -83,17 +84,6 @@ impl Fixture {
         }
         question
     }
-}
-
-fn multipart(parts: &[(&str, &[u8])]) -> (String, Vec<u8>) {
-    let mut body = Vec::new();
-    for (name, octets) in parts {
-        body.extend(format!("--limit\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n").bytes());
-        body.extend_from_slice(octets);
-        body.extend(b"\r\n");
-    }
-    body.extend(b"--limit--\r\n");
-    ("multipart/form-data; boundary=limit".into(), body)
 }
 
 #[test]

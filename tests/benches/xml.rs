@@ -6,8 +6,8 @@
 use std::fmt::Write as _;
 use std::process::{Command, ExitCode};
 
-use tests::measure::{Cost, Peers, forget_peak, mebibytes, memory, processor_time, request};
-use tests::{LivePki, TestService};
+use tests::LivePki;
+use tests::measure::{Cost, Peers, forget_peak, mebibytes, memory, processor_time, request, service};
 
 /// Times the file, above idle.
 const MEMORY: f64 = 3.0;
@@ -22,15 +22,7 @@ const LEVELS: [&str; 2] = ["B-B", "B-LTA"];
 fn main() -> ExitCode {
     let folder = tempfile::tempdir().unwrap();
     let pki = LivePki::start(folder.path());
-    let limits = "max_document_bytes = \"1GiB\"\nmax_pending_bytes = \"1GiB\"\nrequest_timeout = \"5m\"\n";
-    let mut service = TestService::builder().server(limits).sections(&pki.configuration()).start();
-    service.live_key("seal", "ec-p256", &pki);
-    for level in LEVELS {
-        let timestamp = format!("timestamp = {{ url = \"{}\" }}\n", pki.timestamp_url());
-        let above = if level == "B-B" { String::new() } else { timestamp + &pki.trust_anchors() };
-        service.worker(level, "xades", "seal", &format!("level = \"{level}\"\n{above}"));
-    }
-    let key = service.api_key("bench", &LEVELS);
+    let (mut service, key) = service(&pki, "xades", &LEVELS);
     let peers = Peers::new(&pki);
 
     let mut good = true;

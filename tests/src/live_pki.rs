@@ -139,6 +139,8 @@ pub enum Timestamp {
     NoNonce,
     /// Grants, with 40 kB of certificates in the token.
     Large,
+    /// Likewise 80 kB.
+    Huge,
     /// Grants over something else.
     WrongImprint,
     /// Refuses with `badAlg` (PKIFailureInfo 0).

@@ -7,7 +7,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use crate::programs::repository;
-use crate::{LivePki, RawConnection};
+use crate::{LivePki, RawConnection, TestService};
 
 /// What a program took from beginning to end.
 #[derive(Clone, Copy, Debug)]
@@ -36,6 +36,21 @@ impl Cost {
         let seconds = |text: &str| text.parse::<f64>().unwrap();
         Ok(Self { processor: seconds(user) + seconds(system), memory: kibibytes.parse::<u64>().unwrap() * 1024 })
     }
+}
+
+/// A server that takes big documents, with a worker of this kind for each of these levels, and a key of its API for all of them.
+#[must_use]
+pub fn service(pki: &LivePki, kind: &str, levels: &[&str]) -> (TestService, String) {
+    let limits = "max_document_bytes = \"1GiB\"\nmax_pending_bytes = \"1GiB\"\nrequest_timeout = \"5m\"\n";
+    let service = TestService::builder().server(limits).sections(&pki.configuration()).start();
+    service.live_key("seal", "ec-p256", pki);
+    for level in levels {
+        let timestamp = format!("timestamp = {{ url = \"{}\" }}\n", pki.timestamp_url());
+        let above = if *level == "B-B" { String::new() } else { timestamp + &pki.trust_anchors() };
+        service.worker(level, kind, "seal", &format!("level = \"{level}\"\n{above}"));
+    }
+    let key = service.api_key("bench", levels);
+    (service, key)
 }
 
 /// Sends a document to a worker to be signed and takes the answer as it comes: status, and how long it all took.

@@ -92,7 +92,17 @@ fn nodes_that_start_at_the_same_moment_try_a_wrong_pin_once_between_them() {
             nodes.map(|node| node.join().unwrap())
         })
     };
-    let state = |node: &Server| Client::new(node.url()).get("/health/ready").json()["tokens"][0]["state"].clone();
+    // SoftHSM writes the token anew at a failed login; a node that reads it at that moment finds none, and looks again.
+    let state = |node: &Server| {
+        let until = Instant::now() + Duration::from_secs(30);
+        loop {
+            let state = Client::new(node.url()).get("/health/ready").json()["tokens"][0]["state"].clone();
+            if state != "uninitialized" || Instant::now() > until {
+                return state;
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    };
     spied.write_pin("0000-wrong");
     for round in 0..4 {
         if round > 0 {

@@ -7,6 +7,7 @@ import argparse
 import asyncio
 import logging
 import sys
+from datetime import timedelta
 
 from pyhanko.keys import load_cert_from_pemder, load_certs_from_pemder, load_private_key_from_pemder
 from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
@@ -61,6 +62,8 @@ def sign(options):
         other_certs=list(load_certs_from_pemder([options.issuer])),
         allow_fetching=True,
         revocation_mode="require",
+        # It judges at the moment this context was made; on a busy machine the answers are seconds younger.
+        time_tolerance=timedelta(minutes=5),
     )
     metadata = signers.PdfSignatureMetadata(
         field_name=options.field,

@@ -40,6 +40,7 @@ use crate::config::{ConfigError, Fields};
 use crate::error::WorkerError;
 use crate::level::SignaturePackaging;
 use crate::worker::SigningParameters;
+use document::InternalSubset;
 use form::{Canonicalization, SignatureForm};
 use place::SignaturePlace;
 use reader::is_ncname;
@@ -192,6 +193,9 @@ pub struct XadesConfig {
     /// Whether timestamps over the content are asked for before it is signed, and signed with it. They need level B-T or above.
     #[serde(skip_serializing_if = "ContentTimestamp::is_none")]
     pub content_timestamp: ContentTimestamp,
+    /// Whether documents may have a document type declaration, with an internal subset alone and without entities.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub allow_internal_subset: bool,
     /// What the signer says beside the signature.
     #[serde(flatten)]
     pub properties: SignedProperties,
@@ -210,6 +214,7 @@ impl XadesConfig {
         "elements",
         "object",
         "content_timestamp",
+        "allow_internal_subset",
         "commitment_type",
         "signer_location",
         "claimed_roles",
@@ -245,6 +250,7 @@ impl XadesConfig {
             elements: fields.take("elements")?,
             object: fields.take("object")?.unwrap_or_default(),
             content_timestamp: fields.take("content_timestamp")?.unwrap_or_default(),
+            allow_internal_subset: fields.take("allow_internal_subset")?.unwrap_or_default(),
             properties: SignedProperties::parse(fields)?,
             form: SignatureForm::parse(fields)?,
         };
@@ -309,6 +315,10 @@ impl XadesConfig {
         serde_json::from_value(value.clone()).map(Some).map_err(|error| refused(error.to_string()))
     }
 
+    fn internal_subset(&self) -> InternalSubset {
+        if self.allow_internal_subset { InternalSubset::Allowed } else { InternalSubset::Refused }
+    }
+
     /// What a detached signature calls the document; default `document`.
     fn uri(&self) -> &str {
         self.document_uri.as_deref().unwrap_or("document")
@@ -331,7 +341,7 @@ pub fn canonical_form(
     use reader::{Event, XmlReader};
 
     let Some(method) = Method::named(algorithm, prefixes) else { return Ok(None) };
-    let document = document::XmlDocument::decode(document)?;
+    let document = document::XmlDocument::decode_with(document, InternalSubset::Allowed)?;
     let mut starts = Vec::new();
     let mut reader = XmlReader::new(&document);
     while let Some(event) = reader.next()? {

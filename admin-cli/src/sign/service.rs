@@ -1,8 +1,9 @@
-//! The server as `sigillo sign` calls it: `POST /v1/workers/{worker}/sign/raw`, `…/sign` for several files together, or `…/augment`.
+//! The server as `sigillo sign` calls it: `POST /v1/workers/{worker}/sign/raw`, `…/sign` with parameters or for several files together,
+//! or `…/augment`.
 
 use std::fs::File;
 use std::io::{Cursor, Read};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretSlice, SecretString};
@@ -19,9 +20,11 @@ use crate::output::PROBLEM;
 /// A worker of a server.
 pub(super) struct Service {
     agent: Agent,
-    url: String,
+    /// URL of the worker.
+    worker: String,
     task: Task,
     api_key: Option<SecretString>,
+    parameters: Option<SecretString>,
 }
 
 /// Files for TLS.
@@ -69,6 +72,9 @@ pub(super) enum Verdict {
     Failed,
 }
 
+// Whatever a worker makes; JSON about it is not wanted.
+const ANSWERS: &str =
+    "application/pdf, application/xml, application/pkcs7-mime, application/pkcs7-signature, application/octet-stream";
 const PKCS8: &[u8] = b"-----BEGIN PRIVATE KEY-----";
 const ATTEMPTS: u32 = 5;
 const PAUSE: Duration = Duration::from_secs(2);
@@ -94,11 +100,6 @@ impl Service {
         if worker.is_empty() || !worker.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-')) {
             return Err(Failure::Usage(format!("\"{worker}\" is no name of a worker")));
         }
-        let path = match task {
-            Task::Sign => "sign/raw",
-            Task::Augment => "augment",
-            Task::Together => "sign",
-        };
         let config = Agent::config_builder()
             .http_status_as_error(false)
             // An API key goes to the server that was named and nowhere else.
@@ -110,10 +111,25 @@ impl Service {
             .tls_config(tls.config()?);
         Ok(Self {
             agent: config.build().into(),
-            url: format!("{}/v1/workers/{worker}/{path}", server.trim_end_matches('/')),
+            worker: format!("{}/v1/workers/{worker}", server.trim_end_matches('/')),
             task,
             api_key,
+            parameters: None,
         })
+    }
+
+    /// The same service, which gets these parameters, a JSON object, with every file.
+    pub(super) fn with_parameters(self, parameters: Option<SecretString>) -> Self {
+        Self { parameters, ..self }
+    }
+
+    fn url(&self) -> String {
+        let path = match self.task {
+            Task::Sign if self.parameters.is_none() => "sign/raw",
+            Task::Sign | Task::Together => "sign",
+            Task::Augment => "augment",
+        };
+        format!("{}/{path}", self.worker)
     }
 
     /// Sends a file and waits for the answer; a busy service is asked again within bounds.
@@ -124,24 +140,28 @@ impl Service {
         let mut attempt = 1;
         let open = |path: &Path| File::open(path).map_err(|error| Refusal::local(&error));
         loop {
-            let mut request = self.agent.post(&self.url);
+            let mut request = self.agent.post(self.url());
             if let Some(key) = &self.api_key {
                 request = request.header("Authorization", format!("Bearer {}", key.expose_secret()));
             }
-            let parts = parts(self.task, input);
+            let parts = self.parts(input);
             let sent = if parts.is_empty() {
                 request.header("Content-Type", "application/octet-stream").send(&open(&input.path)?)
             } else {
                 // Drawn for each request, so that nobody can write it into a file (RFC 2046, section 5.1.1).
                 let limit = format!("sigillo-{}", uuid::Uuid::new_v4().simple());
                 let mut form: Box<dyn Read> = Box::new(std::io::empty());
-                for (disposition, path) in parts {
+                for (disposition, content) in parts {
                     let head = format!("--{limit}\r\nContent-Disposition: form-data; {disposition}\r\n\r\n");
-                    form = Box::new(form.chain(Cursor::new(head)).chain(open(path)?).chain(Cursor::new("\r\n")));
+                    let content: Box<dyn Read> = match content {
+                        Content::Parameters(text) => Box::new(Cursor::new(text.expose_secret())),
+                        Content::File(path) => Box::new(open(path)?),
+                    };
+                    form = Box::new(form.chain(Cursor::new(head)).chain(content).chain(Cursor::new("\r\n")));
                 }
                 let mut form = form.chain(Cursor::new(format!("--{limit}--\r\n")));
                 let media_type = format!("multipart/form-data; boundary={limit}");
-                let request = request.header("Content-Type", media_type).header("Accept", "application/xml");
+                let request = request.header("Content-Type", media_type).header("Accept", ANSWERS);
                 request.send(SendBody::from_reader(&mut form))
             };
             let response = sent.map_err(|error| Refusal::transport(&error))?;
@@ -156,21 +176,35 @@ impl Service {
             std::thread::sleep(pause(response.headers().get("retry-after").and_then(|value| value.to_str().ok())));
         }
     }
+
+    /// The parts of a form with an input: what says which part it is, and what stands in it; none where the file alone is sent.
+    fn parts<'a>(&'a self, input: &'a Input) -> Vec<(String, Content<'a>)> {
+        let first = match (&input.document, self.task) {
+            (Some(document), _) => {
+                let signature = ("name=\"signature\"".into(), Content::File(&input.path));
+                vec![signature, ("name=\"document\"".into(), Content::File(document))]
+            }
+            (None, Task::Together) => {
+                std::iter::once(&input.path).chain(&input.others).map(|path| document(path)).collect()
+            }
+            (None, _) if self.parameters.is_none() => return Vec::new(),
+            (None, Task::Sign) => vec![document(&input.path)],
+            (None, Task::Augment) => vec![("name=\"signature\"".into(), Content::File(&input.path))],
+        };
+        let parameters = self.parameters.iter().map(|text| ("name=\"parameters\"".into(), Content::Parameters(text)));
+        first.into_iter().chain(parameters).collect()
+    }
 }
 
-/// The parts of a form with an input: what says which part it is, and the file; none where the file alone is sent.
-fn parts(task: Task, input: &Input) -> Vec<(String, &Path)> {
-    if let Some(document) = &input.document {
-        return vec![("name=\"signature\"".into(), &input.path), ("name=\"document\"".into(), document)];
-    }
-    if task != Task::Together {
-        return Vec::new();
-    }
-    let part = |path| {
-        let name = part_name(path).unwrap_or_default().replace('"', "\\\"");
-        (format!("name=\"document\"; filename=\"{name}\""), path)
-    };
-    std::iter::once(&input.path).chain(&input.others).map(PathBuf::as_path).map(part).collect()
+/// What stands in one part of a form.
+enum Content<'a> {
+    File(&'a Path),
+    Parameters(&'a SecretString),
+}
+
+fn document(path: &Path) -> (String, Content<'_>) {
+    let name = part_name(path).unwrap_or_default().replace('"', "\\\"");
+    (format!("name=\"document\"; filename=\"{name}\""), Content::File(path))
 }
 
 impl Tls<'_> {

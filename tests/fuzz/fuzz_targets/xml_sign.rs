@@ -9,6 +9,7 @@ use workers::WorkerError;
 
 static WORKERS: LazyLock<Vec<Bench>> = LazyLock::new(|| {
     let definitions = [
+        "allow_internal_subset = true",
         "",
         "packaging = \"internally-detached\"",
         "packaging = \"enveloping\"",

@@ -195,19 +195,21 @@ fn timestamp(authority: &Authority, timestamp: &Timestamp, request: &Request) ->
             std::thread::sleep(Duration::max(*time, Duration::from_millis(1)));
             granted(&request.body)
         }
-        Timestamp::Large => {
+        Timestamp::Large | Timestamp::Huge => {
             // Certificates that lead nowhere; nobody may mind them.
-            let many = authority.folder().join("many.pem");
+            let count = if matches!(timestamp, Timestamp::Large) { 4 } else { 8 };
+            let name = format!("many-{count}.pem");
+            let many = authority.folder().join(&name);
             if !many.exists() {
                 let comment = format!("nsComment={}", "much ".repeat(2000));
                 let mut make =
                     openssl(&["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]);
                 make.args(["-subj", "/CN=Stranger", "-addext", &comment, "-keyout", "/dev/null"]);
-                let certificates: Vec<Vec<u8>> = (0..4).map(|_| run(&mut make).stdout).collect();
+                let certificates: Vec<Vec<u8>> = (0..count).map(|_| run(&mut make).stdout).collect();
                 let issuing = std::fs::read(authority.folder().join("issuing.pem")).expect("the issuer");
                 std::fs::write(&many, [issuing, certificates.concat()].concat()).expect("the certificates");
             }
-            granted_with(&request.body, &["-chain", "many.pem"])
+            granted_with(&request.body, &["-chain", &name])
         }
         Timestamp::WrongNonce => granted(&query(&imprint(&request.body), &[])),
         Timestamp::NoNonce => granted(&query(&imprint(&request.body), &["-no_nonce"])),

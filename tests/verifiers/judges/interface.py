@@ -45,8 +45,8 @@ class Answer:
         return cls("n/a", detail)
 
     @classmethod
-    def too_slow(cls, question):
-        return cls.not_applicable(f"took more than {question.seconds} seconds of processor time")
+    def too_slow(cls, seconds):
+        return cls.not_applicable(f"took more than {seconds} seconds of processor time")
 
     @classmethod
     def error(cls, detail):

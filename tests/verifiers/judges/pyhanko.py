@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import logging
 import signal
+from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 
@@ -56,7 +57,7 @@ def judge(question) -> Answer:
     try:
         return _judge(question)
     except TooSlow:
-        return Answer.too_slow(question)
+        return Answer.too_slow(question.seconds)
     finally:
         signal.setitimer(signal.ITIMER_PROF, 0)
 
@@ -109,7 +110,13 @@ def _reader(file, question, strict=True):
 
 
 async def _last_signature(question, context):
-    """Judges one signature, as strictly as pyHanko can read what was there before; earlier signatures must fare as they did then."""
+    """Judges one signature, as strictly as pyHanko can read what was there before; earlier signatures must fare as they did then.
+
+    Where pyHanko has no verdict on all of it the answer is n/a, and EU DSS must judge in its place:
+    - it cannot read the document itself, or at LT and LTA, where it compares revisions, not all of it (PdfReadError, KeyError);
+    - it complains of earlier signatures just as it does after an update of its own, with one empty field: of a trailer that lacks what it
+      looks for it says KeyError, and what never covered its whole revision it calls changed by whatever follows.
+    """
     complaints = {}
     for strict in (True, False):
         try:
@@ -127,9 +134,12 @@ async def _last_signature(question, context):
             if not strict:
                 return Answer.not_applicable(f"pyHanko cannot read all of the document: {complaints[False]}")
     unreadable = f"pyHanko cannot read the document itself: {complaints[True]}; less strictly: {complaints[False]}"
+    if question.expect in ("PAdES-BASELINE-LT", "PAdES-BASELINE-LTA"):
+        # What follows the signature cannot be told from what was there.
+        return Answer.not_applicable(unreadable)
     try:
         with open(question.file, "rb") as file:
-            last = max(_reader(file, question).embedded_signatures, key=lambda signature: _place(signature)[2:])
+            (last,) = _reader(file, question).embedded_signatures  # how earlier ones fared it cannot say
             status = await async_validate_pdf_signature(last, context)
             complaint = _coverage(question, status, last, [])
     except Exception:
@@ -137,23 +147,27 @@ async def _last_signature(question, context):
     return _last(last, status, complaint, "it cannot read the document as it was")
 
 
+@dataclass(frozen=True)
+class _Earlier:
+    """What pyHanko says of an earlier signature: before the update that is judged, and after one of its own."""
+
+    was: str
+    would_be: str | None
+
+
 async def _earlier(question, context, strict):
-    """How the signatures that were there before may fare. Raises where pyHanko cannot read enough of the document to sign it."""
+    """How the signatures fare that were there before. Raises where pyHanko cannot read enough of the document to sign it."""
     with open(question.before, "rb") as file:
-        allowed = {place: {verdict} for place, verdict in await _verdicts(_reader(file, question, strict), context)}
+        was = await _verdicts(_reader(file, question, strict), context)
         update = _with_field(_reader(file, question, strict), question)
-    if update is not None:
-        # What an update of pyHanko's own does to them is no fault of the update that is judged: where a reference leads nowhere
-        # it cannot compare revisions, and what never covered its whole revision it calls changed by whatever follows.
-        for place, verdict in await _verdicts(_reader(update, question, strict), context):
-            allowed[place].add(verdict)
-    return allowed
+    own = {} if update is None else await _verdicts(_reader(update, question, strict), context)
+    return {place: _Earlier(verdict, own.get(place)) for place, verdict in was.items()}
 
 
-async def _compared(question, context, allowed, strict):
+async def _compared(question, context, earlier, strict):
     with open(question.file, "rb") as file:
         signatures = _reader(file, question, strict).embedded_signatures
-        new = [signature for signature in signatures if _place(signature) not in allowed]
+        new = [signature for signature in signatures if _place(signature) not in earlier]
         seals = [signature for signature in new if signature.sig_object_type != "/DocTimeStamp"]
         stamps = [signature for signature in new if signature not in seals]
         if len(seals) != 1 or len(stamps) != (question.expect == "PAdES-BASELINE-LTA"):
@@ -162,10 +176,19 @@ async def _compared(question, context, allowed, strict):
         complaint = _coverage(question, status, seals[0], stamps)
         if complaint is None and stamps:
             complaint = await _long_term(question, seals)
-        for place, verdict in await _verdicts(_reader(file, question, strict), context):
-            if verdict not in allowed.get(place, {verdict}):
-                return Answer.invalid(f"the signature over {place} was {allowed[place]}, is {verdict}")
-        return _last(seals[0], status, complaint, f"{len(signatures)} signature(s), read {'strictly' if strict else 'not strictly'}")
+        answer = _last(seals[0], status, complaint, f"{len(signatures)} signature(s), read {'strictly' if strict else 'not strictly'}")
+        now = await _verdicts(_reader(file, question, strict), context)
+    doubts = []
+    for place, known in earlier.items():
+        verdict = now.get(place, "lost")
+        if verdict == known.was:
+            continue
+        if verdict != known.would_be:
+            return Answer.invalid(f"the signature over {place} was {known.was}, is {verdict}")
+        doubts.append(f"the signature over {place} was {known.was}, is {verdict}, and would be after an update of pyHanko's own")
+    if doubts and answer.verdict == "valid":
+        return Answer.not_applicable("; ".join(doubts))
+    return answer
 
 
 def _last(signature, status, complaint, remark):
@@ -196,7 +219,7 @@ def _place(signature):
 
 
 async def _verdicts(reader, context):
-    return [(_place(signature), await _verdict(signature, context)) for signature in reader.embedded_signatures]
+    return {_place(signature): await _verdict(signature, context) for signature in reader.embedded_signatures}
 
 
 async def _verdict(signature, context):
@@ -207,7 +230,7 @@ async def _verdict(signature, context):
     except Exception as refusal:
         return type(refusal).__name__
     changed = status.modification_level == ModificationLevel.OTHER
-    return f"intact {status.intact}, valid {status.valid}, changed {changed}"
+    return f"intact {status.intact}, valid {status.valid}, changed {changed}, changes permitted {status.docmdp_ok}"
 
 
 def _coverage(question, status, last, timestamps):

@@ -10,6 +10,7 @@ from asn1crypto import cms
 from asn1crypto.algos import DSASignature
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from lxml import etree
+from pyhanko.pdf_utils import generic
 from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
 from pyhanko.sign import PdfSignatureMetadata, fields, signers
 from pyhanko.sign.signers.pdf_cms import PdfCMSSignedAttributes
@@ -29,6 +30,10 @@ class Sample:
     file: Path
     data: Path | None = None
     options: tuple = ()
+    # The document before its last signature, where it had one by then.
+    before: Path | None = None
+    # Whether that one forbids what was done to the document in between.
+    wronged: bool = False
 
 
 _FIXTURES = Path(__file__).resolve().parents[2] / "fixtures"
@@ -58,7 +63,8 @@ def create(pki, folder):
     samples.append(_fixed_width(next(sample for sample in samples if sample.name == "plain ecdsa"), folder))
     for document in ("report-xref-stream", "report-linearized", "report-encrypted", "form", "no-final-newline"):
         samples.append(_pades(pki, leaf, "ecdsa", folder, document))
-    samples.append(_signed_again(pki, pki.leaves["rsa"], samples[-1], folder))
+    once = samples[-1]
+    samples += [_signed_again(pki, pki.leaves["rsa"], once, folder), _changed_and_signed_again(pki, pki.leaves["rsa"], once, folder)]
     samples += [_archival(document, profile) for document, profile in ARCHIVAL.items()]
     return samples
 
@@ -129,7 +135,20 @@ def _archival(document, profile):
 def _signed_again(pki, leaf, sample, folder):
     signed = folder / "pades-signed-twice.pdf"
     _sign_pdf(pki, leaf, "rsa-pkcs1", sample.file, signed, "Second seal")
-    return Sample("pades signed twice", "pades", "rsa-pkcs1", signed)
+    return Sample("pades signed twice", "pades", "rsa-pkcs1", signed, before=sample.file)
+
+
+def _changed_and_signed_again(pki, leaf, sample, folder):
+    """A page is turned in between, which no signature lets pass."""
+    changed, signed = folder / "pades-changed.pdf", folder / "pades-changed-and-signed-again.pdf"
+    with open(sample.file, "rb") as source, open(changed, "wb") as target:
+        writer = IncrementalPdfFileWriter(source)
+        page = writer.root["/Pages"]["/Kids"][0]
+        page["/Rotate"] = generic.NumberObject(90)
+        writer.update_container(page)
+        writer.write(target)
+    _sign_pdf(pki, leaf, "rsa-pkcs1", changed, signed, "Second seal")
+    return Sample("pades changed between", "pades", "rsa-pkcs1", signed, before=sample.file, wronged=True)
 
 
 def _sign_pdf(pki, leaf, algorithm, document, signed, field):

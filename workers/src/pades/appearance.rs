@@ -153,7 +153,7 @@ impl<'a> VisibleSeal<'a> {
                 (page.id, None, placement)
             }
             TargetField::Existing { id, .. } => {
-                let widget = widget(file, *id)?;
+                let widget = fields::widgets_below(file, *id).first().copied().unwrap_or(*id);
                 let page = pages::with_annotation(file, widget)?;
                 let dictionary = file.dictionary(widget).ok_or(PdfRefusal::MissingObject(widget))?;
                 let rectangle = pages::rectangle(file, file.value(dictionary, b"Rect")).unwrap_or_default();
@@ -272,13 +272,6 @@ fn drawing_of_signature(file: &PdfFile<'_>) -> Option<ObjectId> {
         Some((pages::rectangle(file, file.value(field.dictionary, b"Rect")).is_some(), form))
     });
     drawings.min_by_key(|(seen, _)| *seen).map(|(_, form)| form)
-}
-
-/// The widget of a field: the field itself, or the first of those below it (ISO 32000-2, 12.7.4.1).
-fn widget(file: &PdfFile<'_>, field: ObjectId) -> Result<ObjectId, PdfRefusal> {
-    let dictionary = file.dictionary(field).ok_or(PdfRefusal::MissingObject(field))?;
-    let below = file.value(dictionary, b"Kids").as_array().ok().and_then(|kids| kids.first());
-    Ok(below.and_then(|kid| kid.as_reference().ok()).unwrap_or(field))
 }
 
 /// Where seals are on this page that can be seen.

@@ -114,7 +114,7 @@ impl AugmentablePdf {
         }
         let (stored, evidence) = (security_store::certificates(&file), security_store::evidence(&file));
         let forbidden = permissions::check_document_timestamp(&file).err();
-        file.refuse_exhausted()?;
+        file.refuse_unread()?;
         let mut archives = Vec::new();
         for each in signatures.iter().filter(|each| matches!(each.kind, FoundKind::Timestamp(_))) {
             let end = each.range.end();
@@ -127,13 +127,17 @@ impl AugmentablePdf {
 
     /// Lays out a document timestamp: what it must cover.
     fn lay_out(&self, digest: DigestAlgorithm) -> Result<DtbsRepresentation, AugmentationFault> {
+        // Also when it is to stand in for a signature timestamp that did not fit.
+        if let Some(refusal) = &self.forbidden {
+            return Err(refusal.clone().into());
+        }
         let octets = self.document.octets();
         let file = PdfFile::open(octets, self.password.as_ref())?;
         let target = fields::choose(&file, &fields::all(&file)?, None, None)?;
         let page = pages::first(&file)?;
         let dictionary = |_| Ok(signature_dictionary::document_timestamp(self.room));
         let layout = Layout::in_field(&file, &target, page, None, Says::default(), dictionary);
-        file.refuse_exhausted()?;
+        file.refuse_unread()?;
         let layout = layout?;
         let range = byte_range(octets.len(), &layout.contents, layout.update.len());
         let covered = self.document.digest_with(&layout.update, &range, digest).ok();
@@ -233,7 +237,7 @@ impl Augmentable for AugmentablePdf {
     fn add_validation_data(&mut self, data: &ValidationData) -> Result<(), AugmentationFault> {
         let file = PdfFile::open(self.document.octets(), self.password.as_ref())?;
         let update = security_store::update(&file, data);
-        file.refuse_exhausted()?;
+        file.refuse_unread()?;
         if let Some(update) = update? {
             self.document.append(&update);
         }

@@ -80,7 +80,7 @@ fn leads_to(document: PdfOctets<'_>, dictionary: &[u8], password: Option<&Secret
     });
     // The update alone leads to the signature; the pages are there only when it leads back to what was before.
     pages::first(&file)?;
-    file.refuse_exhausted()?;
+    file.refuse_unread()?;
     Ok(found)
 }
 

@@ -83,10 +83,7 @@ impl<'f> Edits<'f> {
                     (Object::Array(_), b"[") | (Object::Dictionary(_), b"<<") => {
                         return self.edit(target, rest, change).map(|()| None);
                     }
-                    // Others might read what could not be read here.
-                    (Object::Null, _) if self.file.text(target).is_ok_and(|text| text != b"null") => {
-                        return Err(PdfRefusal::Malformed(format!("object {} cannot be read", target.0)));
-                    }
+                    // What cannot be read is null too, and `refuse_unread` refuses it.
                     _ => default,
                 },
             },

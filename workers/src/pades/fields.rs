@@ -124,7 +124,7 @@ pub(super) fn all<'f>(file: &'f PdfFile<'_>) -> Result<Vec<Field<'f>>, PdfRefusa
     Ok(fields)
 }
 
-/// The widgets of a field that are objects of their own.
+/// The widgets of a field that are objects of their own (ISO 32000-2, 12.7.4.1); where there are none, it may be its own.
 pub(super) fn widgets_below(file: &PdfFile<'_>, field: ObjectId) -> Vec<ObjectId> {
     let kids = file.dictionary(field).map(|field| file.value(field, b"Kids"));
     let kids = kids.and_then(|kids| kids.as_array().ok()).map(Vec::as_slice).unwrap_or_default();

@@ -98,6 +98,9 @@ impl<'a> PdfFile<'a> {
         password: Option<&SecretString>,
     ) -> Result<Self, PdfRefusal> {
         let CrossReference { kind, start, trailer, locations, highest_stream, defect } = read;
+        if let Some(defect) = defect {
+            return Err(PdfRefusal::CrossReference(defect));
+        }
         let catalog = trailer.get(b"Root").and_then(Object::as_reference);
         let catalog = catalog.map_err(|_| PdfRefusal::CrossReference("the trailer names no catalog (/Root)".into()))?;
         let mut file = Self {
@@ -116,9 +119,6 @@ impl<'a> PdfFile<'a> {
             highest_reference: highest_stream.min(HIGHEST_OBJECT_NUMBER),
             unreadable: Cell::new(None),
         };
-        if let Some(defect) = defect {
-            return Err(PdfRefusal::CrossReference(defect));
-        }
         file.refuse_misplaced_objects()?;
         file.open_encryption(password)?;
         if file.catalog().is_err() {
@@ -207,6 +207,8 @@ impl<'a> PdfFile<'a> {
                 other => return other,
             }
         }
+        // They may lead somewhere in the end.
+        self.unreadable.set(object.as_reference().ok().map(|(number, _)| number));
         &Object::Null
     }
 
@@ -218,12 +220,6 @@ impl<'a> PdfFile<'a> {
     /// The dictionary of object `id`, if it is one.
     pub(super) fn dictionary(&self, id: ObjectId) -> Option<&Dictionary> {
         self.resolve(self.object(id)).as_dict().ok()
-    }
-
-    /// Whether the object is there, and was taken for null because it cannot be read.
-    pub(super) fn is_unreadable(&self, id: ObjectId) -> bool {
-        let is_there = self.objects.get(&id.0).is_some_and(|slot| slot.location.has_generation(id.1));
-        is_there && self.object(id).is_null() && !self.text(id).is_ok_and(|text| text == b"null")
     }
 
     /// The object `id` in the bytes of the file, as its author wrote it, ready to be written again: strings of an
@@ -280,12 +276,12 @@ impl<'a> PdfFile<'a> {
         Ok(text)
     }
 
-    /// Refuses a file in which so much was read that its objects must overlap or unpack beyond measure, and one in which an object
-    /// that was needed is listed and cannot be read: both look like null here, and others may show what they read.
+    /// Refuses a file of which something that was needed was not read: because so much was that its objects must overlap or unpack
+    /// beyond measure, or because an object is listed and cannot be read. Either looks like null here, and others may show what they read.
     ///
     /// # Errors
     /// [`PdfRefusal::TooLarge`] and [`PdfRefusal::Malformed`].
-    pub(super) fn refuse_exhausted(&self) -> Result<(), PdfRefusal> {
+    pub(super) fn refuse_unread(&self) -> Result<(), PdfRefusal> {
         match (self.budget.get(), self.values.get()) {
             (0, _) => Err(PdfRefusal::TooLarge("its objects overlap, or unpack to more than 128 MiB")),
             (_, 0) => Err(PdfRefusal::TooLarge("its form and its pages hold more than two million values")),
@@ -307,9 +303,9 @@ impl<'a> PdfFile<'a> {
     /// Takes the cost of work on what was read from what is left.
     ///
     /// # Errors
-    /// As [`Self::refuse_exhausted`].
+    /// As [`Self::refuse_unread`].
     pub(super) fn charge(&self, cost: usize) -> Result<(), PdfRefusal> {
-        if self.spend(cost).is_some() { Ok(()) } else { self.refuse_exhausted() }
+        if self.spend(cost).is_some() { Ok(()) } else { self.refuse_unread() }
     }
 
     /// The object `id`; null when it is not in the file.

@@ -118,13 +118,8 @@ impl<'f> Leaves<'f> {
             if !self.seen.insert(leaf.id) {
                 return Err(PdfRefusal::Malformed("the page tree has a cycle".into()));
             }
-            let Some(node) = file.dictionary(leaf.id) else {
-                // Null is a page nowhere; what is there and cannot be read may be one to others.
-                if file.is_unreadable(leaf.id) {
-                    return Err(PdfRefusal::MissingObject(leaf.id));
-                }
-                continue;
-            };
+            // Null is a page nowhere.
+            let Some(node) = file.dictionary(leaf.id) else { continue };
             leaf.inherit(file, node);
             match file.value(node, b"Kids").as_array() {
                 Ok(kids) => {

@@ -128,7 +128,7 @@ impl Seal<'_> {
         let file = PdfFile::open(PdfOctets::of(document), self.context.parameters.password())?;
         let layout = self.update_of(&file, document);
         // First, because objects that could not be read any more look like missing ones.
-        file.refuse_exhausted()?;
+        file.refuse_unread()?;
         layout
     }
 
@@ -138,8 +138,10 @@ impl Seal<'_> {
         // Also when no field is added: what has no pages is shown by no reader.
         let page = pages::first(file)?;
         permissions::check(file, &fields, &target, self.appearance.is_some())?;
+        let document_timestamp = permissions::check_document_timestamp(file);
+        let only_inside = document_timestamp.is_err();
         if self.context.level == SignatureLevel::BaselineLta {
-            permissions::check_document_timestamp(file)?;
+            document_timestamp?;
         }
         if permissions::is_signed(&fields) {
             file.refuse_damage_under_signatures()?;
@@ -175,18 +177,20 @@ impl Seal<'_> {
         // Verifiers compare the form of a document with what was signed before.
         let drawn = !permissions::is_signed(&fields) && appearances::are_asked_for_in_vain(file, &fields);
         let says = Says { certified: certifies, drawn };
-        let reserved = room(chain, self.context);
+        let reserved = room(chain, self.context, only_inside);
         let page = visible.as_ref().map_or(page, |visible| visible.page);
         let dictionary = |signature| signature_dictionary::lay_out(file, signature, &claims, reserved);
         Ok(Layout::in_field(file, &target, page, visible.as_ref(), says, dictionary)?)
     }
 }
 
-/// An estimate: certificates, signature value, and attributes, which name the issuer twice. Only a timestamp can be longer.
-fn room(chain: &CertificateChain, context: &SignatureContext<'_>) -> usize {
+/// An estimate: certificates, signature value, and attributes, which name the issuer twice. Only a timestamp can be longer; there is
+/// more room where none may stand beside the signature, which is withheld when it does not fit.
+fn room(chain: &CertificateChain, context: &SignatureContext<'_>, only_inside: bool) -> usize {
     let certificates: usize = chain.without_root().map(|certificate| certificate.der().len()).sum();
     let timestamped = context.level >= SignatureLevel::BaselineT;
     let timestamp = if timestamped { timestamp_room(context.longest_timestamp) } else { 0 };
+    let timestamp = if only_inside { timestamp * ROOMS_INSIDE } else { timestamp };
     certificates + 2 * chain.leaf().der().len() + SIGNATURE_ROOM + timestamp
 }
 
@@ -215,3 +219,4 @@ pub(super) const fn timestamp_room(longest: usize) -> usize {
 }
 
 const TIMESTAMP_ROOM: usize = 16 << 10;
+const ROOMS_INSIDE: usize = 4;

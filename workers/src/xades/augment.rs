@@ -12,10 +12,11 @@ use time::OffsetDateTime;
 use super::algorithm::signature_named;
 use super::attributes::XADES_NAMESPACE;
 use super::canonicalization::{EXCLUSIVE, SIGNATURE_NAMESPACE};
-use super::document::{Width, XmlDocument};
+use super::document::{InternalSubset, Width, XmlDocument};
 use super::received::{ReceivedSignature, Stamp, XADES141_NAMESPACE, binary, method};
 use super::references::{Foreseen, Surroundings};
 use super::unsigned::{Values, archive_timestamp, contained, signature_timestamp};
+use super::xml_error::XmlError;
 use crate::augmentation::{Augmentable, AugmentationFault, Participants, imprint};
 use crate::cades::signer_info::SignerInfoFault;
 use crate::level::SignatureLevel;
@@ -40,6 +41,7 @@ const OTHER_WAYS: [&str; 9] = [
 /// XML signatures that grow.
 pub(super) struct AugmentableXades {
     octets: Bytes,
+    internal_subset: InternalSubset,
     /// What detached references are to. Signatures inside it were there before, and are left as they are.
     document: Option<DocumentContent>,
     earlier: HashSet<String>,
@@ -49,8 +51,12 @@ pub(super) struct AugmentableXades {
 
 impl AugmentableXades {
     /// Reads and verifies: every signature, every timestamp, and that each covers what it should.
-    pub(super) fn read(octets: Bytes, document: Option<&DocumentContent>) -> Result<Self, AugmentationFault> {
-        let xml = XmlDocument::decode(&octets)?;
+    pub(super) fn read(
+        octets: Bytes,
+        document: Option<&DocumentContent>,
+        internal_subset: InternalSubset,
+    ) -> Result<Self, AugmentationFault> {
+        let xml = XmlDocument::decode_with(&octets, internal_subset)?;
         Self::read_foreseeing(octets.clone(), &xml, document, None)
     }
 
@@ -61,8 +67,9 @@ impl AugmentableXades {
         document: Option<&DocumentContent>,
         mut foreseen: Option<Foreseen>,
     ) -> Result<Self, AugmentationFault> {
-        let earlier = document.map(earlier).unwrap_or_default();
-        let mut this = Self { octets, document: document.cloned(), earlier, signatures: Vec::new() };
+        let internal_subset = xml.internal_subset();
+        let earlier = document.map(|document| earlier(document, internal_subset)).unwrap_or_default();
+        let mut this = Self { octets, internal_subset, document: document.cloned(), earlier, signatures: Vec::new() };
         this.signatures = match &mut foreseen {
             None => ReceivedSignature::all(xml, &this.earlier)?,
             Some(foreseen) => {
@@ -81,6 +88,7 @@ impl AugmentableXades {
         let counters =
             this.signatures.iter().map(|each| each.counter_signatures(xml)).collect::<Result<Vec<_>, _>>()?;
         for ((position, signature), counters) in (1..).zip(&this.signatures).zip(&counters) {
+            signature.qualifying()?;
             let value = signature.value()?.attribute("Id");
             all.push((position, None, signature));
             all.extend(counters.iter().map(|(_, counter)| (position, Some(value.unwrap_or_default()), counter)));
@@ -102,15 +110,19 @@ impl AugmentableXades {
         &self.signatures
     }
 
+    fn decoded(&self) -> Result<XmlDocument<'_>, XmlError> {
+        XmlDocument::decode_with(&self.octets, self.internal_subset)
+    }
+
     fn find(&self) -> Result<Vec<ReceivedSignature>, AugmentationFault> {
-        ReceivedSignature::all(&XmlDocument::decode(&self.octets)?, &self.earlier)
+        ReceivedSignature::all(&self.decoded()?, &self.earlier)
     }
 
     fn with_surroundings<T>(
         &self,
         step: impl FnOnce(Surroundings<'_>) -> Result<T, AugmentationFault>,
     ) -> Result<T, AugmentationFault> {
-        let xml = XmlDocument::decode(&self.octets)?;
+        let xml = self.decoded()?;
         step(Surroundings { xml: &xml, beside: self.document.as_ref() })
     }
 
@@ -132,7 +144,7 @@ impl AugmentableXades {
     ) -> Result<(), AugmentationFault> {
         let mut additions = Vec::new();
         {
-            let xml = XmlDocument::decode(&self.octets)?;
+            let xml = self.decoded()?;
             for signature in &self.signatures {
                 let (offset, contained_already) = signature.insertion()?;
                 let property = property(signature)?;
@@ -172,18 +184,19 @@ pub(super) fn inserted(octets: Bytes, additions: &[(usize, Vec<u8>)]) -> Bytes {
 }
 
 /// The values of signatures that a document had before another one came.
-fn earlier(document: &DocumentContent) -> HashSet<String> {
+fn earlier(document: &DocumentContent, internal_subset: InternalSubset) -> HashSet<String> {
     let DocumentContent::Memory(octets) = document else { return HashSet::new() };
     // Most documents have none, and need not be read for that. All encodings but UTF-16 agree with ASCII.
     let widths = [Width::Utf8, Width::Utf16 { little_endian: true }, Width::Utf16 { little_endian: false }];
     if !widths.iter().any(|width| memmem::find(octets, &width.encode_ascii("Signature")).is_some()) {
         return HashSet::new();
     }
-    let Ok(xml) = XmlDocument::decode(octets) else { return HashSet::new() };
+    let Ok(xml) = XmlDocument::decode_with(octets, internal_subset) else { return HashSet::new() };
     ReceivedSignature::values(&xml).unwrap_or_default()
 }
 
-/// Verifies the references, of which these are the digests, and the value with the certificate whose digest is signed.
+/// Verifies the references, of which these are the digests, and the value with the certificate of the signer. Whether a signature that
+/// has no properties of XAdES is taken is decided before.
 pub(super) fn verify(
     surroundings: Surroundings<'_>,
     signature: &ReceivedSignature,
@@ -192,7 +205,8 @@ pub(super) fn verify(
 ) -> Result<(), AugmentationFault> {
     let fault = |fault| AugmentationFault::Signer { position, fault };
     let mut properties_signed = false;
-    let properties = signature.qualifying()?.only(XADES_NAMESPACE, "SignedProperties");
+    let qualifying = signature.qualifying().ok();
+    let properties = qualifying.and_then(|each| each.only(XADES_NAMESPACE, "SignedProperties"));
     let properties = properties.and_then(|each| each.attribute("Id"));
     for (reference, digest) in signature.references()?.into_iter().zip(digests) {
         let said = reference.only(SIGNATURE_NAMESPACE, "DigestValue").and_then(|value| binary(&value.text));
@@ -205,7 +219,7 @@ pub(super) fn verify(
         let target = reference.attribute("URI").and_then(|uri| uri.strip_prefix('#'));
         properties_signed |= target.is_some() && target == properties;
     }
-    if !properties_signed {
+    if qualifying.is_some() && !properties_signed {
         return Err(AugmentationFault::Malformed("the signed properties of a signature are not signed"));
     }
     let certificate = signature.signer().ok_or_else(|| fault(SignerInfoFault::NoCertificate))?;

@@ -86,7 +86,7 @@ pub(crate) enum Part<'a> {
     Root,
     /// The element whose start tag begins at this octet of the decoded text.
     ElementAt(usize),
-    /// The first element with this value in an attribute `Id`, `ID` or `id` without namespace, or `xml:id`.
+    /// The first element with this value in an attribute `Id`, `ID` or `id` without namespace, `xml:id`, or one that is declared an ID.
     ElementWithId(&'a str),
 }
 
@@ -129,14 +129,14 @@ pub(crate) fn canonicalize<S: Sink>(
 }
 
 impl Attribute<'_> {
-    /// Whether verifiers without a schema take this attribute for an identifier.
+    /// Whether verifiers without a schema take this attribute for an identifier: by its name, or as it is declared.
     pub(crate) fn is_id(&self) -> bool {
-        matches!((self.prefix, self.local), ("", "Id" | "ID" | "id") | ("xml", "id"))
+        self.is_declared_id || matches!((self.prefix, self.local), ("", "Id" | "ID" | "id") | ("xml", "id"))
     }
 
     /// Whether it can be nothing else. In many documents `id` is a number of a line, which other lists repeat.
     pub(crate) fn is_nothing_but_id(&self) -> bool {
-        self.is_id() && (self.prefix, self.local) != ("", "id")
+        self.is_declared_id || (self.is_id() && (self.prefix, self.local) != ("", "id"))
     }
 }
 

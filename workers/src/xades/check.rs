@@ -53,7 +53,8 @@ pub(super) fn check(
         algorithm: config.form.digest(context),
         digest: None,
     });
-    let xml = XmlDocument::decode(&octets).map_err(|error| Discrepancy::Augmentation(error.into()))?;
+    let xml = XmlDocument::decode_with(&octets, config.internal_subset())
+        .map_err(|error| Discrepancy::Augmentation(error.into()))?;
     let read = AugmentableXades::read_foreseeing(octets.clone(), &xml, Some(&document.content), foreseen);
     let read = read.map_err(Discrepancy::Augmentation)?;
     let [signature] = read.signatures() else { return Err(odd("it has not exactly one new signature")) };

@@ -10,7 +10,7 @@ use super::algorithm::Collector;
 use super::assemble::Place;
 use super::augment::{AugmentableXades, inserted, verify, verify_timestamps};
 use super::canonicalization::{EXCLUSIVE, Sink};
-use super::document::XmlDocument;
+use super::document::{InternalSubset, XmlDocument};
 use super::earlier::Survey;
 use super::prepare::{NewCollector, Request, Subject, media_type};
 use super::reader::{Scope, XmlReader, is_ncname};
@@ -32,8 +32,8 @@ impl XadesConfig {
         collect: NewCollector<'_>,
     ) -> Result<Subject, WorkerError> {
         let media_type = media_type(request.document.media_type.as_deref())?;
-        let joined = Joined::read(octets, self.signature_id(request.parameters)?.as_deref())?;
-        let xml = XmlDocument::decode(octets)?;
+        let joined = Joined::read(octets, self.signature_id(request.parameters)?.as_deref(), self.internal_subset())?;
+        let xml = XmlDocument::decode_with(octets, self.internal_subset())?;
         let survey = survey(&xml)?;
         if !survey.is_unique(&joined.value_id) {
             return Err(XmlError::at_start(XmlFault::AmbiguousId { id: shortened(&joined.value_id) }).into());
@@ -71,12 +71,12 @@ struct Joined {
 
 impl Joined {
     /// Reads and verifies what is there.
-    fn read(octets: &Bytes, id: Option<&str>) -> Result<Self, AugmentationFault> {
+    fn read(octets: &Bytes, id: Option<&str>, internal_subset: InternalSubset) -> Result<Self, AugmentationFault> {
         let detached = |fault| match fault {
             AugmentationFault::NoDocument => AugmentationFault::Detached,
             other => other,
         };
-        let read = AugmentableXades::read(octets.clone(), None).map_err(detached)?;
+        let read = AugmentableXades::read(octets.clone(), None, internal_subset).map_err(detached)?;
         let is_meant = |signature: &&ReceivedSignature| id.is_none() || signature.tree.attribute("Id") == id;
         let mut meant = read.signatures().iter().filter(is_meant);
         let signature = match (meant.next(), meant.next(), id) {
@@ -93,7 +93,7 @@ impl Joined {
         let value_id = value.attribute("Id").filter(is_plain).ok_or(AugmentationFault::Malformed(
             "the value of the signature has no identifier (Id) that a counter-signature could refer to",
         ))?;
-        let xml = XmlDocument::decode(octets)?;
+        let xml = XmlDocument::decode_with(octets, internal_subset)?;
         let (offset, has_unsigned) = signature.insertion()?;
         let this = Self {
             value_id: value_id.to_owned(),
@@ -104,7 +104,7 @@ impl Joined {
         // What is there must not mind: tried with an empty element in the place.
         let (before, after) = this.frame();
         let tried = inserted(octets.clone(), &[(this.place, xml.width().encode_ascii(&(before + &after)))]);
-        AugmentableXades::read(tried, None)
+        AugmentableXades::read(tried, None, internal_subset)
             .map_err(|_| AugmentationFault::Malformed("a signature in it covers the place of a counter-signature"))?;
         Ok(this)
     }
@@ -138,19 +138,19 @@ pub(super) fn check(
     let odd = |what: &str| Discrepancy::Unreadable(what.to_owned());
     let fault = Discrepancy::Augmentation;
     let id = config.signature_id(parameters).map_err(|error| Discrepancy::Unreadable(error.to_string()))?;
-    let joined = Joined::read(input, id.as_deref()).map_err(fault)?;
+    let joined = Joined::read(input, id.as_deref(), config.internal_subset()).map_err(fault)?;
     let (start, end) = input.split_at(joined.place);
     if octets.len() < input.len() || !octets.starts_with(start) || !octets.ends_with(end) {
         return Err(odd("more was changed than a counter-signature added"));
     }
-    let read = AugmentableXades::read(octets.clone(), None).map_err(fault)?;
+    let read = AugmentableXades::read(octets.clone(), None, config.internal_subset()).map_err(fault)?;
     let outer = read
         .signatures()
         .iter()
         .find(|each| each.value().is_ok_and(|value| value.attribute("Id") == Some(joined.value_id.as_str())));
     let added = outer.and_then(|outer| outer.unsigned().last()).and_then(in_counter_signature);
     let offset = added.map(|signature| signature.offset).ok_or_else(|| odd("it has no counter-signature"))?;
-    let xml = XmlDocument::decode(octets).map_err(|error| fault(error.into()))?;
+    let xml = XmlDocument::decode_with(octets, config.internal_subset()).map_err(|error| fault(error.into()))?;
     let signature = ReceivedSignature::at(&xml, offset).map_err(fault)?;
     let signature = signature.ok_or_else(|| odd("the counter-signature cannot be read"))?;
     let surroundings = Surroundings { xml: &xml, beside: None };

@@ -14,7 +14,10 @@ use encoding_rs::{
 use super::xml_error::{XmlError, XmlFault, shortened};
 
 mod declaration;
+mod document_type;
+
 use declaration::Declaration;
+pub(crate) use document_type::{DocumentType, InternalSubset};
 
 /// A document as text, checked to hold only characters that XML allows. The byte order mark is not part of the text.
 #[derive(Debug)]
@@ -23,14 +26,25 @@ pub(crate) struct XmlDocument<'b> {
     width: Width,
     mark: usize,
     content: usize,
+    internal_subset: InternalSubset,
+    document_type: DocumentType,
 }
 
 impl<'b> XmlDocument<'b> {
-    /// Decodes by byte order mark and declaration, as XML 1.0, appendix F describes.
+    /// Decodes by byte order mark and declaration, as XML 1.0, appendix F describes. A document type declaration is left to the reader
+    /// to refuse.
     ///
     /// # Errors
     /// When they contradict each other, the encoding is not supported, or a character is not allowed in XML.
     pub(crate) fn decode(octets: &'b [u8]) -> Result<Self, XmlError> {
+        Self::decode_with(octets, InternalSubset::Refused)
+    }
+
+    /// The same, where a document type declaration may be allowed, which is read then.
+    ///
+    /// # Errors
+    /// The same, and when that declaration is malformed or more than is allowed.
+    pub(crate) fn decode_with(octets: &'b [u8], internal_subset: InternalSubset) -> Result<Self, XmlError> {
         let (text, width, mark) = match octets {
             [0xEF, 0xBB, 0xBF, rest @ ..] => (utf8(rest)?, Width::Utf8, 3),
             [0xFF, 0xFE, rest @ ..] => (wide(rest, UTF_16LE)?, Width::Utf16 { little_endian: true }, 2),
@@ -58,7 +72,11 @@ impl<'b> XmlDocument<'b> {
         if text.get(content..).is_some_and(|rest| rest.starts_with('\u{FEFF}')) {
             return Err(XmlError::at(&text, content, XmlFault::TextOutsideRoot));
         }
-        Ok(Self { text, width, mark, content })
+        let document_type = match internal_subset {
+            InternalSubset::Refused => DocumentType::default(),
+            InternalSubset::Allowed => DocumentType::read(&text, content)?,
+        };
+        Ok(Self { text, width, mark, content, internal_subset, document_type })
     }
 
     /// The whole text, declaration included.
@@ -80,6 +98,16 @@ impl<'b> XmlDocument<'b> {
                 Width::Utf16 { .. } => 2 * before.encode_utf16().count(),
                 Width::Single => before.chars().count(),
             }
+    }
+
+    /// What was allowed when it was decoded.
+    pub(crate) const fn internal_subset(&self) -> InternalSubset {
+        self.internal_subset
+    }
+
+    /// What it declares about attributes; nothing without document type declaration.
+    pub(crate) const fn document_type(&self) -> &DocumentType {
+        &self.document_type
     }
 
     /// How its characters become octets.

@@ -37,7 +37,7 @@ impl XadesConfig {
         };
         let select = |part| Selection { part, omission: Omission::Signatures, method: method.clone() };
         let selections: Vec<_> = parts.into_iter().map(select).collect();
-        let xml = XmlDocument::decode(octets)?;
+        let xml = XmlDocument::decode_with(octets, self.internal_subset())?;
         let read = Reading::of(&xml, &selections, self.place.as_ref(), collect)?;
         read.survey.judge(&read.reader, &read.target.ids)?;
         self.refuse_known_ids(&read.survey, request)?;
@@ -77,6 +77,7 @@ impl XadesConfig {
         }
         let (media_type, stated_type) = types(request)?;
         let (id, method) = (self.form.id(request.context), self.form.method());
+        // A document type declaration is about the root element, which this one is no more.
         let xml = XmlDocument::decode(octets)?;
         // The identifier is part of what is digested.
         let begun = || {
@@ -107,6 +108,7 @@ impl XadesConfig {
         let (media_type, stated_type) = types(request)?;
         let (id, method) = (self.form.id(request.context), self.form.method());
         let object = object_id(&id, 0);
+        // A document type declaration is about the root element, which this one is no more.
         let xml = XmlDocument::decode(octets)?;
         let read = Reading::of(&xml, &[], None, collect)?;
         self.refuse_wrapping(&read, request)?;

@@ -106,7 +106,7 @@ impl SignatureFormat for XadesConfig {
         document: Option<&DocumentContent>,
         _: &SigningParameters,
     ) -> Result<Box<dyn Augmentable>, AugmentationFault> {
-        Ok(Box::new(AugmentableXades::read(in_one_piece(signature), document)?))
+        Ok(Box::new(AugmentableXades::read(in_one_piece(signature), document, self.internal_subset())?))
     }
 }
 

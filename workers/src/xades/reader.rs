@@ -1,4 +1,4 @@
-//! Read a document as Canonical XML sees it: the events of a strict, namespace-aware parser without DTD.
+//! Read a document as Canonical XML sees it: the events of a strict, namespace-aware parser that does not validate.
 //!
 //! `quick-xml` finds where each piece of markup begins and ends; whether it is well-formed, what it is called and what
 //! it says is decided here. Text, comments and instructions come with line ends and references resolved.
@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use memchr::memchr_iter;
 use quick_xml::events::Event as Token;
 
-use super::document::XmlDocument;
+use super::document::{DocumentType, XmlDocument};
 use super::xml_error::{XmlError, XmlFault, shortened};
 
 mod attributes;
@@ -17,13 +17,13 @@ mod characters;
 mod namespaces;
 mod scope;
 
+pub(crate) use attributes::RawAttribute;
 pub(crate) use bindings::Bindings;
-pub(crate) use characters::{is_ncname, position};
+pub(crate) use characters::{BLANK, is_ncname, position, split_qname};
 pub(crate) use namespaces::Namespaces;
 pub(crate) use scope::Scope;
 
-use attributes::RawAttribute;
-use characters::{BLANK, is_blank, normalize_line_ends, resolve_reference, split_qname};
+use characters::{is_blank, normalize_line_ends, resolve_reference};
 
 /// What a document consists of. Offsets are octets of its decoded text.
 #[derive(Debug)]
@@ -82,6 +82,8 @@ pub(crate) struct Attribute<'t> {
     pub(crate) namespace: Cow<'t, str>,
     /// Normalised value.
     pub(crate) value: Cow<'t, str>,
+    /// Whether the document type declaration says that it is an identifier.
+    pub(crate) is_declared_id: bool,
 }
 
 /// How and where an element ends.
@@ -98,6 +100,7 @@ pub(crate) struct EndTag<'t> {
 /// Pull parser over a decoded document.
 pub(crate) struct XmlReader<'t> {
     text: &'t str,
+    document_type: &'t DocumentType,
     start: usize,
     tokens: quick_xml::Reader<&'t [u8]>,
     open: Vec<Open<'t>>,
@@ -107,6 +110,8 @@ pub(crate) struct XmlReader<'t> {
     xml_attributes: Vec<Attribute<'t>>,
     /// Empty between start tags; kept for its memory.
     raw_attributes: Vec<RawAttribute<'t>>,
+    /// The same of their order.
+    order: Vec<usize>,
 }
 
 struct Open<'t> {
@@ -118,25 +123,23 @@ struct Open<'t> {
 impl<'t> XmlReader<'t> {
     /// A parser at the start of the document.
     pub(crate) fn new(document: &'t XmlDocument<'_>) -> Self {
-        Self::at(document.text(), document.content_offset())
+        Self::at(document, document.content_offset())
     }
 
-    fn at(text: &'t str, start: usize) -> Self {
-        let mut tokens = quick_xml::Reader::from_str(text.get(start..).unwrap_or_default());
-        let config = tokens.config_mut();
-        // End tags are matched here, where a mismatch can be reported with both names.
-        config.check_end_names = false;
-        config.allow_unmatched_ends = true;
+    fn at(document: &'t XmlDocument<'_>, start: usize) -> Self {
+        let text = document.text();
         Self {
             text,
+            document_type: document.document_type(),
             start,
-            tokens,
+            tokens: tokens(text, start),
             open: Vec::new(),
             pending: None,
             root_seen: false,
             namespaces: Namespaces::default(),
             xml_attributes: Vec::new(),
             raw_attributes: Vec::new(),
+            order: Vec::new(),
         }
     }
 
@@ -151,6 +154,12 @@ impl<'t> XmlReader<'t> {
         }
         loop {
             let from = self.offset();
+            // Canonical XML, section 1.1: it is left out.
+            if let Some(end) = self.document_type.end_of(from) {
+                self.tokens = tokens(self.text, end);
+                self.start = end;
+                continue;
+            }
             let token = self.tokens.read_event();
             let to = self.offset();
             let raw = self.text.get(from..to).unwrap_or_default();
@@ -229,13 +238,15 @@ impl<'t> XmlReader<'t> {
         let mut raw_attributes = std::mem::take(&mut self.raw_attributes);
         attributes::split(inside, end, &mut raw_attributes)
             .map_err(|(within, fault)| self.error(offset + 1 + within, fault))?;
+        self.document_type.apply(qualified, &mut raw_attributes);
 
         let open = Open { qualified, namespaces: self.namespaces.depth(), xml_attributes: self.xml_attributes.len() };
         self.open.push(open);
         self.root_seen = true;
 
         for raw in &mut raw_attributes {
-            if let Some(prefix) = raw.declares() {
+            if raw.is_declaration {
+                let prefix = if raw.prefix.is_empty() { "" } else { raw.local };
                 let uri = std::mem::take(&mut raw.value);
                 self.namespaces.declare(prefix, uri).map_err(|fault| self.error(offset + 1 + raw.offset, fault))?;
             }
@@ -254,46 +265,38 @@ impl<'t> XmlReader<'t> {
         Ok(Event::Start(Element { qualified, prefix, local, namespace, attributes, offset }))
     }
 
-    /// Takes all but the namespace declarations; `start` is where the inside of the tag is.
+    /// Takes all but the namespace declarations, in order; `start` is where the inside of the tag is.
     fn resolve_attributes(
-        &self,
-        raw: &mut Vec<RawAttribute<'t>>,
+        &mut self,
+        raw: &mut [RawAttribute<'t>],
         start: usize,
     ) -> Result<Vec<Attribute<'t>>, XmlError> {
-        let twice = |one: &RawAttribute<'_>| {
-            self.error(start + one.offset, XmlFault::DuplicateAttribute { name: shortened(one.qualified) })
-        };
-        raw.sort_unstable_by_key(|each| (each.qualified, each.offset));
-        for pair in raw.windows(2) {
-            if let [one, other] = pair
-                && one.qualified == other.qualified
-            {
-                return Err(twice(other));
-            }
-        }
-        raw.retain(|each| each.declares().is_none());
-        let namespace = |each: &RawAttribute<'t>| match each.prefix {
-            // Namespaces in XML 1.0, section 6.2: the default namespace does not apply to attributes.
-            "" => Ok(Cow::Borrowed("")),
-            prefix => self.resolve(prefix, start + each.offset),
-        };
-        let mut attributes = Vec::with_capacity(raw.len());
         for each in raw.iter_mut() {
-            let namespace = namespace(each)?;
-            let RawAttribute { qualified, prefix, local, .. } = *each;
-            attributes.push(Attribute { qualified, prefix, local, namespace, value: std::mem::take(&mut each.value) });
-        }
-        attributes.sort_unstable_by(|one, other| (&one.namespace, one.local).cmp(&(&other.namespace, other.local)));
-        for pair in attributes.windows(2) {
-            if let [one, other] = pair
-                && (&one.namespace, one.local) == (&other.namespace, other.local)
-            {
-                let both = raw.iter().filter(|each| [one.qualified, other.qualified].contains(&each.qualified));
-                return Err(both
-                    .max_by_key(|each| each.offset)
-                    .map_or_else(|| self.error(start, XmlFault::Markup), twice));
+            // Namespaces in XML 1.0, section 6.2: the default namespace does not apply to attributes.
+            if !each.is_declaration && !each.prefix.is_empty() {
+                each.namespace = self.resolve(each.prefix, start + each.offset)?;
             }
         }
+        // Places are moved, which are smaller than attributes; and many tags are in order already.
+        let mut order = std::mem::take(&mut self.order);
+        order.clear();
+        order.extend(0..raw.len());
+        let name = |index: usize| raw.get(index).map(RawAttribute::expanded_name);
+        if !order.is_sorted_by(|one, other| name(*one) < name(*other)) {
+            order.sort_unstable_by_key(|index| (name(*index), *index));
+            let is_twice = |pair: &&[usize]| matches!(pair, [one, other] if name(*one) == name(*other));
+            if let Some(twice) = order.windows(2).find(is_twice).and_then(|pair| raw.get(*pair.last()?)) {
+                let fault = XmlFault::DuplicateAttribute { name: shortened(twice.qualified) };
+                return Err(self.error(start + twice.offset, fault));
+            }
+        }
+        let mut attributes = Vec::with_capacity(raw.len());
+        for index in &order {
+            if let Some(each) = raw.get_mut(*index).filter(|each| !each.is_declaration) {
+                attributes.push(each.take());
+            }
+        }
+        self.order = order;
         Ok(attributes)
     }
 
@@ -388,6 +391,16 @@ impl<'t> XmlReader<'t> {
             None => Ok(None),
         }
     }
+}
+
+/// The tokens of the text from this octet on.
+fn tokens(text: &str, start: usize) -> quick_xml::Reader<&[u8]> {
+    let mut tokens = quick_xml::Reader::from_str(text.get(start..).unwrap_or_default());
+    let config = tokens.config_mut();
+    // End tags are matched here, where a mismatch can be reported with both names.
+    config.check_end_names = false;
+    config.allow_unmatched_ends = true;
+    tokens
 }
 
 /// What libxml2 takes before it must be told that the document is huge. Bounds recursion in the verifiers, not here.

@@ -83,8 +83,8 @@ impl ReceivedSignature {
         Ok(Self::beginning(reader, false, &HashSet::new(), &mut no_forms, |element| element.offset == offset)?.pop())
     }
 
-    /// The counter-signatures among its unsigned properties that are XAdES signatures, each with its place among these. Those of
-    /// counter-signatures belong to them.
+    /// The counter-signatures among its unsigned properties, each with its place among these. Those of counter-signatures belong to them.
+    /// One that has neither properties of XAdES nor a certificate says nothing about its signer, and is no more than an unsigned property.
     pub(super) fn counter_signatures(
         &self,
         document: &XmlDocument<'_>,
@@ -99,7 +99,7 @@ impl ReceivedSignature {
         let mut no_forms = Forms::<Vec<u8>>::new(&[], []);
         let found =
             Self::beginning(reader, true, &HashSet::new(), &mut no_forms, |each| places.contains_key(&each.offset))?;
-        let placed = found.into_iter().filter(|each| each.qualifying().is_ok());
+        let placed = found.into_iter().filter(|each| each.qualifying().is_ok() || each.leaf().is_some());
         Ok(placed.filter_map(|each| Some((*places.get(&each.tree.offset)?, each))).collect())
     }
 
@@ -267,8 +267,11 @@ impl ReceivedSignature {
         found.filter_map(|each| binary(&each.text)).collect()
     }
 
-    /// The certificate whose digest is signed.
+    /// The certificate whose digest is signed; without properties of XAdES that in `ds:KeyInfo` which issued none of the others there.
     pub(super) fn signer(&self) -> Option<Certificate> {
+        if self.qualifying().is_err() {
+            return self.leaf();
+        }
         let properties = self.signed_signature_properties().ok()?;
         let named = ["SigningCertificateV2", "SigningCertificate"];
         let reference = named.iter().find_map(|local| properties.only(XADES_NAMESPACE, local))?;
@@ -278,9 +281,16 @@ impl ReceivedSignature {
         self.certificates().into_iter().find(|each| digest.digest(each.der()) == expected)
     }
 
+    fn leaf(&self) -> Option<Certificate> {
+        let all = self.certificates();
+        let issued_any =
+            |one: &Certificate| all.iter().any(|each| each.der() != one.der() && each.issuer() == one.subject());
+        all.iter().find(|each| !issued_any(each)).cloned()
+    }
+
     /// Timestamps over the content, among the signed properties.
     pub(super) fn content_stamps(&self, position: usize) -> Result<Vec<Stamp<'_>>, AugmentationFault> {
-        let properties = self.qualifying()?.only(XADES_NAMESPACE, "SignedProperties");
+        let properties = self.qualifying().ok().and_then(|each| each.only(XADES_NAMESPACE, "SignedProperties"));
         let properties = properties.and_then(|each| each.only(XADES_NAMESPACE, "SignedDataObjectProperties"));
         let names = ["AllDataObjectsTimeStamp", "IndividualDataObjectsTimeStamp"];
         let members = properties.map(|each| each.children.as_slice()).unwrap_or_default();

@@ -251,7 +251,7 @@ impl Surroundings<'_> {
             if base64 && written.is_none() {
                 return Err(UNKNOWN);
             }
-            return Ok(Piece::Sent(SentFile::new(file, written, omission)));
+            return Ok(Piece::Sent(SentFile::new(file, written, omission, self.xml.internal_subset())));
         };
         if base64 {
             let Fragment::Element(id, _) = fragment else { return Err(UNKNOWN) };
@@ -365,6 +365,7 @@ const MISSING: AugmentationFault = AugmentationFault::Malformed("a reference is 
 mod tests {
     use super::*;
     use crate::xades::augment::AugmentableXades;
+    use crate::xades::document::InternalSubset;
 
     /// What reading a signature with these references says, beside this file.
     fn fault(references: &str, file: &str) -> String {
@@ -375,7 +376,10 @@ mod tests {
              </xades:QualifyingProperties></ds:Object></ds:Signature>"
         );
         let file = DocumentContent::Memory(file.as_bytes().to_vec().into());
-        AugmentableXades::read(text.into_bytes().into(), Some(&file)).err().map(|fault| fault.to_string()).unwrap()
+        AugmentableXades::read(text.into_bytes().into(), Some(&file), InternalSubset::Refused)
+            .err()
+            .map(|fault| fault.to_string())
+            .unwrap()
     }
 
     #[test]

@@ -4,7 +4,7 @@ use cryptotoken_api::DigestAlgorithm;
 
 use super::algorithm::RunningDigest;
 use super::canonicalization::{Method, Omission, Part, Sink, canonicalize};
-use super::document::XmlDocument;
+use super::document::{InternalSubset, XmlDocument};
 use crate::augmentation::AugmentationFault;
 use crate::worker::DocumentContent;
 
@@ -13,17 +13,23 @@ use crate::worker::DocumentContent;
 pub(super) struct SentFile<'a> {
     content: &'a DocumentContent,
     form: Option<(Method, Omission)>,
+    internal_subset: InternalSubset,
 }
 
 impl<'a> SentFile<'a> {
     /// A file, written by this method if by any.
-    pub(super) fn new(content: &'a DocumentContent, written: Option<Method>, omission: Omission) -> Self {
+    pub(super) fn new(
+        content: &'a DocumentContent,
+        written: Option<Method>,
+        omission: Omission,
+        internal_subset: InternalSubset,
+    ) -> Self {
         let form = written.map(|method| {
             // The signature is not inside it, so there is nothing to take out.
             let omission = if let Omission::ElementAt(_) = omission { Omission::Nothing } else { omission };
             (method, omission)
         });
-        Self { content, form }
+        Self { content, form, internal_subset }
     }
 
     pub(super) fn is_of(&self, other: &Self) -> bool {
@@ -42,7 +48,7 @@ impl<'a> SentFile<'a> {
         let DocumentContent::Memory(octets) = self.content else {
             return Err(AugmentationFault::Malformed("a file beside it is too big to be canonicalised"));
         };
-        let document = XmlDocument::decode(octets)?;
+        let document = XmlDocument::decode_with(octets, self.internal_subset)?;
         canonicalize(&document, Part::Document, *omission, method, running)?.ok_or(EMPTY)
     }
 }
@@ -84,7 +90,7 @@ mod tests {
     fn a_file_is_digested_once_in_each_way_and_not_in_any_number_of_ways() {
         let [one, other] = ["<a b='c'/>", "<d/>"].map(|text| DocumentContent::Memory(text.as_bytes().to_vec().into()));
         let mut digests = SentDigests::default();
-        let file = |content, written| SentFile::new(content, written, Omission::ElementAt(0));
+        let file = |content, written| SentFile::new(content, written, Omission::ElementAt(0), InternalSubset::Refused);
         for _ in 0..100 {
             let found = digests.of(file(&one, None), DigestAlgorithm::Sha256).unwrap();
             assert_eq!(found, DigestAlgorithm::Sha256.digest(b"<a b='c'/>"));

@@ -95,9 +95,41 @@ pub enum XmlFault {
         /// Its code point.
         code: u32,
     },
-    /// Document type declarations are not signed: entities and defaulted attributes would change what is signed.
+    /// Document type declarations are not signed, unless a worker allows them: many verifiers refuse them.
     #[error("a document type declaration (DOCTYPE) is not accepted")]
     DocumentType,
+    /// What stands elsewhere is not read.
+    #[error("the document type declaration refers to an external subset (SYSTEM, PUBLIC), which is not accepted")]
+    ExternalSubset,
+    /// Entities make something else of the document than what it shows.
+    #[error("an entity is declared (ENTITY), which is not accepted; write what it stands for in its place")]
+    EntityDeclaration,
+    /// A parameter entity stands for declarations.
+    #[error("a parameter entity is referred to, which is not accepted; write what it stands for in its place")]
+    ParameterEntity,
+    /// XML 1.0, productions 28 to 83.
+    #[error("malformed declaration in the document type declaration")]
+    MarkupDeclaration,
+    /// Some processors add such attributes to elements, some do not.
+    #[error(
+        "the attribute {name:?} is declared with a default value, which verifiers treat differently; write it in the elements"
+    )]
+    DefaultValue {
+        /// The attribute's name.
+        name: String,
+    },
+    /// Which of the declarations counts, processors see differently.
+    #[error("the attribute {name:?} is declared twice")]
+    DeclaredTwice {
+        /// The attribute's name.
+        name: String,
+    },
+    /// Namespace names are text.
+    #[error("the namespace declaration {name:?} is declared with another type than CDATA")]
+    DeclaredNamespace {
+        /// The attribute's name.
+        name: String,
+    },
     /// The tokenizer found no end of a tag, comment or the like.
     #[error("malformed markup")]
     Markup,

@@ -213,7 +213,11 @@ fn a_font_whose_rules_multiply_every_glyph_costs_a_caller_the_seal_and_the_worke
         let start = std::time::Instant::now();
         let definition = "kind = \"pades\"\ncaller_may_set = [\"appearance\"]";
         let refused = key.sign_with(definition, content, SigningParameters::new(parameters)).map(drop);
-        assert!(matches!(refused, Err(WorkerError::Parameter { .. })), "{refused:?}");
+        // By what it costs, so that it is the same on every machine.
+        assert!(
+            matches!(&refused, Err(WorkerError::Parameter { reason, .. }) if reason.contains("too much work")),
+            "{refused:?}"
+        );
         assert!(start.elapsed().as_secs() < 10, "it took {:?}", start.elapsed());
     }
 }

@@ -29,7 +29,7 @@ const EITHER: &str = "*";
 /// Name, the document, and what the refusal says; nothing where it is sealed.
 type Bomb = (&'static str, fn() -> Vec<u8>, &'static str);
 
-const BOMBS: [Bomb; 70] = [
+const BOMBS: [Bomb; 73] = [
     ("an object stream whose length is in itself", || compressed("7 0 R", "<</T 0>>"), "cannot be read"),
     ("an object stream whose length is in the next, and so on", streams_for_streams, "cannot be read"),
     ("an object stream that is in itself", stream_in_itself, EITHER),
@@ -80,6 +80,9 @@ const BOMBS: [Bomb; 70] = [
     ("damaged, with a page tree that is in itself", tree_in_itself, "overlap"),
     ("damaged, with lengths that lead to white space", lengths_to_white_space, "only some readers"),
     ("fields in object streams that do not end", endless_streams, "overlap"),
+    ("object streams that share parameters", shared_parameters, "overlap"),
+    ("object streams that share lists of parameters", shared_lists_of_parameters, "overlap"),
+    ("object streams that share lists of lists of parameters", shared_nested_lists_of_parameters, ""),
     ("damaged, with trailers of a million values", || damaged(&trailers_of_values()), "values"),
     ("trailers of a million values", trailers_of_values, EITHER),
     ("a visible seal in a field, where pages share their annotations", shared_annotations, "overlap"),
@@ -91,7 +94,7 @@ const BOMBS: [Bomb; 70] = [
     ("an object stream that begins at 2^63", || announced("1", "9223372036854775807"), "cannot be read"),
     ("a page tree 100,000 levels deep", || page_tree_of_depth(scaled(100_000)), ""),
     ("a page that is its own ancestor", parents_in_a_ring, ""),
-    ("100,000 references in a ring", || references_in_a_ring(scaled(100_000)), ""),
+    ("100,000 references in a ring", || references_in_a_ring(scaled(100_000)), "cannot be read"),
     ("a form 100,000 levels deep", || fields_of_depth(scaled(100_000)), "too deeply"),
     ("a deep array in an object stream", || page_in_stream(&format!("/A{}", deep("[", "]"))), "cannot be read"),
     (

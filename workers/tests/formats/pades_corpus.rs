@@ -19,14 +19,11 @@ fn corpus() -> PathBuf {
     std::env::var_os("SIGILLO_CORPUS").map_or_else(beside, PathBuf::from).join("pdf")
 }
 
-/// The passwords of files of the corpus that open with one only.
-const PASSWORDS: [(&str, &str); 5] = [
-    ("hanko-minimal-rc4.pdf", "usersecret"),
-    ("hanko-minimal-two-fields-aes256.pdf", "usersecret"),
-    ("hanko-minimal-with-field-aes256.pdf", "ownersecret"),
-    ("pdfjs-issue6010_1.pdf", "abc"),
-    ("pdfjs-pr6531_1.pdf", "asdfasdf"),
-];
+/// The password of a file of the corpus that opens with one only.
+fn password(name: &str) -> Option<&'static str> {
+    let lines = include_str!("../../../tests/fixtures/corpus-passwords.txt").lines();
+    lines.filter_map(|line| line.split_once(' ')).find(|(file, _)| *file == name).map(|(_, password)| password)
+}
 
 /// How long pyHanko, which compares all revisions, and EU DSS, which draws all pages, may take over a file: one of them may give up.
 const SECONDS: &str = "60";
@@ -45,7 +42,7 @@ fn seal(key: &SoftwareKey, before: &Path, folder: &Path) -> Case {
     let after = folder.join(&name);
     let document = std::fs::read(before).unwrap();
     let start = Instant::now();
-    let password = PASSWORDS.iter().find(|(file, _)| *file == name).map(|(_, password)| *password);
+    let password = password(&name);
     let parameters = password.map(|password| serde_json::Map::from_iter([("password".to_owned(), password.into())]));
     let parameters = SigningParameters::new(parameters.unwrap_or_default());
     let sealed = match key.sign_with("kind = \"pades\"", DocumentContent::Memory(document.into()), parameters) {

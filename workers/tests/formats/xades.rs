@@ -16,6 +16,11 @@ const INVOICE: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\r\n<!-- before
 
 /// Whether xmlsec1 accepts the last signature of a document.
 fn xmlsec1_accepts(key: &SoftwareKey, document: &[u8]) -> Result<String, String> {
+    xmlsec1_accepts_references(key, document, "2/2")
+}
+
+/// The same of a signature with other references than one to the document and one to the properties.
+fn xmlsec1_accepts_references(key: &SoftwareKey, document: &[u8], count: &str) -> Result<String, String> {
     let folder = tempfile::tempdir().unwrap();
     key.write_certificates(folder.path());
     std::fs::write(folder.path().join("signed.xml"), document).unwrap();
@@ -24,7 +29,7 @@ fn xmlsec1_accepts(key: &SoftwareKey, document: &[u8]) -> Result<String, String>
     command.args(["--node-xpath", "(//*[local-name()='Signature'])[last()]"]);
     command.arg("--trusted-pem").arg(folder.path().join("root.pem")).arg(folder.path().join("signed.xml"));
     let output = run(&mut command)?;
-    if output.contains("SignedInfo References (ok/all): 2/2") { Ok(output) } else { Err(output) }
+    if output.contains(&format!("SignedInfo References (ok/all): {count}")) { Ok(output) } else { Err(output) }
 }
 
 fn sign(key: &SoftwareKey, document: &[u8]) -> Result<Vec<u8>, WorkerError> {
@@ -223,6 +228,56 @@ fn what_is_not_acceptable_xml_is_refused_with_its_place() {
     );
     assert!(refusal("%PDF-1.7").contains("text outside the root element"));
     assert!(refusal("<!DOCTYPE a [<!ENTITY e SYSTEM 'file:///etc/passwd'>]><a>&e;</a>").contains("DOCTYPE"));
+}
+
+/// Declares two identifiers by other names than `Id`, and words.
+const DECLARED: &str = "<?xml version='1.0'?>\n<!-- <!DOCTYPE a> -->\n<!DOCTYPE Invoice [\n  <!ELEMENT Invoice (Line)*>\n  \
+    <!ATTLIST Invoice currency CDATA #IMPLIED number NMTOKEN #IMPLIED code ID #IMPLIED>\n  <!-- ]> --><?hint ]>?>\n  \
+    <!ATTLIST Line key ID #REQUIRED kind (goods | service) #IMPLIED tags NMTOKENS #IMPLIED>\n]>\n\
+    <Invoice code=' a1 ' number=' 1 '>\r\n<Line key='b1' tags='  x &#9;  y ' kind='goods '/><Line key='b2' kind='service'>c</Line></Invoice>\n";
+
+#[test]
+fn a_document_with_an_internal_subset_is_sealed_where_the_worker_allows_it_and_what_is_declared_is_sealed_too() {
+    let key = SoftwareKey::generate(KeySpec::EcP256);
+    let allowed = "kind = \"xades\"\nallow_internal_subset = true\n";
+    for more in [
+        "",
+        "canonicalization = \"inclusive\"",
+        "canonicalization = \"inclusive-1.1\"",
+        "packaging = \"internally-detached\"\nelements = [\"b1\", \"b2\"]",
+        "packaging = \"internally-detached\"\nelements = [\"b2\", \"b1\"]\nplace = { xpath = \"/Invoice/Line[2]\" }",
+    ] {
+        let definition = format!("{allowed}{more}");
+        let signed = key.sign(&definition, DECLARED.as_bytes()).unwrap_or_else(|error| panic!("{more}: {error}"));
+        let signed = String::from_utf8(signed.contiguous().into_owned()).unwrap();
+        let (start, end) = (signed.find("<ds:Signature ").unwrap(), signed.rfind("</ds:Signature>").unwrap());
+        let without = [&signed[..start], &signed[end + "</ds:Signature>".len()..]].concat();
+        assert_eq!(without, DECLARED, "{more}");
+        let count = if more.contains("elements") { "3/3" } else { "2/2" };
+        let accepted = |document: &str| xmlsec1_accepts_references(&key, document.as_bytes(), count).is_ok();
+        xmlsec1_accepts_references(&key, signed.as_bytes(), count).unwrap_or_else(|error| panic!("{more}: {error}"));
+        // What is declared changes what is signed, unless elements are that have other attributes.
+        assert!(!accepted(&signed.replace("(goods | service)", "CDATA")), "{more}");
+        assert!(!accepted(&signed.replace("tags NMTOKENS", "tags CDATA")), "{more}");
+        assert_eq!(accepted(&signed.replace("number NMTOKEN", "number CDATA")), more.contains("elements"), "{more}");
+        // A second one beside it.
+        let twice = key.sign(&definition, signed.as_bytes()).unwrap_or_else(|error| panic!("{more}: {error}"));
+        assert!(accepted(std::str::from_utf8(&twice.contiguous()).unwrap()), "{more}");
+        let refused = key.sign(&format!("kind = \"xades\"\n{more}"), DECLARED.as_bytes()).unwrap_err();
+        assert!(refused.to_string().contains("line 3, column 1: a document type declaration"), "{refused}");
+    }
+    let refusal = |more: &str, document: &str| {
+        let error = key.sign(&format!("{allowed}{more}"), document.as_bytes()).unwrap_err();
+        assert_eq!(error.fault(), Fault::Document);
+        error.to_string()
+    };
+    for wrapping in ["packaging = \"internally-detached\"", "packaging = \"enveloping\"\nobject = \"xml\""] {
+        assert!(refusal(wrapping, DECLARED).contains("a document type declaration (DOCTYPE) is not accepted"));
+    }
+    let same = DECLARED.replace("'b2'", "'a1'");
+    assert!(refusal("", &same).contains("line 10, column 51: the identifier \"a1\" is given to two elements"));
+    let entity = DECLARED.replace("<!ELEMENT", "<!ENTITY e 'x'><!ELEMENT");
+    assert!(refusal("", &entity).contains("line 4, column 3: an entity is declared (ENTITY)"));
 }
 
 #[test]
@@ -431,37 +486,54 @@ fn eu_dss_and_signxml_accept_signatures_of_every_algorithm_and_eu_dss_names_the_
 #[test]
 #[ignore = "a measurement for release builds: time beside xmllint and memory for 100 MB"]
 fn a_large_document_takes_the_time_of_its_canonicalization() {
+    let line = "  <c:Line xmlns:c=\"urn:c\" number=\"4711\" c:unit='pc'>Paper &amp; ink, 1.250,00 \u{20AC}</c:Line>\n";
+    let text = format!("<p>{}</p>\n", "Der Betrag ist innerhalb von dreißig Tagen fällig. ".repeat(1000));
+    let attributes: String = (0..20).map(|number| format!(" attribute{number}=\"value of {number}\"")).collect();
+    let slow: Vec<String> =
+        [("small elements", line), ("long text", &text), ("attributes", &format!("<row{attributes}/>\n"))]
+            .into_iter()
+            .filter_map(|(name, entry)| too_slow(name, entry))
+            .collect();
+    assert!(slow.is_empty(), "{slow:?}");
+}
+
+/// Signs 100 MB of this entry; what is to be said where that takes more than 1.5 times as long as its canonicalization by xmllint, or
+/// more than three times its memory.
+fn too_slow(name: &str, entry: &str) -> Option<String> {
     let key = SoftwareKey::generate(KeySpec::EcP256);
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("large.xml");
-    let entry = "  <c:Line xmlns:c=\"urn:c\" number=\"4711\" c:unit='pc'>Paper &amp; ink, 1.250,00 \u{20AC}</c:Line>\n";
     let text = format!("<Invoice xmlns=\"urn:invoice\">\n{}</Invoice>\n", entry.repeat(100_000_000 / entry.len()));
     std::fs::write(&path, &text).unwrap();
-    let started = std::time::Instant::now();
-    let canonical = Command::new("xmllint").args(["--huge", "--c14n"]).arg(&path).output().unwrap();
-    let (theirs, length) = (started.elapsed(), canonical.stdout.len());
-    assert!(canonical.status.success() && length > 100_000_000);
-    drop((text, canonical));
+    drop(text);
+    let best = |step: &dyn Fn()| {
+        let timed = (0..3).map(|_| {
+            let started = std::time::Instant::now();
+            step();
+            started.elapsed()
+        });
+        timed.min().unwrap()
+    };
+    let theirs = best(&|| {
+        let canonical = Command::new("xmllint").args(["--huge", "--c14n"]).arg(&path).output().unwrap();
+        assert!(canonical.status.success() && canonical.stdout.len() > 99_000_000);
+    });
     let document = bytes::Bytes::from(std::fs::read(&path).unwrap());
     // proc(5): the peak of this process from here on.
     std::fs::write("/proc/self/clear_refs", "5").unwrap();
-    let started = std::time::Instant::now();
-    let signed = key
-        .sign_with(
-            "kind = \"xades\"",
-            workers::DocumentContent::Memory(document.clone().into()),
-            SigningParameters::default(),
-        )
-        .unwrap();
-    let ours = started.elapsed();
+    let ours = best(&|| {
+        let content = workers::DocumentContent::Memory(document.clone().into());
+        let signed = key.sign_with("kind = \"xades\"", content, SigningParameters::default()).unwrap();
+        assert!(signed.length() > document.len());
+    });
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
     let peak: usize = peak.split_whitespace().next().unwrap().parse().unwrap();
-    let times = peak * 1024 / document.len();
-    crate::software_key::report(&format!(
-        "{} octets: {ours:?}, xmllint {theirs:?}; peak {peak} kB, {times} times the document",
-        document.len()
-    ));
-    assert!(signed.length() > document.len());
-    assert!(ours < theirs.mul_f64(1.5) && peak * 1024 <= document.len() * 3);
+    let report = format!(
+        "{name}: {ours:.2?}, xmllint {theirs:.2?}, {:.2} times; peak {:.2} times the document",
+        ours.as_secs_f64() / theirs.as_secs_f64(),
+        (peak * 1024) as f64 / document.len() as f64
+    );
+    crate::software_key::report(&report);
+    (ours > theirs.mul_f64(1.5) || peak * 1024 > document.len() * 3).then_some(report)
 }

@@ -15,7 +15,7 @@ use crate::frontend::documents::parameters as read_parameters;
 use crate::frontend::limits::{BodyLimits, ENVELOPE, Pending};
 use crate::frontend::receiving::Receiving;
 
-/// The parts of a form.
+/// A form with a document.
 pub(super) struct Form {
     pub(super) document: DocumentContent,
     pub(super) signature: Option<Bytes>,
@@ -25,60 +25,57 @@ pub(super) struct Form {
 
 /// Reads it. With `spooled`, documents that are too big for memory go to the spool folder, where there is one.
 pub(super) async fn read(body: &mut Body<'_>, spooled: bool) -> Result<Form, ApiError> {
-    let mut form = Multipart::new(body.request.headers(), body.payload.take());
-    let (limits, pending) = (body.limits, &mut *body.pending);
-    let (mut documents, mut signature, mut parameters) = (Documents::default(), None, None);
-    while let Some(field) = form.next().await {
-        let mut field = field.map_err(malformed)?;
-        match field.name().map(str::to_owned).as_deref() {
-            Some("document") => documents.receive(&mut field, limits, spooled, pending).await?,
-            Some("signature") if signature.is_none() => {
-                signature = Some(read_field(&mut field, limits.in_memory(), pending).await?);
-            }
-            Some("parameters") if parameters.is_none() => {
-                let octets = read_field(&mut field, ENVELOPE, pending).await?;
-                parameters = Some(read_parameters(&octets)?);
-            }
-            Some(name) => {
-                return Err(ApiError::Malformed(format!(
-                    "part \"{name}\" is unknown or comes twice; send \"document\" and, if need be, \"parameters\" and \"signature\""
-                )));
-            }
-            None => return Err(ApiError::Malformed("a part of the form has no name".into())),
-        }
-    }
-    let (document, media_type) =
-        documents.finish()?.ok_or_else(|| ApiError::Malformed("the form has no part \"document\"".into()))?;
-    Ok(Form { document, signature, media_type, parameters: parameters.unwrap_or_default() })
+    let Parts { documents, signature, parameters } = Parts::read(body, spooled).await?;
+    let (document, media_type) = documents.finish()?.ok_or_else(|| lacks("document"))?;
+    Ok(Form { document, signature, media_type, parameters })
 }
 
 /// Reads a form with a signature and, if it is detached, what it is over; and, if it is in an encrypted PDF, the password of that.
 pub(super) async fn read_signature(body: &mut Body<'_>) -> Result<AugmentationRequest, ApiError> {
-    let mut form = Multipart::new(body.request.headers(), body.payload.take());
-    let (limits, spooled, pending) = (body.limits, body.takes_spooled(), &mut *body.pending);
-    let (mut signature, mut documents, mut parameters) = (None, Documents::default(), None);
-    while let Some(field) = form.next().await {
-        let mut field = field.map_err(malformed)?;
-        match field.name().map(str::to_owned).as_deref() {
-            Some("signature") if signature.is_none() => {
-                signature = Some(read_field(&mut field, limits.in_memory(), pending).await?);
-            }
-            Some("document") => documents.receive(&mut field, limits, spooled, pending).await?,
-            Some("parameters") if parameters.is_none() => {
-                let octets = read_field(&mut field, ENVELOPE, pending).await?;
-                parameters = Some(read_parameters(&octets)?);
-            }
-            other => {
-                return Err(ApiError::Malformed(format!(
-                    "part \"{}\" is unknown or comes twice; send \"signature\" and, if need be, \"document\" and \"parameters\"",
-                    other.unwrap_or_default()
-                )));
+    let spooled = body.takes_spooled();
+    let Parts { documents, signature, parameters } = Parts::read(body, spooled).await?;
+    let signature = signature.ok_or_else(|| lacks("signature"))?;
+    let document = documents.finish()?.map(|(document, _)| document);
+    Ok(AugmentationRequest { signature, document, parameters })
+}
+
+/// The parts of a form, as they were sent.
+struct Parts {
+    documents: Documents,
+    signature: Option<Bytes>,
+    parameters: SigningParameters,
+}
+
+impl Parts {
+    async fn read(body: &mut Body<'_>, spooled: bool) -> Result<Self, ApiError> {
+        let mut form = Multipart::new(body.request.headers(), body.payload.take());
+        let (limits, pending) = (body.limits, &mut *body.pending);
+        let (mut documents, mut signature, mut parameters) = (Documents::default(), None, None);
+        while let Some(field) = form.next().await {
+            let mut field = field.map_err(malformed)?;
+            match field.name().map(str::to_owned).as_deref() {
+                Some("document") => documents.receive(&mut field, limits, spooled, pending).await?,
+                Some("signature") if signature.is_none() => {
+                    signature = Some(read_field(&mut field, limits.in_memory(), pending).await?);
+                }
+                Some("parameters") if parameters.is_none() => {
+                    let octets = read_field(&mut field, ENVELOPE, pending).await?;
+                    parameters = Some(read_parameters(&octets)?);
+                }
+                Some(name) => {
+                    return Err(ApiError::Malformed(format!(
+                        "part \"{name}\" is unknown or comes twice; a form has \"document\", \"signature\" and \"parameters\""
+                    )));
+                }
+                None => return Err(ApiError::Malformed("a part of the form has no name".into())),
             }
         }
+        Ok(Self { documents, signature, parameters: parameters.unwrap_or_default() })
     }
-    let signature = signature.ok_or_else(|| ApiError::Malformed("the form has no part \"signature\"".into()))?;
-    let document = documents.finish()?.map(|(document, _)| document);
-    Ok(AugmentationRequest { signature, document, parameters: parameters.unwrap_or_default() })
+}
+
+fn lacks(part: &str) -> ApiError {
+    ApiError::Malformed(format!("the form has no part \"{part}\""))
 }
 
 /// The parts "document" of a form.

@@ -59,6 +59,9 @@ fn write_seeds() {
             }
         }
     }
+    for target in ["xml_sign", "canonicalization"] {
+        write(target, "internal-subset", INTERNAL_SUBSET);
+    }
     for (name, xml) in &xmls {
         write("xml_sign", name, xml);
         write("canonicalization", name, xml);
@@ -264,3 +267,7 @@ const PARAMETERS: [&str; 4] = [
     r##"{"signature_policy":{"oid":"1.2.3","digest":"ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD/YfIAFa0=","digest_algorithm":"SHA-256","uri":"https://a.example/?a&b"}}"##,
     r##"{"elements":["one","two"],"content_hints":{"description":"a"},"mime_type":"a/b"}"##,
 ];
+
+const INTERNAL_SUBSET: &[u8] = b"<!DOCTYPE a [<!ELEMENT a (b*|(c,d?)+)> <!ELEMENT b (#PCDATA|c)*> <!-- c --> <?p i?>\
+    <!ATTLIST b i ID #IMPLIED w NMTOKENS #REQUIRED e (x|y) #IMPLIED t CDATA #IMPLIED>\
+    <!NOTATION n PUBLIC 'p' \"s\">]><a><b i=' x ' w=' y  z ' e=' x' t=' t '/></a>";

@@ -55,6 +55,16 @@ impl Face {
         Ok(face)
     }
 
+    /// How many rules the shaper goes through for each run of glyphs: lookups (OpenType, GSUB and GPOS) or subtables (AAT, morx).
+    pub(super) fn rules(&self) -> usize {
+        let lookups = |tag| {
+            let table = self.table(tag)?;
+            u16_at(table, usize::from(u16_at(table, 8)?))
+        };
+        let of_layout = [b"GSUB", b"GPOS"].into_iter().filter_map(lookups).map(usize::from).sum::<usize>();
+        of_layout + self.table(b"morx").and_then(morx_subtables).unwrap_or(0)
+    }
+
     /// For the shaper.
     pub(super) const fn font(&self) -> &Font {
         &self.0
@@ -133,16 +143,31 @@ impl Face {
     }
 }
 
+fn u16_at(octets: &[u8], at: usize) -> Option<u16> {
+    Some(u16::from_be_bytes(octets.get(at..at.checked_add(2)?)?.try_into().ok()?))
+}
+
+fn u32_at(octets: &[u8], at: usize) -> Option<usize> {
+    usize::try_from(u32::from_be_bytes(octets.get(at..at.checked_add(4)?)?.try_into().ok()?)).ok()
+}
+
+/// Those of all chains together; a chain has its length and how many subtables it has in its header.
+fn morx_subtables(table: &[u8]) -> Option<usize> {
+    let (mut at, mut subtables) = (8, 0_usize);
+    for _ in 0..u32_at(table, 4)? {
+        let Some((length, count)) = u32_at(table, at + 4).zip(u32_at(table, at + 12)) else { break };
+        subtables = subtables.saturating_add(count);
+        at = at.checked_add(length.max(16))?;
+    }
+    Some(subtables)
+}
+
 /// A table of a font file.
 pub(super) fn table<'f>(octets: &'f [u8], tag: &[u8; 4]) -> Option<&'f [u8]> {
-    let word = |at: usize| {
-        let word = octets.get(at..at.checked_add(4)?)?;
-        usize::try_from(u32::from_be_bytes(word.try_into().ok()?)).ok()
-    };
-    let count = usize::from(u16::from_be_bytes(octets.get(4..6)?.try_into().ok()?));
+    let count = usize::from(u16_at(octets, 4)?);
     let record = (0..count).map(|n| 12 + 16 * n).find(|at| octets.get(*at..at + 4) == Some(tag.as_slice()))?;
-    let start = word(record + 8)?;
-    octets.get(start..start.checked_add(word(record + 12)?)?)
+    let start = u32_at(octets, record + 8)?;
+    octets.get(start..start.checked_add(u32_at(octets, record + 12)?)?)
 }
 
 static BUILT_IN: &[u8] = include_bytes!("fonts/DejaVuSansCondensed.ttf");

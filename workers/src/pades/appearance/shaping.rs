@@ -1,7 +1,7 @@
 //! Turns text into placed glyphs: direction (UAX 9), a font for each character, then the font's own rules.
 
+use std::cell::Cell;
 use std::ops::Range;
-use std::time::Instant;
 
 use harfrust::unicode::script;
 use harfrust::{Buffer, Direction, Script, ShapeOptions, ShaperFont, shape};
@@ -16,8 +16,36 @@ pub(super) struct Paragraph<'f> {
     faces: &'f [Face],
     /// Which font has the character that begins at each byte.
     choice: Vec<usize>,
-    /// When shaping ends, done or not: the rules of a font may multiply every glyph.
-    end: Instant,
+    effort: &'f Effort,
+}
+
+/// What shaping may still cost, in glyphs that one rule of a font looks at: rules may multiply every glyph, over and over. It is counted
+/// and not timed, so that a text is set on a busy machine too, or on none.
+pub(super) struct Effort {
+    left: Cell<usize>,
+}
+
+impl Effort {
+    /// All that one text may cost.
+    pub(super) const fn new() -> Self {
+        Self { left: Cell::new(MAX_EFFORT) }
+    }
+
+    /// Whether it was too little, so that something was not shaped.
+    pub(super) const fn is_spent(&self) -> bool {
+        self.left.get() == 0
+    }
+
+    /// How much of it has been spent, of a hundred parts.
+    #[cfg(test)]
+    pub(super) const fn spent_of_hundred(&self) -> usize {
+        100 - self.left.get() * 100 / MAX_EFFORT
+    }
+
+    fn spend(&self, glyphs: usize, face: &Face) -> Option<()> {
+        self.left.set(self.left.get().saturating_sub(glyphs.saturating_mul(1 + face.rules())));
+        (!self.is_spent()).then_some(())
+    }
 }
 
 /// Directions are those of the paragraph, wherever it is broken later.
@@ -37,8 +65,17 @@ pub(super) struct Run {
 /// Glyphs that stand for a piece of text together.
 #[derive(Debug, Clone)]
 pub(super) struct Cluster {
+    /// Where in the paragraph that begins.
+    pub(super) start: usize,
     pub(super) text: String,
     pub(super) glyphs: Vec<Glyph>,
+}
+
+impl Cluster {
+    /// How far it reaches, in ems.
+    pub(super) fn width(&self) -> f64 {
+        self.glyphs.iter().map(|glyph| glyph.advance).sum()
+    }
 }
 
 /// Lengths are in ems.
@@ -53,17 +90,17 @@ pub(super) struct Glyph {
 }
 
 impl<'f> Paragraph<'f> {
-    /// Finds direction and fonts. After `end` nothing is shaped any more.
+    /// Finds direction and fonts. Once the effort is spent nothing is shaped any more.
     ///
     /// # Errors
     /// The first character that no font has.
-    pub(super) fn new(text: &str, faces: &'f [Face], end: Instant) -> Result<Self, char> {
+    pub(super) fn new(text: &str, faces: &'f [Face], effort: &'f Effort) -> Result<Self, char> {
         let bidi = ParagraphBidiInfo::new(text, None);
         let bidi = match bidi.has_rtl() {
             true => Directions::Mixed { levels: bidi.levels, base: bidi.paragraph_level },
             false => Directions::LeftToRight,
         };
-        Ok(Self { choice: choose(text, faces)?, text: text.to_owned(), bidi, faces, end })
+        Ok(Self { choice: choose(text, faces)?, text: text.to_owned(), bidi, faces, effort })
     }
 
     /// Whether its lines begin at the right.
@@ -85,9 +122,6 @@ impl<'f> Paragraph<'f> {
                 pieces.reverse();
             }
             for (face, script, piece) in pieces {
-                if Instant::now() > self.end {
-                    return Vec::new();
-                }
                 if let Some(clusters) = self.shape_piece(face, script, direction, piece) {
                     runs.push(Run { face, clusters });
                 }
@@ -148,14 +182,18 @@ impl<'f> Paragraph<'f> {
     ) -> Option<Vec<Cluster>> {
         let text = self.text.get(piece.clone())?;
         let chosen = self.faces.get(face)?;
+        self.effort.spend(RUN + text.len(), chosen)?;
         let mut buffer = Buffer::new();
         buffer.push_str(text);
         buffer.set_direction(direction);
         buffer.set_script(Some(script));
         shape(&ShaperFont::new(chosen.font()), &mut buffer, ShapeOptions::new()).ok()?;
+        // The shaper's own bounds are far beyond what any script needs.
+        let glyphs = if buffer.allocation_successful() { buffer.len() } else { MAX_EFFORT };
+        self.effort.spend(glyphs, chosen)?;
         let mut starts: Vec<usize> = buffer.glyph_infos().iter().map(|info| info.cluster as usize).collect();
         starts.sort_unstable();
-        let mut clusters: Vec<(usize, Cluster)> = Vec::new();
+        let mut clusters: Vec<Cluster> = Vec::new();
         for (info, position) in buffer.glyph_infos().iter().zip(buffer.glyph_positions()) {
             let id = u16::try_from(info.glyph_id).ok()?;
             let glyph = Glyph {
@@ -166,22 +204,22 @@ impl<'f> Paragraph<'f> {
             };
             let start = info.cluster as usize;
             match clusters.last_mut() {
-                Some((same, cluster)) if *same == start => cluster.glyphs.push(glyph),
+                Some(cluster) if cluster.start == piece.start + start => cluster.glyphs.push(glyph),
                 _ => {
                     let next = starts.partition_point(|other| *other <= start);
                     let end = starts.get(next).copied().unwrap_or(text.len());
                     let text = text.get(start..end).unwrap_or_default().to_owned();
-                    clusters.push((start, Cluster { text, glyphs: vec![glyph] }));
+                    clusters.push(Cluster { start: piece.start + start, text, glyphs: vec![glyph] });
                 }
             }
         }
-        Some(clusters.into_iter().map(|(_, cluster)| cluster).collect())
+        Some(clusters)
     }
 }
 
 /// How far glyphs reach, in ems.
 pub(super) fn width(runs: &[Run]) -> f64 {
-    runs.iter().flat_map(|run| &run.clusters).flat_map(|cluster| &cluster.glyphs).map(|glyph| glyph.advance).sum()
+    runs.iter().flat_map(|run| &run.clusters).map(Cluster::width).sum()
 }
 
 /// The first character that no font has.
@@ -220,3 +258,8 @@ fn is_invisible(character: char) -> bool {
     matches!(character, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
         | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{e0100}'..='\u{e01ef}')
 }
+
+/// Of shaping anything, beside its characters and glyphs: what rules make of it and take away again is not seen.
+const RUN: usize = 512;
+/// The longest text takes a small part of it with the fonts of the world.
+const MAX_EFFORT: usize = 1 << 27;

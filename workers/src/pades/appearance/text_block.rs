@@ -1,11 +1,9 @@
 //! Breaks the text of a seal into lines and finds the size in which they fit.
 
-use std::cell::OnceCell;
 use std::ops::Range;
-use std::time::{Duration, Instant};
 
 use super::font::Face;
-use super::shaping::{Paragraph, Run, width};
+use super::shaping::{Cluster, Effort, Paragraph, Run, width};
 
 /// Text that fits.
 #[derive(Debug)]
@@ -37,8 +35,8 @@ pub(super) enum TextFault {
         character: char,
     },
     /// The rules of a font keep the processor busy for no end.
-    #[error("its text cannot be set in {} seconds with this \"font\"; give another one", MAX_TIME.as_secs())]
-    TooSlow,
+    #[error("its text cannot be set with this \"font\", whose rules make too much work of it; give another one")]
+    TooCostly,
     /// There is more of it than place.
     #[error("its text does not fit {:.0} × {:.0} points at {size} points; make the seal larger or the text shorter", area[0], area[1])]
     TooLong {
@@ -55,45 +53,37 @@ impl TextBlock {
     /// # Errors
     /// [`TextFault`].
     pub(super) fn fit(text: &str, faces: &[Face], area: [f64; 2], size: Option<f64>) -> Result<Self, TextFault> {
-        let end = Instant::now() + MAX_TIME;
-        let fitted = Self::fit_until(text, faces, area, size, end);
+        let effort = Effort::new();
+        let fitted = Self::fit_with(&effort, text, faces, area, size);
         // What was shaped after that is nothing.
-        if Instant::now() > end { Err(TextFault::TooSlow) } else { fitted }
+        if effort.is_spent() { Err(TextFault::TooCostly) } else { fitted }
     }
 
-    fn fit_until(
+    fn fit_with(
+        effort: &Effort,
         text: &str,
         faces: &[Face],
         area: [f64; 2],
         size: Option<f64>,
-        end: Instant,
     ) -> Result<Self, TextFault> {
-        let paragraphs: Result<Vec<_>, char> = text.split('\n').map(|line| Paragraph::new(line, faces, end)).collect();
+        let paragraphs: Result<Vec<_>, char> =
+            text.split('\n').map(|line| Paragraph::new(line, faces, effort)).collect();
         let paragraphs = paragraphs.map_err(|character| TextFault::NoGlyph { character })?;
-        let measured: Vec<Vec<Word>> = paragraphs.iter().map(words).collect();
-        let extent = extent(&paragraphs, faces);
+        let (mut measured, mut extent) = (Vec::new(), [0.8_f64, 0.2_f64]);
+        for paragraph in &paragraphs {
+            let runs = paragraph.shape(0..paragraph.text().len());
+            measured.push(words(paragraph.text(), clusters(&runs)));
+            let faces = runs.iter().filter_map(|run| faces.get(run.face)).map(Face::extent);
+            extent = faces.fold(extent, |[above, below], [a, b]| [above.max(a), below.max(b)]);
+        }
         let too_long = |size| TextFault::TooLong { area, size };
+        let sheet = Sheet { paragraphs: &paragraphs, measured: &measured, extent, area };
         let Some(size) = size else {
-            let largest = |breaks| {
-                // Steps of a quarter of a point, the largest that fits found by halving.
-                let (mut fits, mut steps) = (None, 0..STEPS);
-                while !steps.is_empty() {
-                    let step = steps.start + (steps.end - steps.start) / 2;
-                    match set(&paragraphs, &measured, extent, area, SMALLEST + f64::from(step) * 0.25, breaks) {
-                        Some(block) => {
-                            fits = Some(block);
-                            steps.start = step + 1;
-                        }
-                        None => steps.end = step,
-                    }
-                }
-                fits
-            };
             // Lines as the template has them look best, as long as they can be read well.
-            let whole = largest(Breaks::AsWritten).filter(|block| block.size >= COMFORTABLE);
-            return whole.or_else(|| largest(Breaks::AsNeeded)).ok_or_else(|| too_long(SMALLEST));
+            let whole = sheet.largest(Breaks::AsWritten).filter(|block| block.size >= COMFORTABLE);
+            return whole.or_else(|| sheet.largest(Breaks::AsNeeded)).ok_or_else(|| too_long(SMALLEST));
         };
-        set(&paragraphs, &measured, extent, area, size, Breaks::AsNeeded).ok_or_else(|| too_long(size))
+        sheet.set(size, Breaks::AsNeeded).ok_or_else(|| too_long(size))
     }
 
     /// Height of all lines in points.
@@ -115,80 +105,105 @@ enum Breaks {
     AsNeeded,
 }
 
-/// A part that is not broken unless it is longer than a line. Lengths in ems.
+/// A part that is not broken unless it is longer than a line. Lengths in ems, as they are in the whole paragraph.
 struct Word {
     range: Range<usize>,
     /// Without the blanks behind it.
     ink: f64,
     /// With them.
     full: f64,
-    /// Its characters with the marks behind them, for where it must be broken: the end and the width of each.
-    parts: OnceCell<Vec<(usize, f64)>>,
+    /// What it is made of, for where it must be broken: the end and the width of each.
+    parts: Vec<(usize, f64)>,
 }
 
-fn words(paragraph: &Paragraph<'_>) -> Vec<Word> {
-    let text = paragraph.text();
-    let mut words = Vec::new();
+/// Where each cluster begins and how far it reaches, in the order of the text.
+fn clusters(runs: &[Run]) -> Vec<(usize, f64)> {
+    let clusters = runs.iter().flat_map(|run| &run.clusters);
+    let mut clusters: Vec<_> = clusters.map(|cluster| (cluster.start, Cluster::width(cluster))).collect();
+    clusters.sort_unstable_by_key(|(start, _)| *start);
+    clusters
+}
+
+fn words(text: &str, clusters: Vec<(usize, f64)>) -> Vec<Word> {
+    let mut words: Vec<Word> = Vec::new();
+    let mut clusters = clusters.into_iter().peekable();
     let mut start = 0;
     for part in text.split_inclusive(' ') {
-        let end = start + part.len();
-        // A blank alone belongs to the word before it.
-        if part == " "
-            && let Some(Word { range, full, .. }) = words.last_mut()
-        {
-            *full += width(&paragraph.shape(start..end));
-            range.end = end;
-        } else {
-            let ink = width(&paragraph.shape(start..start + part.trim_end_matches(' ').len()));
-            let full = width(&paragraph.shape(start..end));
-            words.push(Word { range: start..end, ink, full, parts: OnceCell::new() });
+        let (end, blank) = (start + part.len(), start + part.trim_end_matches(' ').len());
+        let mut word = Word { range: start..end, ink: 0.0, full: 0.0, parts: Vec::new() };
+        while let Some((at, width)) = clusters.next_if(|(at, _)| *at < end) {
+            let next = clusters.peek().map_or(end, |(next, _)| *next).min(end);
+            word.full += width;
+            if at < blank {
+                word.ink += width;
+            }
+            word.parts.push((next, width));
         }
         start = end;
+        match words.last_mut() {
+            // A blank alone belongs to the word before it.
+            Some(last) if part == " " => {
+                last.full += word.full;
+                last.range.end = end;
+            }
+            _ => words.push(word),
+        }
     }
     words
 }
 
-fn extent(paragraphs: &[Paragraph<'_>], faces: &[Face]) -> [f64; 2] {
-    let runs = paragraphs.iter().flat_map(|paragraph| paragraph.shape(0..paragraph.text().len()));
-    let extents = runs.filter_map(|run| faces.get(run.face)).map(Face::extent);
-    extents.fold([0.8, 0.2], |[above, below], [a, b]| [above.max(a), below.max(b)])
-}
-
-fn set(
-    paragraphs: &[Paragraph<'_>],
-    measured: &[Vec<Word>],
+/// What is to be set, and into what.
+struct Sheet<'s> {
+    paragraphs: &'s [Paragraph<'s>],
+    measured: &'s [Vec<Word>],
     extent: [f64; 2],
     area: [f64; 2],
-    size: f64,
-    breaks: Breaks,
-) -> Option<TextBlock> {
-    let room = area[0] / size;
-    let most = area[1] / ((extent[0] + extent[1]) * size) + 0.001;
-    let mut ranges = Vec::new();
-    for (paragraph, words) in paragraphs.iter().zip(measured) {
-        ranges.extend(broken(paragraph, words, room)?.into_iter().map(|range| (paragraph, range)));
-        if ranges.len() as f64 > most {
-            return None;
+}
+
+impl Sheet<'_> {
+    /// In steps of a quarter of a point. The largest that fits by the widths of its words is found by halving, before anything is shaped
+    /// again; a line may be a little longer than its words.
+    fn largest(&self, breaks: Breaks) -> Option<TextBlock> {
+        let size = |step: u32| SMALLEST + f64::from(step) * 0.25;
+        let mut steps = 0..STEPS;
+        while !steps.is_empty() {
+            let step = steps.start + (steps.end - steps.start) / 2;
+            match self.lines(size(step), breaks) {
+                Some(_) => steps.start = step + 1,
+                None => steps.end = step,
+            }
         }
+        (0..steps.start).rev().find_map(|step| self.set(size(step), breaks))
     }
-    if breaks == Breaks::AsWritten && ranges.len() > paragraphs.len() {
-        return None;
+
+    /// Where its lines are at this size; `None` when it does not fit.
+    fn lines(&self, size: f64, breaks: Breaks) -> Option<Vec<(&Paragraph<'_>, Range<usize>)>> {
+        let room = self.area[0] / size;
+        let most = self.area[1] / ((self.extent[0] + self.extent[1]) * size) + 0.001;
+        let mut lines = Vec::new();
+        for (paragraph, words) in self.paragraphs.iter().zip(self.measured) {
+            lines.extend(broken(words, room)?.into_iter().map(|range| (paragraph, range)));
+            if lines.len() as f64 > most {
+                return None;
+            }
+        }
+        (breaks == Breaks::AsNeeded || lines.len() == self.paragraphs.len()).then_some(lines)
     }
-    let lines: Vec<Line> = ranges
-        .into_iter()
-        .map(|(paragraph, range)| {
+
+    fn set(&self, size: f64, breaks: Breaks) -> Option<TextBlock> {
+        let lines = self.lines(size, breaks)?.into_iter().map(|(paragraph, range)| {
             let text = paragraph.text().get(range.clone()).unwrap_or_default();
             let runs = paragraph.shape(range.start..range.start + text.trim_end_matches(' ').len());
             Line { width: width(&runs), runs, right_to_left: paragraph.is_right_to_left() }
-        })
-        .collect();
-    let longest = lines.iter().map(|line| line.width).fold(0.0, f64::max);
-    // A line may be a little longer than its words one by one.
-    (longest <= room + 1e-6).then_some(TextBlock { lines, size, extent })
+        });
+        let lines: Vec<Line> = lines.collect();
+        let longest = lines.iter().map(|line| line.width).fold(0.0, f64::max);
+        (longest <= self.area[0] / size + 1e-6).then_some(TextBlock { lines, size, extent: self.extent })
+    }
 }
 
 /// Lines no longer than `room` ems; `None` when not even a character fits.
-fn broken(paragraph: &Paragraph<'_>, words: &[Word], room: f64) -> Option<Vec<Range<usize>>> {
+fn broken(words: &[Word], room: f64) -> Option<Vec<Range<usize>>> {
     let mut lines = Vec::new();
     let mut line: Option<(Range<usize>, f64)> = None;
     for word in words {
@@ -201,10 +216,9 @@ fn broken(paragraph: &Paragraph<'_>, words: &[Word], room: f64) -> Option<Vec<Ra
                 if word.ink <= room {
                     Some((word.range.clone(), word.full))
                 } else {
-                    let mut parts = split(paragraph, word, room)?;
+                    let (mut parts, length) = split(word, room)?;
                     let last = parts.pop()?;
                     lines.extend(parts);
-                    let length = width(&paragraph.shape(last.clone()));
                     Some((last, length))
                 }
             }
@@ -217,44 +231,50 @@ fn broken(paragraph: &Paragraph<'_>, words: &[Word], room: f64) -> Option<Vec<Ra
     Some(lines)
 }
 
-/// Breaks a word that is longer than a line between characters, not before marks.
-fn split(paragraph: &Paragraph<'_>, word: &Word, room: f64) -> Option<Vec<Range<usize>>> {
+/// Breaks a word that is longer than a line between its clusters, and says how long the last line is. A blank may stand beyond.
+fn split(word: &Word, room: f64) -> Option<(Vec<Range<usize>>, f64)> {
     let mut lines = Vec::new();
-    let (mut start, mut last, mut length) = (word.range.start, word.range.start, 0.0);
-    for (end, width) in word.parts.get_or_init(|| parts(paragraph, word.range.clone())) {
-        if length + width > room {
+    let (mut start, mut last, mut length, mut ink) = (word.range.start, word.range.start, 0.0, word.ink);
+    for (end, width) in &word.parts {
+        if length + width.min(ink) > room {
             if last == start {
                 return None;
             }
             lines.push(start..last);
             (start, length) = (last, 0.0);
         }
-        last = *end;
+        (last, ink) = (*end, ink - width);
         length += width;
     }
-    lines.push(start..last);
-    Some(lines)
+    lines.push(start..word.range.end);
+    Some((lines, length))
 }
 
-fn parts(paragraph: &Paragraph<'_>, range: Range<usize>) -> Vec<(usize, f64)> {
-    let text = paragraph.text().get(range.clone()).unwrap_or_default();
-    let is_base = |character: char| harfrust::unicode::combining_class(u32::from(character)) == 0;
-    let starts =
-        text.char_indices().skip(1).filter(|(_, character)| is_base(*character)).map(|(at, _)| range.start + at);
-    let mut start = range.start;
-    let mut parts = Vec::new();
-    for end in starts.chain([range.end]) {
-        parts.push((end, width(&paragraph.shape(start..end))));
-        start = end;
-    }
-    parts
-}
-
-/// A text takes some milliseconds.
-const MAX_TIME: Duration = Duration::from_secs(5);
 /// In points. Less cannot be read.
 const SMALLEST: f64 = 4.0;
 /// What people read without effort.
 const COMFORTABLE: f64 = 7.0;
 /// Up to 14 points. More looks like a headline.
 const STEPS: u32 = 41;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the text costs of what it may cost, as a part of a hundred.
+    fn cost(text: &str, face: Face) -> usize {
+        let effort = Effort::new();
+        let _ = TextBlock::fit_with(&effort, text, &[face], [500.0, 700.0], None);
+        effort.spent_of_hundred()
+    }
+
+    #[test]
+    fn the_longest_texts_take_a_part_of_the_effort() {
+        let texts = [("a", 2), ("a b ", 2), ("ab\n", 20), ("שלום abc ", 25), ("один one ", 25), ("aб", 90)];
+        for (text, most) in texts {
+            let text: String = text.chars().cycle().take(2000).collect();
+            let cost = cost(&text, Face::built_in().unwrap());
+            assert!(cost <= most, "{text:.9} takes {cost} of a hundred");
+        }
+    }
+}

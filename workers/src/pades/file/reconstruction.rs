@@ -66,7 +66,7 @@ impl<'a> PdfFile<'a> {
         // What was no catalog need not be anything.
         file.unreadable.set(None);
         file.refuse_missing_pages(irreparable)?;
-        file.refuse_exhausted()?;
+        file.refuse_unread()?;
         Ok(file)
     }
 

@@ -4,28 +4,38 @@ use std::borrow::Cow;
 
 use memchr::memchr;
 
+use super::Attribute;
 use super::characters::{BLANK, position, resolve_reference, split_qname};
 use crate::xades::xml_error::{XmlFault, shortened};
 
 /// An attribute as it stands in the tag, namespace declarations included.
-pub(super) struct RawAttribute<'t> {
-    pub(super) qualified: &'t str,
-    pub(super) prefix: &'t str,
-    pub(super) local: &'t str,
-    /// Normalised as for an attribute of type CDATA: without DTD there is no other.
-    pub(super) value: Cow<'t, str>,
+pub(crate) struct RawAttribute<'t> {
+    pub(crate) qualified: &'t str,
+    pub(crate) prefix: &'t str,
+    pub(crate) local: &'t str,
+    /// Of its prefix, once that is known.
+    pub(crate) namespace: Cow<'t, str>,
+    /// Normalised as for an attribute of type CDATA, unless something else is declared.
+    pub(crate) value: Cow<'t, str>,
     /// Where the name begins, counted from the start of the tag's inside.
-    pub(super) offset: usize,
+    pub(crate) offset: usize,
+    /// Whether it declares a namespace.
+    pub(crate) is_declaration: bool,
+    /// Whether it is declared to be an identifier.
+    pub(crate) is_declared_id: bool,
 }
 
 impl<'t> RawAttribute<'t> {
-    /// The prefix that it declares, empty for the default namespace; `None` of other attributes.
-    pub(super) fn declares(&self) -> Option<&'t str> {
-        match (self.prefix, self.local) {
-            ("xmlns", prefix) => Some(prefix),
-            ("", "xmlns") => Some(""),
-            _ => None,
-        }
+    /// What no other attribute of the tag may have, and attributes are ordered by; namespace declarations come first.
+    pub(super) fn expanded_name(&self) -> (bool, &str, &'t str) {
+        (!self.is_declaration, &self.namespace, self.local)
+    }
+
+    /// The attribute, once its namespace is known. Leaves nothing behind.
+    pub(super) fn take(&mut self) -> Attribute<'t> {
+        let Self { qualified, prefix, local, is_declared_id, .. } = *self;
+        let (namespace, value) = (std::mem::take(&mut self.namespace), std::mem::take(&mut self.value));
+        Attribute { qualified, prefix, local, namespace, value, is_declared_id }
     }
 }
 
@@ -59,7 +69,19 @@ pub(super) fn split<'t>(
         let (value, remaining) =
             quote.and_then(|quote| split_at(quoted.get(1..)?, quote)).ok_or_else(|| at(XmlFault::Attribute))?;
         let value = normalize(value).map_err(at)?;
-        attributes.push(RawAttribute { qualified, prefix, local, value, offset });
+        let is_declaration = prefix == "xmlns" || qualified == "xmlns";
+        let namespace = Cow::Borrowed("");
+        let is_declared_id = false;
+        attributes.push(RawAttribute {
+            qualified,
+            prefix,
+            local,
+            namespace,
+            value,
+            offset,
+            is_declaration,
+            is_declared_id,
+        });
         rest = remaining;
     }
 }

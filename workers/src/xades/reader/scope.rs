@@ -16,7 +16,6 @@ impl<'t> XmlReader<'t> {
     /// A parser of the element whose start tag begins at this octet of the text, with what is around it as it was. Places are those
     /// of the document. It must not be asked for more than that element.
     pub(crate) fn within(document: &'t XmlDocument<'_>, start: usize, scope: &'t Scope) -> Self {
-        let text = document.text();
         let mut namespaces = Namespaces::default();
         for (prefix, uri) in &scope.namespaces {
             namespaces.take_over(prefix, uri);
@@ -28,9 +27,10 @@ impl<'t> XmlReader<'t> {
             local: qualified.split_once(':').map_or(qualified.as_str(), |(_, local)| local),
             namespace: xml(),
             value: value.as_str().into(),
+            is_declared_id: false,
         };
         let xml_attributes = scope.xml_attributes.iter().map(attribute).collect();
-        Self { namespaces, xml_attributes, ..Self::at(text, start) }
+        Self { namespaces, xml_attributes, ..Self::at(document, start) }
     }
 
     /// What the content of the element takes over whose start tag was just returned.

@@ -85,30 +85,63 @@ pub(super) fn trailers_of_values() -> Vec<u8> {
 
 /// Each is compressed, and what comes after it is taken for more of it.
 pub(super) fn endless_streams() -> Vec<u8> {
-    let count = SHARED / 5;
+    let without_length = |stream: &mut Stream| stream.dict.set("Length", 1 << 30);
+    fields_in_streams(&["null".into()], without_length, b"")
+}
+
+/// Decoded by the same parameters: a dictionary of very many entries.
+pub(super) fn shared_parameters() -> Vec<u8> {
+    fields_in_streams(&[many_entries()], with_parameters, b"endstream\nendobj\n")
+}
+
+/// Decoded by the same parameters: a list, each of which is that dictionary.
+pub(super) fn shared_lists_of_parameters() -> Vec<u8> {
+    let list = format!("[{}]", "6 0 R ".repeat(SHARED));
+    fields_in_streams(&[list, many_entries()], with_parameters, b"endstream\nendobj\n")
+}
+
+/// Decoded by the same parameters: a list, each of which is the next list, and so on.
+pub(super) fn shared_nested_lists_of_parameters() -> Vec<u8> {
+    let list = |next: usize| format!("[{}]", format!("{next} 0 R ").repeat(SHARED / 10));
+    fields_in_streams(&[list(6), list(7), list(8), many_entries()], with_parameters, b"endstream\nendobj\n")
+}
+
+fn many_entries() -> String {
+    let entries: String = (0..SHARED).map(|number| format!("/A{number} 0")).collect();
+    format!("<<{entries}>>")
+}
+
+fn with_parameters(stream: &mut Stream) {
+    stream.dict.set("DecodeParms", Object::Reference((5, 0)));
+}
+
+/// Fields each in an object stream of its own, and more objects from number 5 on.
+fn fields_in_streams(more: &[String], change: impl Fn(&mut Stream), end: &[u8]) -> Vec<u8> {
+    let (count, first) = (SHARED / 5, 5 + more.len());
     let mut stream = Stream::new(dictionary! {"Type" => "ObjStm", "N" => 1, "First" => 0}, Vec::new());
-    let fields: String = (0..count).map(|number| format!("{} 0 R ", 6 + number)).collect();
+    let fields: String = (0..count).map(|number| format!("{} 0 R ", first + number)).collect();
     let catalog = "<</Type/Catalog/Pages 2 0 R/AcroForm<</Fields 4 0 R>>>>";
+    let fields = format!("[{fields}]");
     let mut file = b"%PDF-1.7\n".to_vec();
-    let mut entries = vec![[0_u8; 6]; 6 + 2 * count + 1];
-    for (number, object) in
-        [catalog, "<</Type/Pages/Kids[3 0 R]/Count 1>>", PAGE, &format!("[{fields}]")].iter().enumerate()
-    {
-        entries[number + 1] = entry(1, file.len(), 0);
-        file.extend(format!("{} 0 obj\n{object} ", number + 1).as_bytes());
+    let mut entries = vec![[0_u8; 6]; first + 2 * count + 1];
+    let objects = [catalog, "<</Type/Pages/Kids[3 0 R]/Count 1>>", PAGE, &fields];
+    for (number, object) in (1..).zip(objects.into_iter().chain(more.iter().map(String::as_str))) {
+        entries[number] = entry(1, file.len(), 0);
+        file.extend(format!("{number} 0 obj\n{object} ").as_bytes());
     }
     for number in 0..count {
-        let (field, container) = (6 + number, 6 + count + number);
+        let (field, container) = (first + number, first + count + number);
         let index = format!("{field} 0 ");
         stream.set_plain_content(format!("{index}<</T(a{number})>>{}", " ".repeat(99)).into_bytes());
         stream.compress().unwrap();
         stream.dict.set("First", i64::try_from(index.len()).unwrap());
-        stream.dict.set("Length", 1 << 30);
+        change(&mut stream);
         (entries[field], entries[container]) = (entry(2, container, 0), entry(1, file.len(), 0));
         let mut text = Vec::new();
         lopdf::Writer::write_object(&mut text, &Object::Stream(stream.clone())).unwrap();
         file.extend(format!("{container} 0 obj\n").as_bytes());
         file.extend(text.strip_suffix(b"endstream").unwrap());
+        file.extend(end);
     }
     let (start, last) = (file.len(), entries.len() - 1);
     entries[last] = entry(1, start, 0);

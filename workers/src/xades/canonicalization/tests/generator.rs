@@ -1,5 +1,7 @@
 //! Documents no person would write, from a seed.
 
+use std::collections::HashSet;
+
 /// A small generator (xorshift64*), so that a failing case comes back with its number.
 pub(super) struct Random(u64);
 
@@ -90,6 +92,15 @@ const MISC: &[&str] = &[
 
 /// A well-formed document.
 pub(super) fn document(random: &mut Random) -> String {
+    with_document_type(random, |_| String::new())
+}
+
+/// A well-formed document with an internal subset, which declares attributes that its elements have and others.
+pub(super) fn document_with_subset(random: &mut Random) -> String {
+    with_document_type(random, internal_subset)
+}
+
+fn with_document_type(random: &mut Random, document_type: impl Fn(&mut Random) -> String) -> String {
     let mut output = String::new();
     if random.below(2) == 0 {
         output.push_str(random.pick(&[
@@ -99,10 +110,61 @@ pub(super) fn document(random: &mut Random) -> String {
         ]));
     }
     misc(random, &mut output);
+    output.push_str(&document_type(random));
+    misc(random, &mut output);
     let mut scope = vec![];
     element(random, &mut output, &mut scope, 0);
     misc(random, &mut output);
     output
+}
+
+const DECLARATIONS: &[&str] = &[
+    "<!ELEMENT x ANY>",
+    "<!ELEMENT é:y (#PCDATA | x | a:y)*>",
+    "<!ELEMENT Item ((x?, y)+ | (z·, x)*)>",
+    "<!ELEMENT a:x EMPTY >",
+    "<!NOTATION n PUBLIC '-//n'>",
+    "<!NOTATION o SYSTEM \"http://127.0.0.1:1/\">",
+];
+const TYPES: &[&str] =
+    &["CDATA", "CDATA", "ID", "IDREF", "IDREFS", "NMTOKEN", "NMTOKENS", "(v | w)", "NOTATION (n|o)", "ENTITIES"];
+
+fn internal_subset(random: &mut Random) -> String {
+    let mut output = "<!DOCTYPE x [".to_owned();
+    let mut declared = HashSet::new();
+    for _ in 0..random.below(60) {
+        output.push_str(random.pick(&["", " ", "\r\n"]));
+        match random.below(6) {
+            0 => output.push_str(random.pick(DECLARATIONS)),
+            1 => output.push_str(random.pick(MISC)),
+            _ => attribute_list(random, &mut output, &mut declared),
+        }
+    }
+    output.push_str(random.pick(&["]>", "] >\n", "\n]\r\n>"]));
+    output
+}
+
+fn attribute_list(random: &mut Random, output: &mut String, declared: &mut HashSet<String>) {
+    // Mostly those that elements have.
+    let name = |random: &mut Random| match if random.below(4) == 0 { random.pick(PREFIXES) } else { "" } {
+        "" => random.pick(LOCALS).to_owned(),
+        prefix => format!("{prefix}:{}", random.pick(LOCALS)),
+    };
+    let element = name(random);
+    output.push_str(&format!("<!ATTLIST {element}"));
+    for _ in 0..random.below(5) {
+        let attribute = match random.below(6) {
+            0 => random.pick(&["xml:lang", "xml:foo", "xml:space"]).to_owned(),
+            _ => format!("{}{}", name(random), random.below(4)),
+        };
+        // Java's parser does not take the first of two.
+        if declared.insert(format!("{element} {attribute}")) {
+            let words = [random.pick(&[" ", "\r\n "]), &attribute, " ", random.pick(TYPES), random.pick(&[" ", "\t"])];
+            output.extend(words);
+            output.push_str(random.pick(&["#IMPLIED", "#REQUIRED"]));
+        }
+    }
+    output.push_str(random.pick(&[">", " >", "\n>"]));
 }
 
 fn misc(random: &mut Random, output: &mut String) {

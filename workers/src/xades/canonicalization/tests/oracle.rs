@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use crate::xades::canonicalization::{Algorithm, Method, Omission, Part, canonicalize};
-use crate::xades::document::XmlDocument;
+use crate::xades::document::{InternalSubset, XmlDocument};
 use crate::xades::xml_error::XmlError;
 
 /// Each of the algorithms with the option that makes xmllint use it; xmllint keeps comments.
@@ -21,7 +21,7 @@ pub(super) fn ours(octets: &[u8], method: &Method) -> Result<Vec<u8>, XmlError> 
 
 /// Our canonical form of a part that must be there.
 pub(super) fn part(octets: &[u8], part: Part<'_>, omit: Omission, method: &Method) -> Result<Vec<u8>, XmlError> {
-    let document = XmlDocument::decode(octets)?;
+    let document = XmlDocument::decode_with(octets, InternalSubset::Allowed)?;
     let canonical = canonicalize(&document, part, omit, method, Vec::new())?;
     Ok(canonical.unwrap_or_else(|| panic!("{part:?} is not in the document")))
 }
