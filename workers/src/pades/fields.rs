@@ -1,6 +1,6 @@
 //! The form fields of a PDF: which names are taken, and which field a seal goes into (ISO 32000-2, 12.7.4 and 12.7.5.5).
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use lopdf::{Dictionary, Object, ObjectId};
 
@@ -73,15 +73,21 @@ impl TargetField {
 /// [`PdfRefusal::Malformed`] when the tree has a cycle or is deeper than any form is.
 pub(super) fn all<'f>(file: &'f PdfFile<'_>) -> Result<Vec<Field<'f>>, PdfRefusal> {
     let mut fields = Vec::new();
-    let mut seen = HashSet::new();
+    let mut seen = HashMap::new();
     let form = file.value(file.catalog()?, b"AcroForm");
     let Ok(form) = form.as_dict() else { return Ok(fields) };
     let Ok(roots) = file.value(form, b"Fields").as_array() else { return Ok(fields) };
     let mut open: Vec<(&Object, Option<usize>)> = roots.iter().rev().map(|root| (root, None)).collect();
     while let Some((object, parent)) = open.pop() {
         let id = object.as_reference().ok();
-        if let Some((number, _)) = id.filter(|id| !seen.insert(*id)) {
-            return Err(PdfRefusal::Malformed(format!("form field object {number} occurs twice in the field tree")));
+        if let Some(id) = id
+            && let Some(earlier) = seen.insert(id, parent)
+        {
+            // Some programs list a field or widget twice. In two places it would have two names, and some readers go below it twice.
+            if earlier == parent && !file.dictionary(id).is_some_and(|field| field.has(b"Kids")) {
+                continue;
+            }
+            return Err(PdfRefusal::Malformed(format!("form field object {} occurs twice in the field tree", id.0)));
         }
         let Ok(dictionary) = file.resolve(object).as_dict() else { continue };
         let parent = parent.and_then(|index| fields.get(index));

@@ -8,7 +8,7 @@ use crate::pdf::{document, pdf, pdftotext, qpdf};
 use crate::software_key::SoftwareKey;
 
 /// Name, document, and what pyHanko says where it cannot read that.
-fn odd() -> [(&'static str, Vec<u8>, &'static str); 5] {
+fn odd() -> [(&'static str, Vec<u8>, &'static str); 6] {
     let plain = document("", &[]);
     let streams = qpdf(&plain, &["--object-streams=generate"]);
     [
@@ -16,10 +16,12 @@ fn odd() -> [(&'static str, Vec<u8>, &'static str); 5] {
         ("filters by the names of inline images", replaced(&streams, "/FlateDecode", "/Fl         "), "valid"),
         ("crypt filters in objects of their own", filters_apart(), "n/a"),
         ("encrypted, without an identifier", without_identifier(), "n/a"),
+        ("a form field that is listed twice", document(TWICE, &["<</FT/Tx/T(a)/V(Invoice)>>"]), "valid"),
         ("a structure tree that is malformed", document("/StructTreeRoot 7 0 R", &[MALFORMED_TREE]), "valid"),
     ]
 }
 
+const TWICE: &str = "/AcroForm<</Fields[7 0 R 7 0 R]>>";
 /// A name without its solidus, as people write who make PDFs by hand.
 const MALFORMED_TREE: &str = "<</Type/StructTreeRoot/K[<</Type OBJR/Obj 3 0 R>>]>>";
 

@@ -102,12 +102,13 @@ fn is_absolute_uri(uri: &str) -> bool {
         Some(rest) => rest.split_at(rest.find('/').unwrap_or(rest.len())),
         None => ("", rest),
     };
-    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    let (user, host) = authority.split_once('@').unwrap_or(("", authority));
     let (_, port) = host.split_once(':').unwrap_or((host, "0"));
     let port_is_valid = matches!(port.len(), 1..=5) && port.chars().all(|digit| digit.is_ascii_digit());
     scheme_is_valid
         && port_is_valid
-        && consists_of(authority, ":@")
+        && consists_of(user, ":")
+        && consists_of(host, ":")
         && consists_of(path, ":@/")
         && consists_of(query, ":@/?")
         && consists_of(fragment, ":@/?")
