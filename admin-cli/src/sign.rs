@@ -44,7 +44,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "SIGNATURE", conflicts_with_all = ["augment", "out_dir"])]
     together: Option<PathBuf>,
     /// JSON file with what the worker lets its callers choose, the same for every file, such as {"reason": "Paid", "password": "…"};
-    /// keep one with a password unreadable for others.
+    /// at most 64 KiB. Keep one with a password unreadable for others.
     #[arg(long, value_name = "FILE")]
     parameters: Option<PathBuf>,
     /// How many requests at the same time.

@@ -202,13 +202,12 @@ impl<'a> PdfFile<'a> {
     pub(super) fn resolve<'o>(&'o self, object: &'o Object) -> &'o Object {
         let mut object = object;
         for _ in 0..MAX_REFERENCES {
-            match object {
-                Object::Reference(id) => object = self.object(*id),
-                other => return other,
-            }
+            let Object::Reference(id) = object else { return object };
+            object = self.object(*id);
         }
+        let Object::Reference((number, _)) = object else { return object };
         // They may lead somewhere in the end.
-        self.unreadable.set(object.as_reference().ok().map(|(number, _)| number));
+        self.unreadable.set(Some(*number));
         &Object::Null
     }
 

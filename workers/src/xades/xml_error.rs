@@ -96,8 +96,16 @@ pub enum XmlFault {
         code: u32,
     },
     /// Document type declarations are not signed, unless a worker allows them: many verifiers refuse them.
-    #[error("a document type declaration (DOCTYPE) is not accepted")]
+    #[error("a document type declaration (DOCTYPE) is not accepted here; send the document without it")]
     DocumentType,
+    /// A declaration would give attributes of the signature another meaning.
+    #[error(
+        "{name:?} is declared with a type of its own for an element of signatures, which is not accepted; declare it as CDATA, or not at all"
+    )]
+    DeclaredForSignature {
+        /// The attribute.
+        name: String,
+    },
     /// What stands elsewhere is not read.
     #[error("the document type declaration refers to an external subset (SYSTEM, PUBLIC), which is not accepted")]
     ExternalSubset,

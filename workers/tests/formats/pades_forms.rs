@@ -5,7 +5,7 @@ use workers::SignedDocument;
 
 use crate::pades_appearance::Shown;
 use crate::pades_verifiers::Samples;
-use crate::pdf::{LAST, PAGES, TREE, pdf, pdfsig, pdftotext, qpdf_check};
+use crate::pdf::{self, LAST, PAGES, TREE, pdf, pdfsig, pdftotext, qpdf_check};
 use crate::software_key::SoftwareKey;
 
 const SEEN: &str = "kind = \"pades\"\nappearance = { text = \"Sealed\", background = \"#ffcc00\" }";
@@ -101,6 +101,30 @@ fn what_readers_draw_or_show_of_a_form_is_the_same_under_the_seal() {
         samples.add(name.to_owned(), &signed.contiguous());
     }
     samples.are_accepted();
+}
+
+#[test]
+fn a_form_behind_many_references_keeps_its_fields_or_is_refused() {
+    let key = SoftwareKey::generate(KeySpec::EcP256);
+    for references in [1, 31, 32, 33, 40] {
+        // Objects of tests are numbered from 7. The first reference is that in the catalog.
+        let chain = (1..references).map(|number| format!("{} 0 R", 7 + number));
+        let field = 7 + references;
+        let objects: Vec<String> =
+            chain.chain([format!("<</Fields[{field} 0 R]>>"), "<</FT/Tx/T(amount)/V(100)>>".into()]).collect();
+        let objects: Vec<&str> = objects.iter().map(String::as_str).collect();
+        let document = pdf::document("/AcroForm 7 0 R", &objects);
+        match key.sign("kind = \"pades\"", &document) {
+            Ok(signed) => {
+                let update = String::from_utf8_lossy(&signed.contiguous()[document.len()..]).into_owned();
+                assert!(
+                    references <= 32 && update.contains(&format!("/Fields [{field} 0 R ")),
+                    "{references}: {update}"
+                );
+            }
+            Err(refusal) => assert!(references > 1, "{refusal}"),
+        }
+    }
 }
 
 #[test]

@@ -72,6 +72,10 @@ impl DocumentType {
             scanner.blanks();
         }
         scanner.expect(">")?;
+        // The tokenizer, which begins anew here, would drop a mark of the byte order without counting it.
+        if scanner.starts("\u{FEFF}") {
+            return Err(scanner.fault(XmlFault::TextOutsideRoot));
+        }
         this.range = Some(start..scanner.position());
         Ok(this)
     }

@@ -46,6 +46,7 @@ pub(super) fn read(
 ) -> Result<(), XmlError> {
     scanner.required_blanks()?;
     let element = scanner.qualified_name()?;
+    let of_signature = element.split_once(':').is_some_and(|(prefix, _)| PREFIXES.contains(&prefix));
     let declared = elements.entry(element.to_owned()).or_default();
     loop {
         let blank = scanner.blanks();
@@ -68,6 +69,9 @@ pub(super) fn read(
         let kind = attribute_type(scanner)?;
         if kind != AttributeType::Text && (name == "xmlns" || name.starts_with("xmlns:")) {
             return Err(scanner.fault_at(start, XmlFault::DeclaredNamespace { name: shortened(name) }));
+        }
+        if name != "Id" && kind != AttributeType::Text && of_signature {
+            return Err(scanner.fault_at(start, XmlFault::DeclaredForSignature { name: shortened(name) }));
         }
         scanner.required_blanks()?;
         if scanner.starts("#FIXED") || scanner.starts("'") || scanner.starts("\"") {
@@ -113,6 +117,9 @@ fn one_of(scanner: &mut Scanner<'_>, word: impl Fn(&mut Scanner<'_>) -> Result<(
         scanner.expect("|")?;
     }
 }
+
+/// Those of the elements that are written here. What a document declares of them must not change what they say.
+const PREFIXES: [&str; 4] = ["ds", "xades", "xades141", "dsig-filter2"];
 
 /// Of all elements together.
 const MAX_ATTRIBUTES: usize = 10_000;

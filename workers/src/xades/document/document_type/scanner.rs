@@ -84,7 +84,8 @@ impl<'t> Scanner<'t> {
         self.refuse_too_long()?;
         let ends = |each: char| BLANK.contains(&each) || "<>()[]|,?*+%'\"#&;=!/".contains(each);
         let word = self.rest().split(ends).next().unwrap_or_default();
-        if !is_right(word) {
+        // Whatever it is, no name is longer than all declarations may be.
+        if word.len() > MAX_LENGTH || !is_right(word) {
             return Err(self.fault(not_a_name(word)));
         }
         self.position += word.len();
