@@ -15,6 +15,7 @@ mod attributes;
 mod bindings;
 mod characters;
 mod namespaces;
+mod order;
 mod scope;
 
 pub(crate) use attributes::RawAttribute;
@@ -24,6 +25,7 @@ pub(crate) use namespaces::Namespaces;
 pub(crate) use scope::Scope;
 
 use characters::{is_blank, normalize_line_ends, resolve_reference};
+use order::AttributeOrder;
 
 /// What a document consists of. Offsets are octets of its decoded text.
 #[derive(Debug)]
@@ -110,8 +112,8 @@ pub(crate) struct XmlReader<'t> {
     xml_attributes: Vec<Attribute<'t>>,
     /// Empty between start tags; kept for its memory.
     raw_attributes: Vec<RawAttribute<'t>>,
-    /// The same of their order.
-    order: Vec<usize>,
+    /// That of the attributes of the last tag.
+    order: AttributeOrder<'t>,
 }
 
 struct Open<'t> {
@@ -139,7 +141,7 @@ impl<'t> XmlReader<'t> {
             namespaces: Namespaces::default(),
             xml_attributes: Vec::new(),
             raw_attributes: Vec::new(),
-            order: Vec::new(),
+            order: AttributeOrder::default(),
         }
     }
 
@@ -277,22 +279,17 @@ impl<'t> XmlReader<'t> {
                 each.namespace = self.resolve(each.prefix, start + each.offset)?;
             }
         }
-        // Places are moved, which are smaller than attributes; and many tags are in order already.
         let mut order = std::mem::take(&mut self.order);
-        order.clear();
-        order.extend(0..raw.len());
-        let name = |index: usize| raw.get(index).map(RawAttribute::expanded_name);
-        if !order.is_sorted_by(|one, other| name(*one) < name(*other)) {
-            order.sort_unstable_by_key(|index| (name(*index), *index));
-            let is_twice = |pair: &&[usize]| matches!(pair, [one, other] if name(*one) == name(*other));
-            if let Some(twice) = order.windows(2).find(is_twice).and_then(|pair| raw.get(*pair.last()?)) {
+        if !order.fits(raw) {
+            order.sort(raw);
+            if let Some(twice) = order.twice(raw) {
                 let fault = XmlFault::DuplicateAttribute { name: shortened(twice.qualified) };
                 return Err(self.error(start + twice.offset, fault));
             }
         }
         let mut attributes = Vec::with_capacity(raw.len());
-        for index in &order {
-            if let Some(each) = raw.get_mut(*index).filter(|each| !each.is_declaration) {
+        for index in order.places() {
+            if let Some(each) = raw.get_mut(index).filter(|each| !each.is_declaration) {
                 attributes.push(each.take());
             }
         }

@@ -508,11 +508,11 @@ fn too_slow(name: &str, entry: &str) -> Option<String> {
     drop(text);
     let best = |step: &dyn Fn()| {
         let timed = (0..3).map(|_| {
-            let started = std::time::Instant::now();
+            let started = processor_time();
             step();
-            started.elapsed()
+            processor_time() - started
         });
-        timed.min().unwrap()
+        timed.fold(f64::MAX, f64::min)
     };
     let theirs = best(&|| {
         let canonical = Command::new("xmllint").args(["--huge", "--c14n"]).arg(&path).output().unwrap();
@@ -530,10 +530,18 @@ fn too_slow(name: &str, entry: &str) -> Option<String> {
     let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
     let peak: usize = peak.split_whitespace().next().unwrap().parse().unwrap();
     let report = format!(
-        "{name}: {ours:.2?}, xmllint {theirs:.2?}, {:.2} times; peak {:.2} times the document",
-        ours.as_secs_f64() / theirs.as_secs_f64(),
+        "{name}: {ours:.2} s, xmllint {theirs:.2} s, {:.2} times; peak {:.2} times the document",
+        ours / theirs,
         (peak * 1024) as f64 / document.len() as f64
     );
     crate::software_key::report(&report);
-    (ours > theirs.mul_f64(1.5) || peak * 1024 > document.len() * 3).then_some(report)
+    (ours > theirs * 1.5 || peak * 1024 > document.len() * 3).then_some(report)
+}
+
+/// Seconds of processor time of this process and of the programs that it has run; others use the machine too.
+fn processor_time() -> f64 {
+    // proc(5): hundredths of a second, four fields from the fourteenth on.
+    let fields = std::fs::read_to_string("/proc/self/stat").unwrap();
+    let behind_name = fields.rsplit(')').next().unwrap().split_whitespace();
+    behind_name.skip(11).take(4).map(|ticks| ticks.parse::<f64>().unwrap() / 100.0).sum()
 }

@@ -188,6 +188,9 @@ fn documents_written_to_be_difficult_have_the_canonical_form_that_xmllint_and_sa
             "<doc>\n  <a   />\r\n<b\n></b\t>\r<c> \t</c>&#13;&#10;</doc >",
             // Order of declarations and attributes, by namespace name and not by prefix.
             "<e xmlns:b='http://a.example' xmlns:a='http://b.example' xmlns='urn:z' b:x='1' a:x='2' x='3' a:a='4' B='5' \u{E9}='6'/>",
+            // The same names in one tag after another, in the same order and in others.
+            "<a><r z='1' b='2' a='3'/><r z='4' b='5' a='6'/><r a='7' b='8' z='9'/><r xmlns:p='urn:p' p:z='' z='1' a='2'/><r/>\
+             <r z='1' b='2' a='3'/><r xmlns='urn:r' z='' a=''/><r xmlns='urn:s' z='' a=''/><r xmlns='urn:s' a='' z=''/></a>",
             // Superfluous, hidden and withdrawn declarations.
             "<a xmlns='urn:1' xmlns:p='urn:1'><a xmlns='urn:1'><b xmlns=''><b xmlns=''><c xmlns='urn:1' xmlns:p='urn:2'/></b></b></a></a>",
             "<a xmlns:p='urn:1'><b xmlns:p='urn:2'><p:c xmlns:p='urn:1' p:d=''/><p:e/></b><p:f/></a>",

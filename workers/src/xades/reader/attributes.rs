@@ -26,11 +26,6 @@ pub(crate) struct RawAttribute<'t> {
 }
 
 impl<'t> RawAttribute<'t> {
-    /// What no other attribute of the tag may have, and attributes are ordered by; namespace declarations come first.
-    pub(super) fn expanded_name(&self) -> (bool, &str, &'t str) {
-        (!self.is_declaration, &self.namespace, self.local)
-    }
-
     /// The attribute, once its namespace is known. Leaves nothing behind.
     pub(super) fn take(&mut self) -> Attribute<'t> {
         let Self { qualified, prefix, local, is_declared_id, .. } = *self;

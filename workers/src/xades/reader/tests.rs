@@ -56,6 +56,15 @@ fn a_refusal_says_what_is_wrong_and_where() {
             "<a xmlns:x='urn:1' xmlns:y='urn:1' x:b='1' y:b='2'/>",
             "line 1, column 44: the attribute \"y:b\" appears twice",
         ),
+        ("<a><b c='' d=''/><b c='' d=''/><b c='' c=''/></a>", "line 1, column 40: the attribute \"c\" appears twice"),
+        (
+            "<a xmlns:x='urn:1' xmlns:y='urn:2'><b x:c='' y:c=''/><b xmlns:y='urn:1' x:c='' y:c=''/></a>",
+            "line 1, column 80: the attribute \"y:c\" appears twice",
+        ),
+        (
+            "<a><b xmlns:x='urn:1' c=''/><b xmlns:x='urn:2' x:c='' c='' c=''/></a>",
+            "line 1, column 60: the attribute \"c\" appears twice",
+        ),
         ("<a xmlns:x='urn:1' xmlns:x='urn:1'/>", "line 1, column 20: the attribute \"xmlns:x\" appears twice"),
         ("<x:a/>", "line 1, column 1: the namespace prefix \"x\" is not declared"),
         ("<a x:b='1'/>", "line 1, column 4: the namespace prefix \"x\" is not declared"),
