@@ -176,6 +176,10 @@ async def _compared(question, context, earlier, strict):
         complaint = _coverage(question, status, seals[0], stamps)
         if complaint is None and stamps:
             complaint = await _long_term(question, seals)
+            earlier_stamps = [stamp for stamp in signatures if stamp.sig_object_type == "/DocTimeStamp" and stamp not in stamps]
+            if complaint and [stamp for stamp in earlier_stamps if not await _is_trusted(stamp, context)]:
+                # It goes from timestamp to timestamp, and stops at one whose authority is not among the roots.
+                return Answer.not_applicable(f"an earlier document timestamp is not trusted here; {complaint}")
         answer = _last(seals[0], status, complaint, f"{len(signatures)} signature(s), read {'strictly' if strict else 'not strictly'}")
         now = await _verdicts(_reader(file, question, strict), context)
     doubts = []
@@ -189,6 +193,13 @@ async def _compared(question, context, earlier, strict):
     if doubts and answer.verdict == "valid":
         return Answer.not_applicable("; ".join(doubts))
     return answer
+
+
+async def _is_trusted(stamp, context):
+    try:
+        return (await async_validate_pdf_timestamp(stamp, context)).trusted
+    except Exception:  # as in `judge`
+        return False
 
 
 def _last(signature, status, complaint, remark):
