@@ -13,6 +13,7 @@ mod definition;
 mod drawing;
 mod embedding;
 mod font;
+mod layout_cost;
 mod objects;
 mod picture;
 mod placement;

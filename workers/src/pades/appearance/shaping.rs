@@ -2,9 +2,11 @@
 
 use std::cell::Cell;
 use std::ops::Range;
+use std::time::Duration;
 
 use harfrust::unicode::script;
 use harfrust::{Buffer, Direction, Script, ShapeOptions, ShaperFont, shape};
+use rustix::time::{ClockId, clock_gettime};
 use unicode_bidi::{Level, ParagraphBidiInfo};
 
 use super::font::Face;
@@ -19,33 +21,45 @@ pub(super) struct Paragraph<'f> {
     effort: &'f Effort,
 }
 
-/// What shaping may still cost, in glyphs that one rule of a font looks at: rules may multiply every glyph, over and over. It is counted
-/// and not timed, so that a text is set on a busy machine too, or on none.
+/// What shaping may cost, in time of the processor: rules of a font may multiply every glyph, over and over. It is that of the thread, so
+/// that a text is set on a busy machine too, or on none.
 pub(super) struct Effort {
-    left: Cell<usize>,
+    /// On the clock of the thread.
+    end: Duration,
+    spent: Cell<bool>,
 }
 
 impl Effort {
     /// All that one text may cost.
-    pub(super) const fn new() -> Self {
-        Self { left: Cell::new(MAX_EFFORT) }
+    pub(super) fn new() -> Self {
+        Self::of(MAX_TIME)
+    }
+
+    /// No more than that.
+    pub(super) fn of(time: Duration) -> Self {
+        Self { end: processor_time().saturating_add(time), spent: Cell::new(false) }
     }
 
     /// Whether it was too little, so that something was not shaped.
     pub(super) const fn is_spent(&self) -> bool {
-        self.left.get() == 0
+        self.spent.get()
     }
 
-    /// How much of it has been spent, of a hundred parts.
-    #[cfg(test)]
-    pub(super) const fn spent_of_hundred(&self) -> usize {
-        100 - self.left.get() * 100 / MAX_EFFORT
+    fn give_up(&self) {
+        self.spent.set(true);
     }
 
-    fn spend(&self, glyphs: usize, face: &Face) -> Option<()> {
-        self.left.set(self.left.get().saturating_sub(glyphs.saturating_mul(1 + face.rules())));
+    fn check(&self) -> Option<()> {
+        if processor_time() >= self.end {
+            self.give_up();
+        }
         (!self.is_spent()).then_some(())
     }
+}
+
+/// What the thread has had.
+fn processor_time() -> Duration {
+    Duration::try_from(clock_gettime(ClockId::ThreadCPUTime)).unwrap_or(Duration::MAX)
 }
 
 /// Directions are those of the paragraph, wherever it is broken later.
@@ -182,15 +196,17 @@ impl<'f> Paragraph<'f> {
     ) -> Option<Vec<Cluster>> {
         let text = self.text.get(piece.clone())?;
         let chosen = self.faces.get(face)?;
-        self.effort.spend(RUN + text.len(), chosen)?;
+        self.effort.check()?;
         let mut buffer = Buffer::new();
         buffer.push_str(text);
         buffer.set_direction(direction);
         buffer.set_script(Some(script));
         shape(&ShaperFont::new(chosen.font()), &mut buffer, ShapeOptions::new()).ok()?;
         // The shaper's own bounds are far beyond what any script needs.
-        let glyphs = if buffer.allocation_successful() { buffer.len() } else { MAX_EFFORT };
-        self.effort.spend(glyphs, chosen)?;
+        if !buffer.allocation_successful() {
+            self.effort.give_up();
+        }
+        self.effort.check()?;
         let mut starts: Vec<usize> = buffer.glyph_infos().iter().map(|info| info.cluster as usize).collect();
         starts.sort_unstable();
         let mut clusters: Vec<Cluster> = Vec::new();
@@ -259,7 +275,6 @@ fn is_invisible(character: char) -> bool {
         | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{e0100}'..='\u{e01ef}')
 }
 
-/// Of shaping anything, beside its characters and glyphs: what rules make of it and take away again is not seen.
-const RUN: usize = 512;
-/// The longest text takes a small part of it with the fonts of the world.
-const MAX_EFFORT: usize = 1 << 27;
+/// A thousand characters take a tenth of a second with the fonts of the world. It is looked at before and after each run and never within,
+/// so that one run may take longer: what rules cost for a glyph is bounded where a font is read, and the shaper bounds how many they make.
+const MAX_TIME: Duration = Duration::from_secs(5);

@@ -259,22 +259,31 @@ const STEPS: u32 = 41;
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
-    /// What the text costs of what it may cost, as a part of a hundred.
-    fn cost(text: &str, face: Face) -> usize {
-        let effort = Effort::new();
-        let _ = TextBlock::fit_with(&effort, text, &[face], [500.0, 700.0], None);
-        effort.spent_of_hundred()
+    fn fit(effort: &Effort, text: &str) -> Result<TextBlock, TextFault> {
+        TextBlock::fit_with(effort, text, &[Face::built_in().unwrap()], [500.0, 700.0], None)
     }
 
     #[test]
-    fn the_longest_texts_take_a_part_of_the_effort() {
-        let texts = [("a", 2), ("a b ", 2), ("ab\n", 20), ("שלום abc ", 25), ("один one ", 25), ("aб", 90)];
-        for (text, most) in texts {
-            let text: String = text.chars().cycle().take(2000).collect();
-            let cost = cost(&text, Face::built_in().unwrap());
-            assert!(cost <= most, "{text:.9} takes {cost} of a hundred");
+    fn the_longest_texts_take_no_more_than_the_effort() {
+        for text in ["a", "a b ", "ab\n", "שלום abc ", "один one ", "aб"] {
+            let whole: String = text.chars().cycle().take(2000).collect();
+            let effort = Effort::new();
+            let _ = fit(&effort, &whole);
+            assert!(!effort.is_spent(), "{text}");
         }
+    }
+
+    #[test]
+    fn without_time_nothing_is_shaped() {
+        let effort = Effort::of(Duration::ZERO);
+        assert!(fit(&effort, "one line").is_ok_and(|block| block.lines.iter().all(|line| line.runs.is_empty())));
+        assert!(effort.is_spent());
+        let effort = Effort::of(Duration::from_secs(60));
+        assert!(fit(&effort, "one line").is_ok_and(|block| block.lines.iter().all(|line| !line.runs.is_empty())));
+        assert!(!effort.is_spent());
     }
 }
