@@ -275,6 +275,7 @@ fn is_invisible(character: char) -> bool {
         | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{e0100}'..='\u{e01ef}')
 }
 
-/// A thousand characters take a tenth of a second with the fonts of the world. It is looked at before and after each run and never within,
-/// so that one run may take longer: what rules cost for a glyph is bounded where a font is read, and the shaper bounds how many they make.
+/// A thousand characters take a fraction of a second with the fonts of the world. The time is looked at before and after each run and
+/// never within. What a run costs is bounded by what the rules cost for each glyph, which is limited where a font is read, and by how many
+/// glyphs the shaper lets rules make, 65 536 or 256 for each character: with a font made to reach both, one run takes longer than this.
 const MAX_TIME: Duration = Duration::from_secs(5);
