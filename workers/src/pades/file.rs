@@ -122,8 +122,14 @@ impl<'a> PdfFile<'a> {
         };
         file.refuse_misplaced_objects()?;
         file.open_encryption(password)?;
-        if file.catalog().is_err() {
+        let Some(root) = file.dictionary(catalog) else {
             return Err(PdfRefusal::CrossReference(format!("the catalog, object {}, is not there", catalog.0)));
+        };
+        // Readers look for all objects then: a section may end early, or stop making sense to the one that decodes it.
+        if let Ok(Object::Reference((pages, _))) = root.get(b"Pages")
+            && !file.objects.contains_key(pages)
+        {
+            return Err(PdfRefusal::CrossReference(format!("the page tree, object {pages}, is not listed")));
         }
         Ok(file)
     }
