@@ -44,7 +44,7 @@ impl<'a> PdfFile<'a> {
             objects,
             streams: RefCell::default(),
             encryption: None,
-            is_owner: false,
+            access_permissions: None,
             catalog: (0, 0),
             budget: Cell::new(4 * bytes.len() + 2 * MAX_DECOMPRESSED),
             values: Cell::new(value::MAX_VALUES),
