@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use lopdf::{Dictionary, Object, Stream};
+use lopdf::{Dictionary, Object};
 
 use super::octets::PdfOctets;
 use super::refusal::PdfRefusal;
@@ -183,7 +183,8 @@ impl SectionReader<'_> {
         // 7.5.8.2: all its entries are direct, /Length too.
         let content =
             stream::content(body.get(end..).unwrap_or_default(), number(&trailer, b"Length")).ok_or_else(malformed)?;
-        let content = stream::decode(Stream::new(trailer.clone(), content.to_vec()), &mut self.budget);
+        let filters = stream::filters(&trailer, |direct| direct);
+        let content = filters.and_then(|filters| stream::decode(filters, content.to_vec(), &mut self.budget));
         self.spend(0)?;
         let content = content.ok_or_else(|| defect(&format!("the stream at offset {offset} cannot be decoded")))?;
 

@@ -186,6 +186,11 @@ pub(super) fn choose(
     if !field.value.is_null() {
         return Err(unusable("it is signed already"));
     }
+    // ISO 32000-2, 12.7.4.1: only a terminal field has a value.
+    let kids = file.value(field.dictionary, b"Kids").as_array().map(Vec::as_slice).unwrap_or_default();
+    if kids.iter().filter_map(|kid| file.resolve(kid).as_dict().ok()).any(|kid| kid.has(b"T")) {
+        return Err(unusable("it has other fields below it"));
+    }
     let own = match file.value(field.dictionary, b"Lock") {
         Object::Null => None,
         own => {
