@@ -173,6 +173,11 @@ fn a_pdf_that_asks_for_the_password_when_it_is_opened_needs_it() {
 #[test]
 fn the_access_permissions_bind_who_does_not_open_the_attachments() {
     let key = SoftwareKey::generate(KeySpec::EcP256);
+    let none = with_attachment("AESV3", ATTACHMENTS_ALONE, OPENS_WITHOUT, Permissions::PRINTABLE);
+    let place = none.windows(3).position(|window| window == b"/P ").unwrap();
+    let unreadable = [&none[..place], b"/p ", &none[place + 3..]].concat();
+    let refused = sign(&key, &unreadable, None).unwrap_err().to_string();
+    assert!(refused.contains("access permissions, /P, are no number"), "{refused}");
     for method in METHODS {
         let document = with_attachment(method, ATTACHMENTS_ALONE, OPENS_WITHOUT, Permissions::PRINTABLE);
         for password in [None, Some(USER), Some("open barley")] {

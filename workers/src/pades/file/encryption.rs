@@ -38,7 +38,8 @@ impl PdfFile<'_> {
         if !crypt_filters_are_known(&dictionary) {
             return Err(PdfRefusal::UnsupportedEncryption("it names a crypt filter that is not defined".into()));
         }
-        let open_without = opens_without_password(&dictionary).then(|| declared_permissions(&dictionary));
+        let permissions = declared_permissions(&dictionary)?;
+        let open_without = opens_without_password(&dictionary);
         // A document with nothing in it but what the key is derived from.
         let mut document = Document::new();
         let id = document.add_object(dictionary);
@@ -53,7 +54,7 @@ impl PdfFile<'_> {
                 Ok(()) => {
                     let state = EncryptionState::decode(&document, octets.expose_secret()).map_err(unsupported)?;
                     let is_owner = document.authenticate_raw_owner_password(octets.expose_secret()).is_ok();
-                    self.access_permissions = (!(is_given && is_owner)).then(|| state.permissions());
+                    self.access_permissions = (!(is_given && is_owner)).then_some(permissions);
                     self.encryption = Some(state);
                     return Ok(());
                 }
@@ -61,14 +62,11 @@ impl PdfFile<'_> {
                 Err(error) => return Err(unsupported(error)),
             }
         }
-        match open_without {
-            Some(permissions) => {
-                self.access_permissions = Some(permissions?);
-                Ok(())
-            }
-            None if given.is_some() => Err(PdfRefusal::PasswordWrong),
-            None => Err(PdfRefusal::PasswordNeeded),
+        if open_without {
+            self.access_permissions = Some(permissions);
+            return Ok(());
         }
+        Err(if given.is_some() { PdfRefusal::PasswordWrong } else { PdfRefusal::PasswordNeeded })
     }
 
     /// What `dictionary` says of the encryption, with nothing referred to: some programs write the crypt filters as objects of
@@ -141,7 +139,8 @@ fn opens_without_password(encryption: &Dictionary) -> bool {
 /// `/Perms` depend on them. They bind whoever has it not, as they bind the user: who would change them could as well take the
 /// encryption dictionary out, and only the owner is exempt.
 fn declared_permissions(encryption: &Dictionary) -> Result<Permissions, PdfRefusal> {
-    let permissions = encryption.get(b"P").and_then(Object::as_i64).map_err(unsupported)?;
+    let no_number = |_| PdfRefusal::UnsupportedEncryption("its access permissions, /P, are no number".into());
+    let permissions = encryption.get(b"P").and_then(Object::as_i64).map_err(no_number)?;
     Ok(Permissions::from_bits_retain(permissions.cast_unsigned()))
 }
 
