@@ -177,17 +177,27 @@ fn octets(words: &[u16]) -> Vec<u8> {
     words.iter().flat_map(|word| word.to_be_bytes()).collect()
 }
 
-/// The built-in font with so many lookups, all of which are this one, instead of its own (OpenType, table GSUB).
+/// The built-in font with so many lookups, all of which are this one, instead of its own.
 fn with_lookups(count: u16, lookup: &[u8]) -> String {
+    with_rules(&vec![0; count.into()], &[lookup])
+}
+
+/// The built-in font with these lookups instead of its own, which are applied in this order (OpenType, table GSUB).
+fn with_rules(applied: &[usize], lookups: &[&[u8]]) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/pades/appearance/fonts/DejaVuSansCondensed.ttf");
     let mut font = std::fs::read(path).unwrap();
+    let count = u16::try_from(applied.len()).unwrap();
     let mut rules = octets(&[1, 0, 10, 30, 10 + 20 + 12 + 2 * count]);
     rules.extend([octets(&[1]), b"DFLT".to_vec(), octets(&[8, 4, 0, 0, 0xffff, 1, 0])].concat());
     rules.extend([octets(&[1]), b"ccmp".to_vec(), octets(&[8, 0, count])].concat());
     rules.extend((0..count).flat_map(u16::to_be_bytes));
-    rules.extend(octets(&[count]));
-    rules.extend((0..count).flat_map(|_| (2 + 2 * count).to_be_bytes()));
-    rules.extend(lookup);
+    // Those that others call by number come after all.
+    let order: Vec<usize> = applied.iter().copied().chain(0..lookups.len()).collect();
+    let start = |lookup: usize| lookups[..lookup].iter().map(|lookup| lookup.len()).sum::<usize>();
+    let starts = order.iter().map(|lookup| u16::try_from(2 + 2 * order.len() + start(*lookup)).unwrap());
+    rules.extend(octets(&[u16::try_from(order.len()).unwrap()]));
+    rules.extend(starts.flat_map(u16::to_be_bytes));
+    rules.extend(lookups.concat());
     let record = font.windows(4).position(|tag| tag == b"GSUB").unwrap();
     let start = u32::try_from(font.len()).unwrap();
     font[record + 8..record + 12].copy_from_slice(&start.to_be_bytes());
@@ -197,6 +207,7 @@ fn with_lookups(count: u16, lookup: &[u8]) -> String {
 }
 
 const GLYPHS: u16 = 5000;
+const NO_GLYPH: u16 = 0xfffe;
 
 /// A lookup that makes sixty-four glyphs of each glyph (OpenType, lookup type 2).
 fn multiplying() -> Vec<u8> {
@@ -225,6 +236,27 @@ fn ligatures(subtables: u16, ligatures: u16) -> Vec<u8> {
     lookup
 }
 
+/// A lookup of one rule, named so often, that is tried for each of these glyphs and looks for three more, the last of which is never there
+/// (OpenType, lookup type 6).
+fn chains(times: u16, glyphs: [u16; 2], ahead: [u16; 2]) -> Vec<u8> {
+    let mut lookup = octets(&[6, 0, times]);
+    lookup.extend((0..times).flat_map(|_| (6 + 2 * times).to_be_bytes()));
+    lookup.extend(octets(&[3, 0, 1, 18, 3, 28, 28, 38, 0]));
+    for [first, last] in [glyphs, ahead, [NO_GLYPH; 2]] {
+        lookup.extend(octets(&[2, 1, first, last, 0]));
+    }
+    lookup
+}
+
+/// A lookup that has these applied to every glyph (OpenType, lookup type 5).
+fn calling(lookups: &[u16]) -> Vec<u8> {
+    let count = u16::try_from(lookups.len()).unwrap();
+    let mut lookup = octets(&[5, 0, 1, 8, 3, 1, count, 8 + 4 * count]);
+    lookup.extend(lookups.iter().flat_map(|called| octets(&[0, *called])));
+    lookup.extend(octets(&[2, 1, 0, GLYPHS - 1, 0]));
+    lookup
+}
+
 /// The refusal, and how long it took the processor.
 fn set_text(key: &SoftwareKey, text: &str, font: &str) -> (Result<(), WorkerError>, std::time::Duration) {
     let appearance = json!({ "text": text, "font": font, "width": 500, "height": 700 });
@@ -249,6 +281,34 @@ fn a_font_whose_rules_multiply_every_glyph_costs_a_caller_the_seal_and_the_worke
         assert!(is_too_much_work(&refused), "{refused:?}");
         assert!(time.as_secs() < 10, "it took {time:?}");
     }
+}
+
+/// Each rule alone is harmless; what one makes is work for the other.
+#[test]
+fn a_font_that_multiplies_glyphs_and_looks_at_each_for_long_is_given_up_in_time() {
+    let key = SoftwareKey::generate(KeySpec::EcP256);
+    let (text, costly) = ("a b ".repeat(225), chains(4000, [0, GLYPHS], [0, GLYPHS]));
+    let fonts = [
+        ("multiplied, then looked at", with_rules(&[0, 1], &[&multiplying(), &costly])),
+        ("both called by one", with_rules(&[0], &[&calling(&[2, 3]), &multiplying(), &costly])),
+    ];
+    for (name, font) in fonts {
+        let (refused, time) = set_text(&key, &text, &font);
+        crate::software_key::report(&format!("{name}: {time:?}"));
+        assert!(is_too_much_work(&refused), "{name}: {refused:?}");
+        assert!(time.as_secs() < 10, "{name}: it took {time:?}");
+    }
+}
+
+/// Characters that are not seen are passed over, all of them for each rule.
+#[test]
+fn a_font_whose_rules_look_past_a_thousand_characters_is_given_up_in_time() {
+    let key = SoftwareKey::generate(KeySpec::EcP256);
+    // Glyph 2883 of the built-in font is that of the word joiner, 68 and 69 are letters.
+    let font = with_rules(&[0], &[&chains(4000, [2883; 2], [68, 69])]);
+    let (refused, time) = set_text(&key, &format!("{}abc", "\u{2060}".repeat(990)), &font);
+    assert!(is_too_much_work(&refused), "{refused:?}");
+    assert!(time.as_secs() < 10, "it took {time:?}");
 }
 
 #[test]

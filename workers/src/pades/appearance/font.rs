@@ -10,7 +10,11 @@ use super::layout_cost::layout_cost;
 
 /// A font that can be shaped with and embedded.
 #[derive(Clone)]
-pub(super) struct Face(Font);
+pub(super) struct Face {
+    font: Font,
+    /// Of its rules, for each glyph.
+    cost: usize,
+}
 
 impl std::fmt::Debug for Face {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -28,7 +32,7 @@ pub(super) enum Outlines {
 impl Face {
     /// The font that is always there. It has Latin, Greek, Cyrillic, and some more.
     pub(super) fn built_in() -> Option<Self> {
-        static FACE: LazyLock<Option<Face>> = LazyLock::new(|| Font::new(BUILT_IN, 0).map(Face));
+        static FACE: LazyLock<Option<Face>> = LazyLock::new(|| Font::new(BUILT_IN, 0).and_then(Face::of));
         FACE.clone()
     }
 
@@ -43,7 +47,8 @@ impl Face {
         if octets.starts_with(b"ttcf") {
             return Err("it is a collection of fonts; send one font of it".into());
         }
-        let face = Font::new(octets, 0).map(Self).ok_or("it is no TrueType or OpenType font")?;
+        let font = Font::new(octets, 0).ok_or("it is no TrueType or OpenType font")?;
+        let face = Self::of(font).ok_or("its rules make too much work of a text; give another one")?;
         if face.outlines().is_none() {
             return Err("it has neither TrueType nor CFF outlines".into());
         }
@@ -51,40 +56,43 @@ impl Face {
         if face.table(b"OS/2").and_then(|table| table.get(8..10)).is_some_and(|kind| kind == [0, 2]) {
             return Err("its maker does not allow it to be embedded in documents (fsType)".into());
         }
-        if !face.0.charmap().has_unicode() {
+        if !face.font.charmap().has_unicode() {
             return Err("it does not say which characters its glyphs are".into());
-        }
-        if face.cost().is_none() {
-            return Err("its rules make too much work of a text; give another one".into());
         }
         Ok(face)
     }
 
-    /// Glyphs that its rules may compare for one glyph: of lookups (OpenType, GSUB and GPOS), and one for each subtable (AAT, and kern).
-    /// `None` is too many.
-    fn cost(&self) -> Option<usize> {
-        let layout = |tag, positioning| match self.table(tag) {
+    /// With what its rules may cost for one glyph: that of its costliest lookup (OpenType, GSUB and GPOS), and one for each subtable (AAT, and
+    /// kern). `None` is too much.
+    fn of(font: Font) -> Option<Self> {
+        let mut face = Self { font, cost: 0 };
+        let layout = |tag, positioning| match face.table(tag) {
             Some(table) => layout_cost(table, positioning),
             None => Some(0),
         };
         let others = [
-            self.table(b"morx").and_then(morx_subtables),
-            self.table(b"kerx").and_then(|table| u32_at(table, 4)),
-            self.table(b"kern").and_then(kern_subtables),
+            face.table(b"morx").and_then(morx_subtables),
+            face.table(b"kerx").and_then(|table| u32_at(table, 4)),
+            face.table(b"kern").and_then(kern_subtables),
         ];
         let sum = others.into_iter().flatten().fold(0, usize::saturating_add);
-        let sum = sum.saturating_add(layout(b"GSUB", false)?).saturating_add(layout(b"GPOS", true)?);
-        (sum <= MAX_COST).then_some(sum)
+        face.cost = sum.saturating_add(layout(b"GSUB", false)?.max(layout(b"GPOS", true)?));
+        (face.cost <= MAX_COST).then_some(face)
+    }
+
+    /// What its rules may cost for one glyph.
+    pub(super) const fn cost(&self) -> usize {
+        self.cost
     }
 
     /// For the shaper.
     pub(super) const fn font(&self) -> &Font {
-        &self.0
+        &self.font
     }
 
     /// The file.
     pub(super) fn octets(&self) -> &[u8] {
-        match self.0.source() {
+        match self.font.source() {
             Source::Blob(blob) => blob,
             Source::TableFunction(_) => &[],
         }
@@ -92,12 +100,12 @@ impl Face {
 
     /// Whether it has a glyph for the character.
     pub(super) fn has(&self, character: char) -> bool {
-        self.0.charmap().map_unicode(character).is_some_and(|glyph| glyph.to_u32() != 0)
+        self.font.charmap().map_unicode(character).is_some_and(|glyph| glyph.to_u32() != 0)
     }
 
     /// Its PostScript name, with nothing in it that a PDF name would have to escape.
     pub(super) fn name(&self) -> String {
-        let name = self.0.names().get(NameId::POSTSCRIPT_NAME).and_then(|name| name.english_or_first());
+        let name = self.font.names().get(NameId::POSTSCRIPT_NAME).and_then(|name| name.english_or_first());
         let name: String = name.map(|name| name.name().chars().take(63).collect()).unwrap_or_default();
         let name: String = name.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').collect();
         if name.is_empty() { "Font".into() } else { name }
@@ -116,7 +124,7 @@ impl Face {
 
     /// How far it reaches above and below the line, both positive, in ems.
     pub(super) fn extent(&self) -> [f64; 2] {
-        let line = self.0.metrics().h_line();
+        let line = self.font.metrics().h_line();
         let above = line.map_or(0.0, |line| self.ems(line.ascender.to_f64()));
         let below = line.map_or(0.0, |line| self.ems(-line.descender.to_f64()));
         // What a font says of itself may be nothing, or nonsense.
@@ -125,29 +133,29 @@ impl Face {
 
     /// Units of the font as a part of its size.
     pub(super) fn ems(&self, units: f64) -> f64 {
-        units / f64::from(self.0.units_per_em())
+        units / f64::from(self.font.units_per_em())
     }
 
     /// How far a glyph moves on, in ems.
     pub(super) fn advance(&self, glyph: u16) -> f64 {
-        self.ems(f64::from(self.0.glyph_metrics().h_advance(u32::from(glyph).into())))
+        self.ems(f64::from(self.font.glyph_metrics().h_advance(u32::from(glyph).into())))
     }
 
     /// What all its glyphs lie in, in thousandths of its size.
     pub(super) fn bounds(&self) -> String {
-        let bounds = self.0.metrics().bounds;
+        let bounds = self.font.metrics().bounds;
         let sides = [bounds.x_min, bounds.y_min, bounds.x_max, bounds.y_max];
         sides.map(|side| super::number(self.ems(side.to_f64()) * 1000.0)).join(" ")
     }
 
     /// Height of capital letters in ems.
     pub(super) fn cap_height(&self) -> f64 {
-        self.0.metrics().cap_height.map_or(0.7, |height| self.ems(height.to_f64()))
+        self.font.metrics().cap_height.map_or(0.7, |height| self.ems(height.to_f64()))
     }
 
     /// Degrees from the upright, against the clock.
     pub(super) fn italic_angle(&self) -> f64 {
-        self.0.style_metrics().italic_angle.map_or(0.0, |angle| angle.to_f64())
+        self.font.style_metrics().italic_angle.map_or(0.0, |angle| angle.to_f64())
     }
 
     fn table(&self, tag: &[u8; 4]) -> Option<&[u8]> {
@@ -190,7 +198,8 @@ pub(super) fn table<'f>(octets: &'f [u8], tag: &[u8; 4]) -> Option<&'f [u8]> {
 
 static BUILT_IN: &[u8] = include_bytes!("fonts/DejaVuSansCondensed.ttf");
 const MAX_OCTETS: usize = 8 << 20;
-/// Of three hundred fonts of the scripts of the world the costliest, Noto Sans Grantha, has 23 480, and Noto Serif Tibetan 8853.
+/// Of two thousand fonts of the scripts of the world the costliest, Noto Nastaliq Urdu, has 17 850, Noto Sans Grantha 10 087, and all but
+/// ten less than 3000.
 const MAX_COST: usize = 1 << 16;
 
 #[cfg(test)]
@@ -209,8 +218,8 @@ mod tests {
 
     #[test]
     fn what_the_rules_of_a_font_cost_is_counted() {
-        let cost = Face::built_in().unwrap().cost().unwrap();
-        assert!((100..1000).contains(&cost), "{cost}");
+        let cost = Face::built_in().unwrap().cost();
+        assert!((10..100).contains(&cost), "{cost}");
     }
 
     #[test]

@@ -1,11 +1,12 @@
-//! What the rules of a font may cost the shaper for each glyph (OpenType 1.9.1, chapters GSUB, GPOS and "Common Table Formats").
+//! What the rules of a font may cost the shaper (OpenType 1.9.1, chapters GSUB, GPOS and "Common Table Formats").
 //!
 //! A few octets can say much: subtables and rules may be named over and over. So all are counted as often as they are named.
 
 use super::font::u16_at;
 
-/// Glyphs that the lookups of a table GSUB, or with `positioning` GPOS, may compare for one glyph; `None` is too many, or rules that call
-/// themselves, or are in no form that fonts are known to have. What cannot be read is nothing to the shaper too.
+/// What the costliest lookup of a table GSUB, or with `positioning` GPOS, may cost for one glyph: glyphs that it compares, times as many as
+/// one becomes, which are passed over for each that is compared. `None` is too many, or rules that call themselves, or are in no form that
+/// fonts are known to have. What cannot be read is nothing to the shaper too.
 pub(super) fn layout_cost(table: &[u8], positioning: bool) -> Option<usize> {
     let mut count = Count { table, positioning, list: 0, lookups: Vec::new(), reads: 0 };
     if count.word(0)? > 1 {
@@ -16,7 +17,11 @@ pub(super) fn layout_cost(table: &[u8], positioning: bool) -> Option<usize> {
         list => list,
     };
     count.lookups = vec![Cost::Unknown; count.word(count.list)?];
-    (0..count.lookups.len()).try_fold(0_usize, |sum, index| Some(sum.saturating_add(count.lookup(index, 0)?)))
+    let mut costs = (0..count.lookups.len()).map(|index| {
+        let work = count.lookup(index, 0)?;
+        Some(work.compared.saturating_mul(work.added.saturating_add(1)))
+    });
+    costs.try_fold(0, |most, cost| Some(cost?.max(most)))
 }
 
 /// Of one lookup.
@@ -25,7 +30,26 @@ enum Cost {
     Unknown,
     /// It is being counted: whoever asks was called by it.
     Open,
-    Known(usize),
+    Known(Work),
+}
+
+/// Glyphs that are compared, and added, where a lookup or the calls of a rule are applied to one glyph.
+#[derive(Clone, Copy, Default)]
+struct Work {
+    compared: usize,
+    added: usize,
+}
+
+impl Work {
+    /// One and then the other.
+    fn then(self, other: Self) -> Self {
+        Self { compared: self.compared.saturating_add(other.compared), added: self.added.saturating_add(other.added) }
+    }
+
+    /// One or the other.
+    fn or(self, other: Self) -> Self {
+        Self { compared: self.compared.max(other.compared), added: self.added.max(other.added) }
+    }
 }
 
 struct Count<'t> {
@@ -37,11 +61,17 @@ struct Count<'t> {
     reads: usize,
 }
 
-/// What a subtable compares, and the costliest of the lookups that it calls, of which it calls those of one rule.
+/// What a subtable compares to find the rule that applies, and the most that a rule of it does then.
 #[derive(Default)]
 struct Rules {
     compared: usize,
-    called: usize,
+    applied: Work,
+}
+
+impl Rules {
+    fn comparing(compared: usize) -> Self {
+        Self { compared, applied: Work::default() }
+    }
 }
 
 impl Count<'_> {
@@ -56,10 +86,10 @@ impl Count<'_> {
         Some(base + self.word(at)?)
     }
 
-    fn lookup(&mut self, index: usize, depth: usize) -> Option<usize> {
+    fn lookup(&mut self, index: usize, depth: usize) -> Option<Work> {
         match self.lookups.get(index) {
-            None => return Some(0),
-            Some(Cost::Known(cost)) => return Some(*cost),
+            None => return Some(Work::default()),
+            Some(Cost::Known(work)) => return Some(*work),
             Some(Cost::Open) => return None,
             Some(Cost::Unknown) if depth > MAX_DEPTH => return None,
             Some(Cost::Unknown) => {}
@@ -67,16 +97,16 @@ impl Count<'_> {
         self.note(index, Cost::Open);
         let at = self.offset(self.list, self.list + 2 + 2 * index)?;
         let kind = self.word(at)?;
-        let (mut compared, mut called) = (0_usize, 0);
+        let (mut compared, mut applied) = (0_usize, Work::default());
         for subtable in 0..self.word(at + 4)? {
             let subtable = self.offset(at, at + 6 + 2 * subtable)?;
             let rules = self.subtable(kind, subtable, depth)?;
             compared = compared.saturating_add(1).saturating_add(rules.compared);
-            called = rules.called.max(called);
+            applied = applied.or(rules.applied);
         }
-        let cost = compared.saturating_add(called);
-        self.note(index, Cost::Known(cost));
-        Some(cost)
+        let work = applied.then(Work { compared, added: 0 });
+        self.note(index, Cost::Known(work));
+        Some(work)
     }
 
     fn note(&mut self, index: usize, cost: Cost) {
@@ -96,7 +126,15 @@ impl Count<'_> {
                 }
                 self.subtable(kind, at + (high << 16) + low, depth)
             }
-            (false, 4, 1) => self.sets(at, 4, |count, rule| Some(Rules { compared: count.word(rule + 2)?, called: 0 })),
+            (false, 2, 1) => {
+                let mut added = 0;
+                for sequence in 0..self.word(at + 4)? {
+                    let sequence = self.offset(at, at + 6 + 2 * sequence)?;
+                    added = added.max(self.word(sequence)?);
+                }
+                Some(Rules { compared: 0, applied: Work { compared: 0, added } })
+            }
+            (false, 4, 1) => self.sets(at, 4, |count, rule| Some(Rules::comparing(count.word(rule + 2)?))),
             (false, 5, 1) | (true, 7, 1) => self.sets(at, 4, |count, rule| count.context(rule, 1, depth)),
             (false, 5, 2) | (true, 7, 2) => self.sets(at, 6, |count, rule| count.context(rule, 1, depth)),
             (false, 5, 3) | (true, 7, 3) => self.context(at + 2, 0, depth),
@@ -106,10 +144,10 @@ impl Count<'_> {
             (false, 8, 1) => {
                 let before = self.word(at + 4)?;
                 let after = self.word(at + 6 + 2 * before)?;
-                Some(Rules { compared: before + after, called: 0 })
+                Some(Rules::comparing(before + after))
             }
             // What is for a glyph is found by halving.
-            (false, 1..=3, 1..=2) | (true, 1..=6, 1..=2) => Some(Rules::default()),
+            (false, 1 | 3, 1..=2) | (true, 1..=6, 1..=2) => Some(Rules::default()),
             (_, 1..=9, 1..) => None,
             _ => Some(Rules::default()),
         }
@@ -133,7 +171,7 @@ impl Count<'_> {
                 let at = self.offset(set, set + 2 + 2 * index)?;
                 let rules = rule(self, at)?;
                 compared = compared.saturating_add(1).saturating_add(rules.compared);
-                most.called = most.called.max(rules.called);
+                most.applied = most.applied.or(rules.applied);
             }
             most.compared = most.compared.max(compared);
         }
@@ -143,8 +181,8 @@ impl Count<'_> {
     /// A rule, or a subtable that is one; `known` of its glyphs are not named again.
     fn context(&mut self, at: usize, known: usize, depth: usize) -> Option<Rules> {
         let (glyphs, calls) = (self.word(at)?, self.word(at + 2)?);
-        let called = self.calls(at + 4 + 2 * glyphs.saturating_sub(known), calls, depth)?;
-        Some(Rules { compared: glyphs, called })
+        let applied = self.calls(at + 4 + 2 * glyphs.saturating_sub(known), calls, depth)?;
+        Some(Rules { compared: glyphs, applied })
     }
 
     /// The same with glyphs before and after.
@@ -156,16 +194,16 @@ impl Count<'_> {
         let after = self.word(at)?;
         let at = at + 2 + 2 * after;
         let calls = self.word(at)?;
-        Some(Rules { compared: before + glyphs + after, called: self.calls(at + 2, calls, depth)? })
+        Some(Rules { compared: before + glyphs + after, applied: self.calls(at + 2, calls, depth)? })
     }
 
-    fn calls(&mut self, at: usize, calls: usize, depth: usize) -> Option<usize> {
-        let mut cost = 0_usize;
+    fn calls(&mut self, at: usize, calls: usize, depth: usize) -> Option<Work> {
+        let mut work = Work::default();
         for call in 0..calls {
             let lookup = self.word(at + 4 * call + 2)?;
-            cost = cost.saturating_add(1).saturating_add(self.lookup(lookup, depth + 1)?);
+            work = work.then(Work { compared: 1, added: 0 }).then(self.lookup(lookup, depth + 1)?);
         }
-        Some(cost)
+        Some(work)
     }
 }
 
@@ -217,9 +255,9 @@ mod tests {
         assert_eq!(layout_cost(&table(&[(4, 1000, ligatures(1000))]), false), Some(1000 * (1 + 1000 * 4)));
         // The same lookup type positions pairs of glyphs and marks, which are found at once.
         assert_eq!(layout_cost(&table(&[(4, 10, ligatures(20))]), true), Some(10));
-        // A thousand lookups that are harmless.
+        // The costliest of lookups that are harmless.
         let single = (1, 1, vec![1, 0, 1]);
-        assert_eq!(layout_cost(&table(&vec![single; 1200]), false), Some(1200));
+        assert_eq!(layout_cost(&table(&[vec![single; 1200], vec![(4, 1, ligatures(1))]].concat()), false), Some(1 + 4));
     }
 
     #[test]
@@ -234,14 +272,25 @@ mod tests {
     fn lookups_that_are_called_count_where_they_are_called() {
         let called = (4, 1, ligatures(20));
         let own = 1 + 1;
-        assert_eq!(layout_cost(&table(&[(5, 1, calls(&[1, 1])), called.clone()]), false), Some(own + 2 * 82 + 81));
+        assert_eq!(layout_cost(&table(&[(5, 1, calls(&[1, 1])), called.clone()]), false), Some(own + 2 * 82));
         // One of its subtables applies.
-        assert_eq!(layout_cost(&table(&[(5, 3, calls(&[1])), called]), false), Some(3 * own + 82 + 81));
+        assert_eq!(layout_cost(&table(&[(5, 3, calls(&[1])), called]), false), Some(3 * own + 82));
         // Each calls the next one twice.
         let chain: Vec<_> = (1..=40).map(|next| (5, 1, calls(&[next, next]))).collect();
         assert!(layout_cost(&table(&chain), false).unwrap() > 1 << 40);
         let chain: Vec<_> = (1..=100).map(|next| (5, 1, calls(&[next]))).collect();
         assert_eq!(layout_cost(&table(&chain), false), None);
+    }
+
+    #[test]
+    fn what_is_compared_counts_as_often_as_a_glyph_becomes_more() {
+        // One of its sequences has seven glyphs.
+        let multiple = (2, 1, vec![1, 0, 2, 10, 14, 1, 9, 7, 9, 9, 9, 9, 9, 9, 9]);
+        assert_eq!(layout_cost(&table(std::slice::from_ref(&multiple)), false), Some(1 + 7));
+        let both = [(5, 1, calls(&[1, 2, 1])), multiple, (4, 1, ligatures(20))];
+        assert_eq!(layout_cost(&table(&both), false), Some((2 + 2 + 82 + 2) * (1 + 7 + 7)));
+        // As a table GPOS has it, the type is another.
+        assert_eq!(layout_cost(&table(&[(2, 1, vec![1, 0, 1, 8, 7])]), true), Some(1));
     }
 
     #[test]
