@@ -4,7 +4,7 @@ use cryptotoken_api::KeySpec;
 
 use crate::pades_corpus::{Case, judge};
 use crate::pades_verifiers::Samples;
-use crate::pdf::{document, pdf, pdftotext, qpdf};
+use crate::pdf::{PAGES, TREE, document, pdf, pdftotext, qpdf};
 use crate::software_key::SoftwareKey;
 
 /// Name, document, and what pyHanko says where it cannot read that.
@@ -148,4 +148,35 @@ fn every_verifier_accepts_a_seal_that_is_seen_on_a_document_whose_structure_tree
             assert_eq!(verdict, "valid", "{tool}: {why}");
         }
     }
+}
+
+#[test]
+fn a_seal_is_seen_on_its_page_alone_where_pages_share_their_list_of_annotations() {
+    let key = SoftwareKey::generate(KeySpec::EcP256);
+    let visible = "kind = \"pades\"\n[appearance]\npage = 2\ntext = \"Sealed\"";
+    let [first, second] = [PAGES[0], PAGES[1]].map(|page| page.replace("/Contents", "/Annots 7 0 R/Contents"));
+    let shared = |list: &str| {
+        let catalog = "<</Type/Catalog/Pages 2 0 R>>";
+        pdf(&[catalog, TREE, &first, &second, PAGES[2], PAGES[3], list, "<</Subtype/Link/Rect[9 9 19 19]>>"])
+    };
+    let mut samples = Samples::new();
+    samples.trust(&key);
+    for list in ["[]", "[8 0 R]"] {
+        let plain = shared(list);
+        for document in [qpdf(&plain, &["--object-streams=generate"]), plain] {
+            let once = key.sign(visible, &document).unwrap().contiguous().into_owned();
+            let twice = key.sign(&visible.replace("Sealed", "Again"), &once).unwrap().contiguous().into_owned();
+            for (sealed, seals) in [(&once, 1), (&twice, 2)] {
+                let text = pdftotext(sealed).unwrap();
+                let pages: Vec<&str> = text.split('\x0c').collect();
+                let seen = |page: &str| ["Sealed", "Again"].iter().filter(|seal| page.contains(**seal)).count();
+                assert_eq!((seen(pages[0]), seen(pages[1])), (0, seals), "{list}: {text}");
+            }
+            samples.add(format!("{list}, one seal"), &once);
+            samples.add(format!("{list}, two seals"), &twice);
+        }
+    }
+    samples.are_accepted();
+    let direct = key.sign(visible, &shared("[<</Subtype/Link/Rect[9 9 19 19]>>]")).err().unwrap().to_string();
+    assert!(direct.contains("share their list of annotations"), "{direct}");
 }
