@@ -32,9 +32,10 @@ pub(super) struct PdfFile<'a> {
     trailer: Dictionary,
     objects: BTreeMap<u32, Slot>,
     streams: RefCell<HashMap<u32, Rc<ObjectStream>>>,
+    /// How strings and streams are encrypted, if they are.
     encryption: Option<EncryptionState>,
-    /// Whether the password that was given is the owner's, which the access permissions do not bind.
-    is_owner: bool,
+    /// What the author of an encrypted file allows; none for its owner, whom that does not bind.
+    access_permissions: Option<Permissions>,
     catalog: ObjectId,
     budget: Cell<usize>,
     /// Values that may still be read.
@@ -111,7 +112,7 @@ impl<'a> PdfFile<'a> {
             objects: locations.into_iter().map(|(number, location)| (number, slot(location))).collect(),
             streams: RefCell::default(),
             encryption: None,
-            is_owner: false,
+            access_permissions: None,
             catalog,
             budget: Cell::new(2 * octets.len() + 2 * MAX_DECOMPRESSED),
             values: Cell::new(value::MAX_VALUES),
@@ -121,8 +122,14 @@ impl<'a> PdfFile<'a> {
         };
         file.refuse_misplaced_objects()?;
         file.open_encryption(password)?;
-        if file.catalog().is_err() {
+        let Some(root) = file.dictionary(catalog) else {
             return Err(PdfRefusal::CrossReference(format!("the catalog, object {}, is not there", catalog.0)));
+        };
+        // Readers look for all objects then: a section may end early, or stop making sense to the one that decodes it.
+        if let Ok(Object::Reference((pages, _))) = root.get(b"Pages")
+            && !file.objects.contains_key(pages)
+        {
+            return Err(PdfRefusal::CrossReference(format!("the page tree, object {pages}, is not listed")));
         }
         Ok(file)
     }
@@ -170,8 +177,8 @@ impl<'a> PdfFile<'a> {
     }
 
     /// The access permissions of an encrypted file; none where it was opened as its owner.
-    pub(super) fn access_permissions(&self) -> Option<Permissions> {
-        self.encryption.as_ref().filter(|_| !self.is_owner).map(EncryptionState::permissions)
+    pub(super) const fn access_permissions(&self) -> Option<Permissions> {
+        self.access_permissions
     }
 
     /// The trailer entries that every later section repeats: all but those about the section itself.
@@ -386,41 +393,19 @@ impl<'a> PdfFile<'a> {
     pub(super) fn stream(&self, id: ObjectId) -> Option<(Dictionary, Vec<u8>)> {
         let (text, rest) = self.extent(id)?;
         let Object::Dictionary(dictionary) = self.parse(text)? else { return None };
+        // First, because where a stream ends may be looked for through the whole file.
+        let filters = stream::filters(&dictionary, |object| self.resolve(object))?;
         let length = usize::try_from(self.value(&dictionary, b"Length").as_i64().ok()?).ok();
         let content = stream::content(rest, length)?.to_vec();
-        let mut described = dictionary.clone();
-        for key in [&b"Filter"[..], b"DecodeParms"] {
-            if let Ok(value) = dictionary.get(key) {
-                described.set(key, self.resolved(value, RESOLVED_DEPTH));
-            }
-        }
-        let mut object = Object::Stream(Stream::new(described, content));
+        let mut object = Object::Stream(Stream::new(dictionary.clone(), content));
         if let Some(state) = &self.encryption {
             decrypt_object(state, id, &mut object).ok()?;
         }
-        let Object::Stream(stream) = object else { return None };
+        let Object::Stream(Stream { content, .. }) = object else { return None };
         let mut left = self.budget.get();
-        let content = stream::decode(stream, &mut left);
+        let content = stream::decode(filters, content, &mut left);
         self.budget.set(left);
         Some((dictionary, content?))
-    }
-
-    /// With what it refers to in place of references.
-    fn resolved(&self, object: &Object, depth: usize) -> Object {
-        match self.resolve(object) {
-            // Many streams may share them; a stream of more filters is not decoded.
-            Object::Array(elements) if depth > 0 => {
-                let elements = elements.iter().take(stream::MAX_FILTERS + 1);
-                elements.map(|element| self.resolved(element, depth - 1)).collect::<Vec<_>>().into()
-            }
-            Object::Dictionary(entries) if depth > 0 && self.spend(COST_OF_ENTRY * entries.len()).is_some() => {
-                let entries = entries.iter().map(|(key, value)| (key.clone(), self.resolved(value, depth - 1)));
-                Object::Dictionary(entries.collect())
-            }
-            // No filter has parameters nested deeper.
-            Object::Array(_) | Object::Dictionary(_) => Object::Null,
-            other => other.clone(),
-        }
     }
 
     fn object_stream(&self, number: u32) -> Option<Rc<ObjectStream>> {
@@ -542,10 +527,6 @@ const HEADER_WINDOW: usize = 1024;
 const HEADER_ROOM: usize = 64;
 /// References to references in a row that are followed.
 const MAX_REFERENCES: usize = 32;
-/// Of copying an entry, in octets that are read.
-const COST_OF_ENTRY: usize = 64;
-/// How deeply the entries that say how a stream is decoded are nested: parameters of each of several filters.
-const RESOLVED_DEPTH: usize = 2;
 /// Object streams that may be read each for the next.
 const MAX_OPENING: usize = 4;
 /// Trailer entries that describe one section, or the stream that it is (ISO 32000-2, tables 5, 15, 17 and 19).

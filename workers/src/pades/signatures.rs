@@ -183,7 +183,7 @@ mod tests {
     #[test]
     fn more_signatures_than_any_document_has_are_not_verified() {
         let fault = |count: usize| {
-            let mut text = "%PDF-1.7\n1 0 obj\n<</Type/Catalog/Pages 2 0 R/AcroForm<</Fields[".to_owned();
+            let mut text = "%PDF-1.7\n1 0 obj\n<</Type/Catalog/AcroForm<</Fields[".to_owned();
             for number in 0..count {
                 text += &format!("<</FT/Sig/T(s{number})/V<</ByteRange[0 9 {} 9]>>>>", 10 + number);
             }

@@ -45,35 +45,49 @@ pub(super) fn extent(rest: &[u8], length: Option<usize>) -> Option<Range<usize>>
 /// The end of a stream with generous white space before it.
 const ROOM: usize = 64;
 
+/// The filters of the stream with this dictionary in the order of decoding, each as the dictionary of a stream that has no other; `None` for
+/// what is no list of standard ones. `resolve` gives what an object refers to, of which no more is looked at than filters need: many streams
+/// may share long lists and dictionaries.
+pub(super) fn filters<'o>(
+    dictionary: &'o Dictionary,
+    resolve: impl Fn(&'o Object) -> &'o Object,
+) -> Option<Vec<Dictionary>> {
+    let value = |dictionary: &'o Dictionary, key: &[u8]| dictionary.get(key).map_or(&Object::Null, &resolve);
+    let names = match value(dictionary, b"Filter") {
+        Object::Null => &[][..],
+        Object::Array(names) if names.len() > MAX_FILTERS => return None,
+        Object::Array(names) => names,
+        name => std::slice::from_ref(name),
+    };
+    let parameters = if names.is_empty() { &Object::Null } else { value(dictionary, b"DecodeParms") };
+    let filter = |(place, name): (usize, &'o Object)| {
+        let name = spelt_out(resolve(name).as_name().ok()?);
+        let own = match parameters {
+            Object::Array(each) => each.get(place).map_or(&Object::Null, &resolve),
+            all => all,
+        };
+        let mut filter = Dictionary::new();
+        filter.set("Filter", Object::Name(name.to_vec()));
+        if let Ok(own) = own.as_dict() {
+            let numbers = PARAMETERS.iter().filter_map(|key| Some((*key, value(own, key).as_i64().ok()?.into())));
+            filter.set("DecodeParms", numbers.collect::<Dictionary>());
+        }
+        is_standard(name).then_some(filter)
+    };
+    names.iter().enumerate().map(filter).collect()
+}
+
 /// The decoded content, one filter after the other. What that takes is taken from what is `left`, which is 0 when it was not enough: a few
 /// octets may be made many by one filter, and of many the next may make few with great effort.
-pub(super) fn decode(mut stream: Stream, left: &mut usize) -> Option<Vec<u8>> {
-    let filters: Vec<Vec<u8>> = match stream.dict.get(b"Filter") {
-        Err(_) | Ok(Object::Null) => Vec::new(),
-        Ok(_) => stream.filters().ok()?.into_iter().map(|name| spelt_out(name).to_vec()).collect(),
-    };
-    if filters.len() > MAX_FILTERS || !filters.iter().all(|filter| is_standard(filter)) {
-        return None;
-    }
-    let parameters = stream.dict.remove(b"DecodeParms");
-    let mut content = std::mem::take(&mut stream.content);
+pub(super) fn decode(filters: Vec<Dictionary>, mut content: Vec<u8>, left: &mut usize) -> Option<Vec<u8>> {
     // Also of one that does not end where it should, and is looked for through the whole file.
     charge(left, content.len())?;
-    for (place, filter) in filters.into_iter().enumerate() {
-        if filter == b"LZWDecode" {
+    for filter in filters {
+        if filter.get(b"Filter").and_then(Object::as_name).is_ok_and(|name| name == b"LZWDecode") {
             charge(left, content.len().saturating_mul(LZW_EFFORT))?;
         }
-        let mut dictionary = Dictionary::new();
-        dictionary.set("Filter", Object::Name(filter));
-        match &parameters {
-            Some(Object::Array(each)) => {
-                each.get(place).cloned().into_iter().for_each(|own| dictionary.set("DecodeParms", own))
-            }
-            Some(all) => dictionary.set("DecodeParms", all.clone()),
-            None => {}
-        }
         let limit = MAX_DECOMPRESSED.min(*left);
-        let decoded = Stream::new(dictionary, content).get_plain_content_with_limit(limit);
+        let decoded = Stream::new(filter, content).get_plain_content_with_limit(limit);
         charge(left, decoded.as_ref().map_or(limit, Vec::len))?;
         content = decoded.ok()?;
     }
@@ -110,8 +124,11 @@ const END_OF_OBJECT: &[u8] = b"endobj";
 /// Bound on what one stream may decompress to.
 pub(super) const MAX_DECOMPRESSED: usize = 64 << 20;
 
+/// All that filters for any octets have, and all are numbers (ISO 32000-2, table 8).
+const PARAMETERS: [&[u8]; 5] = [b"Predictor", b"Colors", b"BitsPerComponent", b"Columns", b"EarlyChange"];
+
 /// Files use one or two.
-pub(super) const MAX_FILTERS: usize = 4;
+const MAX_FILTERS: usize = 4;
 
 /// How many octets are copied in the time that one octet of LZW can take: codes that only clear the table make nothing.
 const LZW_EFFORT: usize = 64;

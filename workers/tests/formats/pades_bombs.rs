@@ -29,7 +29,7 @@ const EITHER: &str = "*";
 /// Name, the document, and what the refusal says; nothing where it is sealed.
 type Bomb = (&'static str, fn() -> Vec<u8>, &'static str);
 
-const BOMBS: [Bomb; 73] = [
+const BOMBS: [Bomb; 74] = [
     ("an object stream whose length is in itself", || compressed("7 0 R", "<</T 0>>"), "cannot be read"),
     ("an object stream whose length is in the next, and so on", streams_for_streams, "cannot be read"),
     ("an object stream that is in itself", stream_in_itself, EITHER),
@@ -80,8 +80,9 @@ const BOMBS: [Bomb; 73] = [
     ("damaged, with a page tree that is in itself", tree_in_itself, "overlap"),
     ("damaged, with lengths that lead to white space", lengths_to_white_space, "only some readers"),
     ("fields in object streams that do not end", endless_streams, "overlap"),
-    ("object streams that share parameters", shared_parameters, "overlap"),
-    ("object streams that share lists of parameters", shared_lists_of_parameters, "overlap"),
+    ("fields in object streams of an unknown filter that do not end", endless_unknown_streams, "cannot be read"),
+    ("object streams that share parameters", shared_parameters, ""),
+    ("object streams that share lists of parameters", shared_lists_of_parameters, ""),
     ("object streams that share lists of lists of parameters", shared_nested_lists_of_parameters, ""),
     ("damaged, with trailers of a million values", || damaged(&trailers_of_values()), "values"),
     ("trailers of a million values", trailers_of_values, EITHER),

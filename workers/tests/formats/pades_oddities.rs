@@ -8,7 +8,7 @@ use crate::pdf::{PAGES, TREE, document, pdf, pdftotext, qpdf};
 use crate::software_key::SoftwareKey;
 
 /// Name, document, and what pyHanko says where it cannot read that.
-fn odd() -> [(&'static str, Vec<u8>, &'static str); 6] {
+fn odd() -> [(&'static str, Vec<u8>, &'static str); 7] {
     let plain = document("", &[]);
     let streams = qpdf(&plain, &["--object-streams=generate"]);
     [
@@ -17,11 +17,18 @@ fn odd() -> [(&'static str, Vec<u8>, &'static str); 6] {
         ("crypt filters in objects of their own", filters_apart(), "n/a"),
         ("encrypted, without an identifier", without_identifier(), "n/a"),
         ("a form field that is listed twice", document(TWICE, &["<</FT/Tx/T(a)/V(Invoice)>>"]), "valid"),
+        (
+            "a form field in two places",
+            document(TWO_PLACES, &[PARENT, "<</FT/Tx/T(b)/V(Invoice)/Parent 7 0 R>>"]),
+            "valid",
+        ),
         ("a structure tree that is malformed", document("/StructTreeRoot 7 0 R", &[MALFORMED_TREE]), "valid"),
     ]
 }
 
 const TWICE: &str = "/AcroForm<</Fields[7 0 R 7 0 R]>>";
+const TWO_PLACES: &str = "/AcroForm<</Fields[7 0 R 8 0 R]>>";
+const PARENT: &str = "<</T(a)/Kids[8 0 R]>>";
 /// A name without its solidus, as people write who make PDFs by hand.
 const MALFORMED_TREE: &str = "<</Type/StructTreeRoot/K[<</Type OBJR/Obj 3 0 R>>]>>";
 
@@ -106,6 +113,23 @@ fn every_verifier_that_reads_an_odd_document_accepts_the_seal_on_it() {
             let expected = if tool == "pyhanko" { of_pyhanko } else { "valid" };
             assert_eq!(verdict, expected, "{tool} on {}: {why}", case.name);
         }
+    }
+}
+
+#[test]
+fn a_signature_field_or_a_branch_in_two_places_is_refused() {
+    let key = SoftwareKey::generate(KeySpec::EcP256);
+    let branches = [
+        (PARENT, "<</FT/Sig/T(b)/Parent 7 0 R>>"),
+        ("<</FT/Sig/T(a)/Kids[8 0 R]>>", "<</T(b)/Parent 7 0 R>>"),
+        (PARENT, "<</FT/Tx/T(b)/Kids[9 0 R]/Parent 7 0 R>>"),
+        // One that is its own parent: pyHanko reads no signature in a document with such a form.
+        ("<</FT/Tx/T(a)/Kids[7 0 R]>>", "<</FT/Tx/T(b)>>"),
+    ];
+    for (first, second) in branches {
+        let odd = document(TWO_PLACES, &[first, second, "<</FT/Tx/T(c)/Parent 8 0 R>>"]);
+        let refused = key.sign("kind = \"pades\"", &odd).unwrap_err().to_string();
+        assert!(refused.contains("occurs twice in the field tree"), "{first}{second}: {refused}");
     }
 }
 

@@ -85,8 +85,20 @@ pub(super) fn trailers_of_values() -> Vec<u8> {
 
 /// Each is compressed, and what comes after it is taken for more of it.
 pub(super) fn endless_streams() -> Vec<u8> {
-    let without_length = |stream: &mut Stream| stream.dict.set("Length", 1 << 30);
     fields_in_streams(&["null".into()], without_length, b"")
+}
+
+/// The same, and none can be decoded.
+pub(super) fn endless_unknown_streams() -> Vec<u8> {
+    let unknown = |stream: &mut Stream| {
+        without_length(stream);
+        stream.dict.set("Filter", "Unknown");
+    };
+    fields_in_streams(&["null".into()], unknown, b"")
+}
+
+fn without_length(stream: &mut Stream) {
+    stream.dict.set("Length", 1 << 30);
 }
 
 /// Decoded by the same parameters: a dictionary of very many entries.
