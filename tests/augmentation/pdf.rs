@@ -338,7 +338,7 @@ fn old_signature(bench: &Bench, seal: &Seal, encoding: &str) -> Vec<u8> {
         octets = [&[4, 0x82][..], &length, &octets].concat();
     }
     let digits = hex::encode(octets);
-    [&file[..=gap], digits.as_bytes(), room[digits.len()..].as_bytes(), &file[behind - 1..]].concat()
+    [&file[..=gap], digits.as_bytes(), &room.as_bytes()[digits.len()..], &file[behind - 1..]].concat()
 }
 
 fn pyhanko(bench: &Bench, seal: &Seal, level: &str, field: &str, more: &[&str], file: &Path) -> PathBuf {
