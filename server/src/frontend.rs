@@ -2,6 +2,7 @@
 
 pub(crate) mod admitted;
 pub(crate) mod body;
+mod buffer;
 pub(crate) mod documents;
 pub(crate) mod health;
 pub(crate) mod limits;

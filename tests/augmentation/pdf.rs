@@ -262,6 +262,85 @@ fn what_earlier_signatures_forbid_is_refused_and_what_they_allow_is_accepted() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// Such as people had before PAdES: SHA-1, and encodings that no reader of today makes.
+#[test]
+fn seals_over_signatures_of_unknown_kinds_are_renewed() {
+    let bench = Bench::start();
+    let (seal, other) = (bench.seal("p256"), bench.seal("rsa"));
+    let mut made = Vec::new();
+    for encoding in ["adbe.pkcs7.sha1", "adbe.x509.rsa_sha1", "adbe.pkcs7.detached"] {
+        let old = bench.keep(&format!("{encoding}.pdf"), &old_signature(&bench, &other, encoding));
+        let document = std::fs::read(&old).expect("a file");
+        let refused = bench.augment_pdf("B-LTA", &document).expect_err("a signature that nothing covers");
+        assert!(refused.to_string().contains("not known here"), "{refused}");
+        let sealed = octets(&bench.sign_pdf(&seal, "B-LTA", "", &document).expect("a seal"));
+        let renewed =
+            octets(&bench.augment_pdf("B-LTA", &sealed).unwrap_or_else(|error| panic!("{encoding}: {error}")));
+        assert!(renewed.starts_with(&sealed), "{encoding}: the document was changed");
+        assert_eq!(count(&renewed, b"/DocTimeStamp"), 2, "{encoding}");
+        made.push((old, bench.keep(&format!("renewed-{encoding}.pdf"), &renewed)));
+    }
+    // The others look for one timestamp behind the last signature, or read the old ones not at all.
+    for tool in ["dss", "qpdf"] {
+        let question = |(old, renewed): &(PathBuf, PathBuf)| {
+            let question = Question::new("pades", renewed).with("--root", bench.pki.root()).with("--before", old);
+            question.with("--expect", "PAdES-BASELINE-LTA")
+        };
+        for (verdict, (_, file)) in ask(tool, &made.iter().map(question).collect::<Vec<_>>()).iter().zip(&made) {
+            assert_eq!(*verdict, Verdict::Valid, "{tool}: {}", file.display());
+        }
+    }
+}
+
+/// A document with one signature of this encoding over SHA-1 (ISO 32000-2, 12.8.3), by OpenSSL.
+fn old_signature(bench: &Bench, seal: &Seal, encoding: &str) -> Vec<u8> {
+    let room = "0".repeat(16_000);
+    let certificate = hex::encode(seal.credential.chain.leaf().der());
+    let signature = format!(
+        "<</Type/Sig/Filter/Adobe.PPKLite/SubFilter/{encoding}/Cert<{certificate}>/ByteRange [0 {:30}]/Contents <{room}>>>",
+        ""
+    );
+    let objects = [
+        "<</Type/Catalog/Pages 2 0 R/AcroForm<</Fields[4 0 R]/SigFlags 3>>>>",
+        "<</Type/Pages/Kids[3 0 R]/Count 1/MediaBox[0 0 595 842]>>",
+        "<</Type/Page/Parent 2 0 R/Annots[4 0 R]>>",
+        "<</Type/Annot/Subtype/Widget/FT/Sig/T(Old)/Rect[0 0 0 0]/F 132/P 3 0 R/V 5 0 R>>",
+        &signature,
+    ];
+    let (mut file, mut table) = ("%PDF-1.4\n".to_owned(), "xref\n0 6\n0000000000 65535 f \n".to_owned());
+    for (number, object) in (1..).zip(objects) {
+        table += &format!("{:010} 00000 n \n", file.len());
+        file += &format!("{number} 0 obj\n{object}\nendobj\n");
+    }
+    let start = file.len();
+    file += &format!("{table}trailer\n<</Size 6/Root 1 0 R>>\nstartxref\n{start}\n%%EOF\n");
+    let gap = file.find(&format!("<{room}>")).expect("the room");
+    let behind = gap + room.len() + 2;
+    let range = format!("[0 {:30}]", format!("{gap} {behind} {}", file.len() - behind));
+    let file = file.replace(&format!("[0 {:30}]", ""), &range).into_bytes();
+    let covered = [&file[..gap], &file[behind..]].concat();
+    let (content, made) = (bench.path("old-content"), bench.path("old-signature"));
+    let mut openssl = Command::new("openssl");
+    let made_of = if encoding == "adbe.pkcs7.sha1" { openssl::sha::sha1(&covered).to_vec() } else { covered };
+    std::fs::write(&content, made_of).expect("what is signed");
+    if encoding == "adbe.x509.rsa_sha1" {
+        openssl.args(["dgst", "-sha1", "-sign"]).arg(&seal.key).arg("-out").arg(&made).arg(&content);
+    } else {
+        openssl.args(["cms", "-sign", "-binary", "-md", "sha1", "-outform", "DER", "-inkey"]).arg(&seal.key);
+        openssl.args(if encoding == "adbe.pkcs7.sha1" { &["-nodetach"][..] } else { &[] });
+        openssl.arg("-signer").arg(&seal.chain).arg("-in").arg(&content).arg("-out").arg(&made);
+    }
+    run(&mut openssl);
+    let mut octets = std::fs::read(&made).expect("a signature");
+    if encoding == "adbe.x509.rsa_sha1" {
+        // Table 260: an octet string.
+        let length = u16::try_from(octets.len()).expect("a length").to_be_bytes();
+        octets = [&[4, 0x82][..], &length, &octets].concat();
+    }
+    let digits = hex::encode(octets);
+    [&file[..=gap], digits.as_bytes(), &room.as_bytes()[digits.len()..], &file[behind - 1..]].concat()
+}
+
 fn pyhanko(bench: &Bench, seal: &Seal, level: &str, field: &str, more: &[&str], file: &Path) -> PathBuf {
     let out = bench.path(&format!("pyhanko-{level}-{}", file.file_name().expect("a name").to_string_lossy()));
     let mut sign = Command::new(repository().join("tests/verifiers/pyhanko-sign"));

@@ -167,6 +167,41 @@ fn client_augment(client: &Client, worker: &str, signature: &[u8], document: &[u
 }
 
 #[test]
+fn one_signature_of_several_is_augmented_where_its_id_is_among_the_parameters() {
+    let fixture = Fixture::new(&[("b", "level = \"B-B\""), ("lta", "level = \"B-LTA\"")]);
+    let both = fixture.client.sign("b", &fixture.client.sign("b", INVOICE).success()).success();
+    let signatures = |xml: &[u8]| -> Vec<String> {
+        let text = String::from_utf8(xml.to_vec()).unwrap();
+        text.split("<ds:Signature ").skip(1).map(str::to_owned).collect()
+    };
+    let before = signatures(&both);
+    let id = before[1].split('"').nth(3).unwrap();
+    let parameters = json!({ "signature_id": id }).to_string();
+
+    let (media_type, form) = multipart(&[("signature", &both), ("parameters", parameters.as_bytes())]);
+    let by_form = fixture.client.post("/v1/workers/lta/augment", &media_type, &form).success();
+    let at = |name: &str| fixture.folder.path().join(name);
+    std::fs::write(at("both.xml"), &both).unwrap();
+    std::fs::write(at("parameters.json"), &parameters).unwrap();
+    std::fs::write(at("key"), fixture.service.api_key("archivist", &["lta"])).unwrap();
+    let mut sigillo = std::process::Command::new(tests::programs::our_program("sigillo"));
+    sigillo.args(["sign", "--augment", "--worker", "lta", "--server", fixture.service.server().url()]);
+    sigillo.arg("--api-key-file").arg(at("key")).arg("--parameters").arg(at("parameters.json")).arg(at("both.xml"));
+    tests::programs::run(&mut sigillo);
+    let by_command_line = std::fs::read(at("both-augmented.xml")).unwrap();
+
+    for augmented in [by_form, by_command_line] {
+        let after = signatures(&augmented);
+        assert_eq!((after.len(), &after[0]), (2, &before[0]));
+        assert!(after[1].contains(id) && after[1].contains("ArchiveTimeStamp"));
+        std::fs::write(at("signature"), &augmented).unwrap();
+        let question = Question::new("xades", &at("signature")).with("--root", fixture.live.root());
+        let question = fixture.crls().into_iter().fold(question, |question, crl| question.with("--crl", crl));
+        assert_eq!(ask("dss", &[question.with("--signers", "2")]), [Verdict::Valid]);
+    }
+}
+
+#[test]
 fn what_is_wrong_with_xml_or_its_parameters_is_said_as_a_problem() {
     let fixture = Fixture::new(&[
         ("b", "level = \"B-B\"\ncaller_may_set = [\"claimed_roles\"]"),

@@ -16,6 +16,8 @@ mod pades;
 mod pades_appearance;
 #[path = "formats/pades_appearance_definitions.rs"]
 mod pades_appearance_definitions;
+#[path = "formats/pades_attachments.rs"]
+mod pades_attachments;
 #[path = "formats/pades_bombs.rs"]
 mod pades_bombs;
 #[path = "formats/pades_corpus.rs"]

@@ -185,10 +185,10 @@ impl Service {
                 vec![signature, ("name=\"document\"".into(), Content::File(document))]
             }
             (None, Task::Together) => {
-                std::iter::once(&input.path).chain(&input.others).map(|path| document(path)).collect()
+                std::iter::once(&input.path).chain(&input.others).map(|path| named(path)).collect()
             }
             (None, _) if self.parameters.is_none() => return Vec::new(),
-            (None, Task::Sign) => vec![document(&input.path)],
+            (None, Task::Sign) => vec![("name=\"document\"".into(), Content::File(&input.path))],
             (None, Task::Augment) => vec![("name=\"signature\"".into(), Content::File(&input.path))],
         };
         let parameters = self.parameters.iter().map(|text| ("name=\"parameters\"".into(), Content::Parameters(text)));
@@ -202,7 +202,8 @@ enum Content<'a> {
     Parameters(&'a SecretString),
 }
 
-fn document(path: &Path) -> (String, Content<'_>) {
+/// One of several files, which a signature refers to by name.
+fn named(path: &Path) -> (String, Content<'_>) {
     let name = part_name(path).unwrap_or_default().replace('"', "\\\"");
     (format!("name=\"document\"; filename=\"{name}\""), Content::File(path))
 }

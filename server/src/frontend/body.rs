@@ -76,7 +76,8 @@ impl Body<'_> {
         Ok(body.freeze())
     }
 
-    fn declared_length(&self) -> Option<u64> {
+    /// How long it says to be.
+    pub(crate) fn declared_length(&self) -> Option<u64> {
         self.request.headers().get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
     }
 }

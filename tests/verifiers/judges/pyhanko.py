@@ -104,9 +104,15 @@ def _reader(file, question, strict=True):
     if question.before is not None and reader.xrefs.hybrid_xrefs_present:
         # It judges signatures in hybrid-reference files only when told not to be strict.
         reader = PdfFileReader(file, strict=False)
-    if reader.encrypted and reader.decrypt(question.password or "").status == AuthStatus.FAILED:
+    if reader.encrypted and reader.decrypt(question.password or "").status == AuthStatus.FAILED and _hides_content(reader):
         raise PermissionError("the password does not open it")
     return reader
+
+
+def _hides_content(reader):
+    """Whether more is encrypted than attachments: of these alone pyHanko needs the key only to extract them."""
+    filters = reader.security_handler.crypt_filter_config
+    return {filters.stream_filter_name, filters.string_filter_name} != {"/Identity"}
 
 
 async def _last_signature(question, context):

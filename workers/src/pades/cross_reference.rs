@@ -3,7 +3,9 @@
 //! Nothing is guessed: where it is damaged, a seal lists all objects anew, as they are found by `super::scan`. Nothing is read twice,
 //! so that a hostile file costs no more than an honest one.
 
-use std::collections::{BTreeMap, HashSet};
+mod entries;
+
+use std::collections::HashSet;
 
 use lopdf::{Dictionary, Object};
 
@@ -11,6 +13,7 @@ use super::octets::PdfOctets;
 use super::refusal::PdfRefusal;
 use super::stream;
 use super::syntax::{self, value};
+use entries::Entries;
 
 /// How a section locates its objects; an update must do it the same way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,8 +64,8 @@ pub(super) struct CrossReference {
     pub(super) start: usize,
     /// The trailer of the last section.
     pub(super) trailer: Dictionary,
-    /// By object number.
-    pub(super) locations: BTreeMap<u32, Location>,
+    /// Each object number with what counts for it, in their order.
+    pub(super) locations: Vec<(u32, Location)>,
     /// The highest object number of a section that is a stream; some are not listed.
     pub(super) highest_stream: u32,
     /// What is wrong with them all the same.
@@ -71,7 +74,7 @@ pub(super) struct CrossReference {
 
 struct Section {
     kind: SectionKind,
-    locations: BTreeMap<u32, Location>,
+    entries: Entries,
     trailer: Dictionary,
 }
 
@@ -85,7 +88,7 @@ impl CrossReference {
         let mut reader = SectionReader { file, budget: 2 * file.len() + stream::MAX_DECOMPRESSED, highest_stream: 0 };
         let last = reader.section(start)?;
         let mut seen = HashSet::from([start]);
-        let mut merged = last.locations;
+        let mut merged = last.entries;
         let mut previous = number(&last.trailer, b"Prev");
         let mut ring = None;
         while let Some(offset) = previous {
@@ -96,16 +99,13 @@ impl CrossReference {
             }
             let section = reader.section(offset)?;
             previous = number(&section.trailer, b"Prev");
-            for (number, location) in section.locations {
-                merged.entry(number).or_insert(location);
-            }
-            refuse_too_many(merged.len(), file.len())?;
+            merged.append(section.entries)?;
         }
         Ok(Self {
             kind: last.kind,
             start,
             trailer: last.trailer,
-            locations: merged,
+            locations: merged.finish()?,
             highest_stream: reader.highest_stream,
             defect: ring,
         })
@@ -152,13 +152,7 @@ impl SectionReader<'_> {
             let (mut section, rest) = table(text.get(4..).unwrap_or_default(), file.len(), offset)?;
             self.spend(text.len() - rest.len())?;
             if let Some(hybrid) = number(&section.trailer, b"XRefStm") {
-                // 7.5.8.4: its entries count where the table hides objects as free.
-                for (number, location) in self.stream_section(hybrid)?.locations {
-                    let listed = section.locations.entry(number).or_insert(Location::Free);
-                    if *listed == Location::Free {
-                        *listed = location;
-                    }
-                }
+                section.entries = section.entries.revealed_by(self.stream_section(hybrid)?.entries);
             }
             Ok(section)
         } else if text.first().is_some_and(u8::is_ascii_digit) {
@@ -199,7 +193,7 @@ impl SectionReader<'_> {
         let size = number(&trailer, b"Size").ok_or_else(malformed)?;
         let index = numbers(b"Index").unwrap_or_else(|| vec![0, size]);
         let ids = index.as_chunks::<2>().0.iter().flat_map(|[first, count]| *first..first.saturating_add(*count));
-        let mut locations = BTreeMap::new();
+        let mut entries = Entries::new(file.len());
         for (id, entry) in ids.zip(content.chunks_exact(kind + second + third)) {
             let (kind_field, rest) = entry.split_at(kind);
             let (second, third) = rest.split_at(second);
@@ -213,23 +207,23 @@ impl SectionReader<'_> {
                 // 7.5.8.3: type 0 is free, any other a reference to the null object.
                 _ => Location::Free,
             };
-            insert(&mut locations, id, location, file.len())?;
+            entries.push(id, location)?;
         }
-        Ok(Section { kind: SectionKind::Stream, locations, trailer })
+        Ok(Section { kind: SectionKind::Stream, entries, trailer })
     }
 }
 
 /// The section that `text` begins with, and what follows it.
 fn table(mut text: &[u8], file_length: usize, offset: usize) -> Result<(Section, &[u8]), PdfRefusal> {
     let malformed = || defect(&format!("the table at offset {offset} is malformed"));
-    let mut locations = BTreeMap::new();
+    let mut entries = Entries::new(file_length);
     loop {
         if let Some(trailer) = text.trim_ascii_start().strip_prefix(b"trailer") {
             let end = syntax::object_end(trailer, 0).map_err(|_| malformed())?;
             let (trailer, rest) = trailer.split_at_checked(end).ok_or_else(malformed)?;
             let trailer = value::parse_within(trailer, &mut { MAX_TRAILER_VALUES }).map_err(|_| malformed())?;
             let Object::Dictionary(trailer) = trailer else { return Err(malformed()) };
-            return Ok((Section { kind: SectionKind::Table, locations, trailer }, rest));
+            return Ok((Section { kind: SectionKind::Table, entries, trailer }, rest));
         }
         let (first, rest) = integer(text).ok_or_else(malformed)?;
         let (count, rest) = integer(rest).ok_or_else(malformed)?;
@@ -251,30 +245,9 @@ fn table(mut text: &[u8], file_length: usize, offset: usize) -> Result<(Section,
                 b'n' | b'f' => Location::Free,
                 _ => return Err(malformed()),
             };
-            insert(&mut locations, number, location, file_length)?;
+            entries.push(number, location)?;
         }
     }
-}
-
-fn insert(
-    locations: &mut BTreeMap<u32, Location>,
-    number: usize,
-    location: Location,
-    file_length: usize,
-) -> Result<(), PdfRefusal> {
-    let number = u32::try_from(number).ok().filter(|number| *number <= HIGHEST_OBJECT_NUMBER);
-    let number = number.ok_or_else(|| defect(NUMBERS_BEYOND))?;
-    // The first entry for a number counts, as it does for older sections.
-    locations.entry(number).or_insert(location);
-    refuse_too_many(locations.len(), file_length)
-}
-
-/// A file is not made larger by objects that it does not have.
-fn refuse_too_many(objects: usize, file_length: usize) -> Result<(), PdfRefusal> {
-    if objects > MANY_OBJECTS.max(file_length / SMALLEST_OBJECT) {
-        return Err(defect("it lists more objects than can be in the file"));
-    }
-    Ok(())
 }
 
 fn number(dictionary: &Dictionary, key: &[u8]) -> Option<usize> {
@@ -286,7 +259,8 @@ pub(super) fn integer(bytes: &[u8]) -> Option<(usize, &[u8])> {
     let start = bytes.iter().take_while(|byte| syntax::is_white_space(**byte)).count();
     let bytes = bytes.get(start..)?;
     let (digits, rest) = bytes.split_at(bytes.iter().take_while(|byte| byte.is_ascii_digit()).count());
-    Some((std::str::from_utf8(digits).ok()?.parse().ok()?, rest))
+    let with = |number: usize, digit: &u8| number.checked_mul(10)?.checked_add(usize::from(digit - b'0'));
+    Some((digits.iter().try_fold(0, with).filter(|_| !digits.is_empty())?, rest))
 }
 
 fn big_endian(octets: &[u8]) -> usize {
@@ -305,10 +279,6 @@ pub(super) const MAX_TRAILER_VALUES: usize = 500_000;
 const MAX_WHITE_SPACE: usize = 1024;
 /// The defect of a section that lists higher numbers.
 pub(super) const NUMBERS_BEYOND: &str = "it lists object numbers beyond 8388607";
-/// So many any file may list: numbers of objects that are gone take no room.
-const MANY_OBJECTS: usize = 1 << 20;
-/// Octets in a larger file, compressed with others, for each object that it lists.
-const SMALLEST_OBJECT: usize = 4;
 /// How far from the end readers look for `startxref`.
 const TAIL: usize = 1024 + 32;
 

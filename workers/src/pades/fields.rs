@@ -83,11 +83,22 @@ pub(super) fn all<'f>(file: &'f PdfFile<'_>) -> Result<Vec<Field<'f>>, PdfRefusa
         if let Some(id) = id
             && let Some(earlier) = seen.insert(id, parent)
         {
-            // Some programs list a field or widget twice. In two places it would have two names, and some readers go below it twice.
-            if earlier == parent && !file.dictionary(id).is_some_and(|field| field.has(b"Kids")) {
+            let shared = file.dictionary(id);
+            let is_leaf = !shared.is_some_and(|field| field.has(b"Kids"));
+            // Some programs list a field or widget twice.
+            if is_leaf && earlier == parent {
                 continue;
             }
-            return Err(PdfRefusal::Malformed(format!("form field object {} occurs twice in the field tree", id.0)));
+            // In two places it has two names. Some readers go below it twice, and count a signature in it twice.
+            let own = shared.and_then(|field| file.value(field, b"FT").as_name().ok());
+            let kind =
+                |parent: Option<usize>| own.or_else(|| fields.get(parent?).and_then(|field: &Field<'_>| field.kind));
+            if !is_leaf || [earlier, parent].map(kind).contains(&Some(b"Sig")) {
+                return Err(PdfRefusal::Malformed(format!(
+                    "form field object {} occurs twice in the field tree",
+                    id.0
+                )));
+            }
         }
         let Ok(dictionary) = file.resolve(object).as_dict() else { continue };
         let parent = parent.and_then(|index| fields.get(index));
@@ -174,6 +185,11 @@ pub(super) fn choose(
     }
     if !field.value.is_null() {
         return Err(unusable("it is signed already"));
+    }
+    // ISO 32000-2, 12.7.4.1: only a terminal field has a value.
+    let kids = file.value(field.dictionary, b"Kids").as_array().map(Vec::as_slice).unwrap_or_default();
+    if kids.iter().filter_map(|kid| file.resolve(kid).as_dict().ok()).any(|kid| kid.has(b"T")) {
+        return Err(unusable("it has other fields below it"));
     }
     let own = match file.value(field.dictionary, b"Lock") {
         Object::Null => None,

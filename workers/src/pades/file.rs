@@ -32,9 +32,10 @@ pub(super) struct PdfFile<'a> {
     trailer: Dictionary,
     objects: BTreeMap<u32, Slot>,
     streams: RefCell<HashMap<u32, Rc<ObjectStream>>>,
+    /// How strings and streams are encrypted, if they are.
     encryption: Option<EncryptionState>,
-    /// Whether the password that was given is the owner's, which the access permissions do not bind.
-    is_owner: bool,
+    /// What the author of an encrypted file allows; none for its owner, whom that does not bind.
+    access_permissions: Option<Permissions>,
     catalog: ObjectId,
     budget: Cell<usize>,
     /// Values that may still be read.
@@ -111,7 +112,7 @@ impl<'a> PdfFile<'a> {
             objects: locations.into_iter().map(|(number, location)| (number, slot(location))).collect(),
             streams: RefCell::default(),
             encryption: None,
-            is_owner: false,
+            access_permissions: None,
             catalog,
             budget: Cell::new(2 * octets.len() + 2 * MAX_DECOMPRESSED),
             values: Cell::new(value::MAX_VALUES),
@@ -121,8 +122,14 @@ impl<'a> PdfFile<'a> {
         };
         file.refuse_misplaced_objects()?;
         file.open_encryption(password)?;
-        if file.catalog().is_err() {
+        let Some(root) = file.dictionary(catalog) else {
             return Err(PdfRefusal::CrossReference(format!("the catalog, object {}, is not there", catalog.0)));
+        };
+        // Readers look for all objects then: a section may end early, or stop making sense to the one that decodes it.
+        if let Ok(Object::Reference((pages, _))) = root.get(b"Pages")
+            && !file.objects.contains_key(pages)
+        {
+            return Err(PdfRefusal::CrossReference(format!("the page tree, object {pages}, is not listed")));
         }
         Ok(file)
     }
@@ -170,8 +177,8 @@ impl<'a> PdfFile<'a> {
     }
 
     /// The access permissions of an encrypted file; none where it was opened as its owner.
-    pub(super) fn access_permissions(&self) -> Option<Permissions> {
-        self.encryption.as_ref().filter(|_| !self.is_owner).map(EncryptionState::permissions)
+    pub(super) const fn access_permissions(&self) -> Option<Permissions> {
+        self.access_permissions
     }
 
     /// The trailer entries that every later section repeats: all but those about the section itself.

@@ -10,6 +10,7 @@ use super::edits::Edits;
 use super::fields::{self, TargetField};
 use super::file::PdfFile;
 use super::incremental_update::IncrementalUpdate;
+use super::pages;
 use super::refusal::PdfRefusal;
 use super::signature_dictionary::{SignatureDictionary, text_string};
 use super::syntax;
@@ -100,7 +101,14 @@ impl Layout {
                     text = syntax::with_entry(&text, "Lock", &reference(id))?;
                 }
                 update.write(field, &text);
-                edits.push(page, &[("Annots", b"[]")], &reference(field))?;
+                match seal.map_or(Ok(None), |_| pages::shared_annotations(file, page))? {
+                    Some(mut own) => {
+                        own.push(field);
+                        let own = own.into_iter().map(reference).collect::<Vec<_>>().join(&b' ');
+                        edits.set(page, &[], "Annots", &[b"[", own.as_slice(), b"]"].concat())?;
+                    }
+                    None => edits.push(page, &[("Annots", b"[]")], &reference(field))?,
+                }
                 if lacks_tab_order(file, page)? {
                     edits.set(page, &[], "Tabs", b"/S")?;
                 }

@@ -81,6 +81,36 @@ pub(super) fn with_annotation(file: &PdfFile<'_>, annotation: ObjectId) -> Resul
     Err(PdfRefusal::Seal("the field is on no page".into()))
 }
 
+/// The page's annotations, where another page has the same list: what is added to that is seen on both.
+///
+/// # Errors
+/// [`PdfRefusal::Seal`] when one of them is no object of its own, which only one list can have.
+pub(super) fn shared_annotations(file: &PdfFile<'_>, page: ObjectId) -> Result<Option<Vec<ObjectId>>, PdfRefusal> {
+    let list = |page| file.dictionary(page)?.get(b"Annots").and_then(Object::as_reference).ok();
+    let Some(own) = list(page) else { return Ok(None) };
+    // Other pages need not be readable.
+    let shared = file.if_readable(|| {
+        let mut leaves = Leaves::new(file, Order::Forwards).ok()?;
+        for _ in 0..COMPARED_PAGES {
+            let leaf = leaves.next().ok()??;
+            if leaf.id != page && list(leaf.id) == Some(own) {
+                return Some(());
+            }
+        }
+        None
+    });
+    match (shared, file.resolve(&Object::Reference(own))) {
+        (Some(()), Object::Array(annotations)) => {
+            let ids: Result<_, _> = annotations.iter().map(Object::as_reference).collect();
+            ids.map(Some).map_err(|_| PdfRefusal::Seal("pages share their list of annotations".into()))
+        }
+        _ => Ok(None),
+    }
+}
+
+/// Reading more of them would take from the seal what may be read for it.
+const COMPARED_PAGES: usize = 10_000;
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Order {
     Forwards,

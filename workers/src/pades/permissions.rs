@@ -10,14 +10,14 @@ use lopdf::{Dictionary, Object, Permissions};
 
 use super::Certification;
 use super::field_lock::{FieldLock, Unreadable, read_level};
-use super::fields::{Field, TargetField};
+use super::fields::{self, Field, TargetField};
 use super::file::PdfFile;
 use super::refusal::PdfRefusal;
 
 /// Refuses a document whose author or earlier signers forbid the seal, which is `visible` or not.
 ///
 /// # Errors
-/// [`PdfRefusal::AccessPermissions`], [`PdfRefusal::ChangesForbidden`], [`PdfRefusal::FieldLocked`],
+/// [`PdfRefusal::AccessPermissions`], [`PdfRefusal::ChangesForbidden`], [`PdfRefusal::FieldLocked`], [`PdfRefusal::OnlyInField`],
 /// [`PdfRefusal::NewVisibleField`].
 pub(super) fn check(
     file: &PdfFile<'_>,
@@ -25,7 +25,10 @@ pub(super) fn check(
     target: &TargetField,
     visible: bool,
 ) -> Result<(), PdfRefusal> {
-    check_access(file, matches!(target, TargetField::New { .. }))?;
+    let access = check_access(file, matches!(target, TargetField::New { .. }));
+    if access.is_err() && check_access(file, false).is_err() {
+        return access;
+    }
     let mut restrictions = Restrictions::default();
     if let Ok(permissions) = file.value(file.catalog()?, b"Perms").as_dict()
         && let Ok(certification) = file.value(permissions, b"DocMDP").as_dict()
@@ -49,7 +52,16 @@ pub(super) fn check(
             restrictions.locks.push(FieldLock::read(file, lock));
         }
     }
-    restrictions.check(target)?;
+    for (checked, forbids) in
+        [(access, "its access permissions"), (restrictions.check(target), "earlier signatures (FieldMDP)")]
+    {
+        if let Err(refusal) = checked {
+            return Err(match empty_field(file, fields, &restrictions) {
+                Some(field) if matches!(target, TargetField::New { .. }) => PdfRefusal::OnlyInField { forbids, field },
+                _ => refusal,
+            });
+        }
+    }
     // Filling in a form and signing (ISO 32000-2, table 257) put nothing new on a page.
     if visible && restrictions.has_level() && matches!(target, TargetField::New { .. }) {
         return Err(PdfRefusal::NewVisibleField);
@@ -57,6 +69,16 @@ pub(super) fn check(
     Ok(())
 }
 
+/// The first of the empty fields that may be named in place of a new one.
+fn empty_field(file: &PdfFile<'_>, fields: &[Field<'_>], restrictions: &Restrictions) -> Option<String> {
+    let empty = fields.iter().filter(|field| field.kind == Some(b"Sig") && field.value.is_null());
+    let mut targets =
+        empty.take(MAX_TRIED).filter_map(|field| fields::choose(file, fields, Some(&field.name), None).ok());
+    targets.find(|target| restrictions.check(target).is_ok()).map(|target| target.name().to_owned())
+}
+
+/// Fields that are tried before none is named: each is looked up among all.
+const MAX_TRIED: usize = 32;
 /// Of following one, in octets that are read.
 const COST_OF_REFERENCE: usize = 64;
 

@@ -61,6 +61,16 @@ pub enum PdfRefusal {
     /// The author's access permissions do not allow what a seal adds (ISO 32000-2, table 22).
     #[error("the encrypted PDF's access permissions do not allow {0}")]
     AccessPermissions(&'static str),
+    /// A new field is forbidden, and an empty one of the document is not.
+    #[error(
+        "the PDF takes a further signature only in a field that it has ({forbids} forbid new ones); name one, such as \"{field}\""
+    )]
+    OnlyInField {
+        /// What forbids it.
+        forbids: &'static str,
+        /// The full name of a field that can be named.
+        field: String,
+    },
     /// There is no page that a signature field could belong to.
     #[error("the PDF has no pages; a seal needs one to be on")]
     NoPages,

@@ -13,6 +13,7 @@ use super::syntax;
 use crate::augmentation::AugmentationFault;
 use crate::cades::augment::{CONTENT_TIMESTAMP, SIGNATURE_TIMESTAMP, timestamps};
 use crate::cades::received::{ReceivedSignedData, oid};
+use crate::cades::signer_info::SignerInfoFault;
 use crate::timestamp::TimestampToken;
 use crate::tlv::Element;
 
@@ -53,7 +54,8 @@ impl FoundSignature {
     }
 }
 
-/// Those in the document that begin behind its first `before` octets, in the order of the document, each verified.
+/// Those in the document that begin behind its first `before` octets, in the order of the document, each verified. One of a kind that is not
+/// known here is left out where one that is known covers it: whoever made that has seen it.
 ///
 /// # Errors
 /// [`AugmentationFault`] for the first that cannot be built on.
@@ -78,11 +80,28 @@ pub(super) fn behind(file: &PdfFile<'_>, before: usize) -> Result<Vec<FoundSigna
     }
     found.sort_by_key(|(range, _)| range.end());
     let others = super::security_store::certificates(file);
-    let read = |(position, (range, dictionary)): (usize, (ByteRange, &Dictionary))| {
-        let kind = verified(file, &range, dictionary, position, &others)?;
-        Ok(FoundSignature { range, kind })
-    };
-    (1..).zip(found).map(read).collect()
+    let (mut known, mut unknown) = (Vec::new(), Vec::new());
+    for (position, (range, dictionary)) in (1..).zip(found) {
+        match verified(file, &range, dictionary, position, &others) {
+            Ok(kind) => known.push(FoundSignature { range, kind }),
+            Err(fault) if is_of_unknown_kind(&fault) => unknown.push((range.end(), fault)),
+            Err(fault) => return Err(fault),
+        }
+    }
+    let last = known.last().map_or(0, |last| last.range.end());
+    match unknown.into_iter().find(|(end, _)| *end >= last) {
+        Some((_, fault)) => Err(fault),
+        None => Ok(known),
+    }
+}
+
+/// Whether it is of the early days of PDF, or of an algorithm that is no longer fit, rather than wrong.
+fn is_of_unknown_kind(fault: &AugmentationFault) -> bool {
+    match fault {
+        AugmentationFault::Malformed(what) => *what == UNKNOWN_KIND,
+        AugmentationFault::Signer { fault: SignerInfoFault::Algorithm(_), .. } => true,
+        _ => false,
+    }
 }
 
 /// Reads `/ByteRange`, which must begin with the file and stay within it.
@@ -147,12 +166,12 @@ fn verified(
             certificates.extend(tokens.flat_map(|token| token.certificates.clone()));
             Ok(FoundKind::Signature { signer: Box::new(signer), timestamps: stamps, content_timestamps, certificates })
         }
-        _ => {
-            Err(AugmentationFault::Malformed("a signature in the PDF is of a kind that is not known here (/SubFilter)"))
-        }
+        _ => Err(AugmentationFault::Malformed(UNKNOWN_KIND)),
     }
 }
 
+/// Such as `adbe.pkcs7.sha1` and `adbe.x509.rsa_sha1` (ISO 32000-2, table 260).
+const UNKNOWN_KIND: &str = "a signature in the PDF is of a kind that is not known here (/SubFilter)";
 /// Each may cover all of the file, which is hashed for each.
 const MAX_SIGNATURES: usize = 100;
 
@@ -164,7 +183,7 @@ mod tests {
     #[test]
     fn more_signatures_than_any_document_has_are_not_verified() {
         let fault = |count: usize| {
-            let mut text = "%PDF-1.7\n1 0 obj\n<</Type/Catalog/Pages 2 0 R/AcroForm<</Fields[".to_owned();
+            let mut text = "%PDF-1.7\n1 0 obj\n<</Type/Catalog/AcroForm<</Fields[".to_owned();
             for number in 0..count {
                 text += &format!("<</FT/Sig/T(s{number})/V<</ByteRange[0 9 {} 9]>>>>", 10 + number);
             }

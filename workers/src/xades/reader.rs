@@ -72,7 +72,7 @@ impl Element<'_> {
 }
 
 /// An attribute with its namespace resolved and its value normalised.
-#[derive(Debug, Clone)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Attribute<'t> {
     /// Name as written.
     pub(crate) qualified: &'t str,
@@ -248,8 +248,8 @@ impl<'t> XmlReader<'t> {
 
         for raw in &mut raw_attributes {
             if raw.is_declaration {
-                let prefix = if raw.prefix.is_empty() { "" } else { raw.local };
-                let uri = std::mem::take(&mut raw.value);
+                let prefix = if raw.attribute.prefix.is_empty() { "" } else { raw.attribute.local };
+                let uri = std::mem::take(&mut raw.attribute.value);
                 self.namespaces.declare(prefix, uri).map_err(|fault| self.error(offset + 1 + raw.offset, fault))?;
             }
         }
@@ -275,22 +275,22 @@ impl<'t> XmlReader<'t> {
     ) -> Result<Vec<Attribute<'t>>, XmlError> {
         for each in raw.iter_mut() {
             // Namespaces in XML 1.0, section 6.2: the default namespace does not apply to attributes.
-            if !each.is_declaration && !each.prefix.is_empty() {
-                each.namespace = self.resolve(each.prefix, start + each.offset)?;
+            if !each.is_declaration && !each.attribute.prefix.is_empty() {
+                each.attribute.namespace = self.resolve(each.attribute.prefix, start + each.offset)?;
             }
         }
         let mut order = std::mem::take(&mut self.order);
         if !order.fits(raw) {
             order.sort(raw);
             if let Some(twice) = order.twice(raw) {
-                let fault = XmlFault::DuplicateAttribute { name: shortened(twice.qualified) };
+                let fault = XmlFault::DuplicateAttribute { name: shortened(twice.attribute.qualified) };
                 return Err(self.error(start + twice.offset, fault));
             }
         }
         let mut attributes = Vec::with_capacity(raw.len());
         for index in order.places() {
             if let Some(each) = raw.get_mut(index).filter(|each| !each.is_declaration) {
-                attributes.push(each.take());
+                attributes.push(std::mem::take(&mut each.attribute));
             }
         }
         self.order = order;

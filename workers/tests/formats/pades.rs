@@ -224,6 +224,8 @@ fn an_empty_signature_field_is_used_by_name_and_other_fields_are_refused() {
     };
     assert_eq!(reason("contract.buyer", &signed.contiguous()), "it is signed already");
     assert_eq!(reason("name", &document), "it is no signature field");
+    // What is below it would inherit the signature, and neither poppler nor EU DSS finds that.
+    assert_eq!(reason("contract", &document), "it has other fields below it");
     let locking = sign("contract.seller", &document).unwrap().segments[1].clone();
     let locking = String::from_utf8_lossy(&locking).into_owned();
     let transform = "/TransformMethod/FieldMDP/Data 1 0 R/TransformParams<</Type/TransformParams/V/1.2/Action/All>>";

@@ -150,6 +150,31 @@ fn every_verifier_accepts_a_seal_on_a_damaged_pdf_with_a_long_object_stream() {
 }
 
 #[test]
+fn every_verifier_accepts_a_seal_on_a_pdf_whose_cross_reference_stream_ends_before_the_page_tree() {
+    let key = SoftwareKey::generate(KeySpec::EcP256);
+    let mut samples = Samples::new();
+    samples.trust(&key);
+    let whole = document("", &[]);
+    let mut damaged = whole[..last(&whole, "xref\n0").unwrap()].to_vec();
+    let section = damaged.len();
+    let catalog = last(&whole, "1 0 obj").unwrap();
+    // Object 0, which is free, and the catalog; the program that decodes it stops there.
+    let entries = format!("0000000001{catalog:06X}");
+    let dictionary = "<</Type/XRef/Size 8/W[1 3 0]/Index[0 8]/Root 1 0 R/Filter/ASCIIHexDecode";
+    let stream = format!("7 0 obj\n{dictionary}/Length {}>>\nstream\n{entries}\nendstream\nendobj\n", entries.len());
+    damaged.extend(format!("{stream}startxref\n{section}\n%%EOF\n").into_bytes());
+    let signed = key.sign("kind = \"pades\"", &damaged).unwrap();
+    assert!(signed.contiguous().starts_with(&damaged));
+    assert_eq!(pdftotext(&signed.contiguous()), pdftotext(&whole));
+    samples.add("hexadecimal".to_owned(), &signed.contiguous());
+    for tool in ["dss", "pyhanko", "openssl", "pdfsig"] {
+        for (verdict, why) in samples.judge(tool) {
+            assert_eq!(verdict, "valid", "{tool}: {why}");
+        }
+    }
+}
+
+#[test]
 fn what_only_brotli_tells_is_no_part_of_a_document_for_most_readers() {
     let key = SoftwareKey::generate(KeySpec::EcP256);
     // Found all the same, so every reader shows it from then on.

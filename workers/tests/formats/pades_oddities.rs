@@ -4,11 +4,11 @@ use cryptotoken_api::KeySpec;
 
 use crate::pades_corpus::{Case, judge};
 use crate::pades_verifiers::Samples;
-use crate::pdf::{document, pdf, pdftotext, qpdf};
+use crate::pdf::{PAGES, TREE, document, pdf, pdftotext, qpdf};
 use crate::software_key::SoftwareKey;
 
 /// Name, document, and what pyHanko says where it cannot read that.
-fn odd() -> [(&'static str, Vec<u8>, &'static str); 6] {
+fn odd() -> [(&'static str, Vec<u8>, &'static str); 7] {
     let plain = document("", &[]);
     let streams = qpdf(&plain, &["--object-streams=generate"]);
     [
@@ -17,11 +17,18 @@ fn odd() -> [(&'static str, Vec<u8>, &'static str); 6] {
         ("crypt filters in objects of their own", filters_apart(), "n/a"),
         ("encrypted, without an identifier", without_identifier(), "n/a"),
         ("a form field that is listed twice", document(TWICE, &["<</FT/Tx/T(a)/V(Invoice)>>"]), "valid"),
+        (
+            "a form field in two places",
+            document(TWO_PLACES, &[PARENT, "<</FT/Tx/T(b)/V(Invoice)/Parent 7 0 R>>"]),
+            "valid",
+        ),
         ("a structure tree that is malformed", document("/StructTreeRoot 7 0 R", &[MALFORMED_TREE]), "valid"),
     ]
 }
 
 const TWICE: &str = "/AcroForm<</Fields[7 0 R 7 0 R]>>";
+const TWO_PLACES: &str = "/AcroForm<</Fields[7 0 R 8 0 R]>>";
+const PARENT: &str = "<</T(a)/Kids[8 0 R]>>";
 /// A name without its solidus, as people write who make PDFs by hand.
 const MALFORMED_TREE: &str = "<</Type/StructTreeRoot/K[<</Type OBJR/Obj 3 0 R>>]>>";
 
@@ -110,6 +117,23 @@ fn every_verifier_that_reads_an_odd_document_accepts_the_seal_on_it() {
 }
 
 #[test]
+fn a_signature_field_or_a_branch_in_two_places_is_refused() {
+    let key = SoftwareKey::generate(KeySpec::EcP256);
+    let branches = [
+        (PARENT, "<</FT/Sig/T(b)/Parent 7 0 R>>"),
+        ("<</FT/Sig/T(a)/Kids[8 0 R]>>", "<</T(b)/Parent 7 0 R>>"),
+        (PARENT, "<</FT/Tx/T(b)/Kids[9 0 R]/Parent 7 0 R>>"),
+        // One that is its own parent: pyHanko reads no signature in a document with such a form.
+        ("<</FT/Tx/T(a)/Kids[7 0 R]>>", "<</FT/Tx/T(b)>>"),
+    ];
+    for (first, second) in branches {
+        let odd = document(TWO_PLACES, &[first, second, "<</FT/Tx/T(c)/Parent 8 0 R>>"]);
+        let refused = key.sign("kind = \"pades\"", &odd).unwrap_err().to_string();
+        assert!(refused.contains("occurs twice in the field tree"), "{first}{second}: {refused}");
+    }
+}
+
+#[test]
 fn every_verifier_accepts_a_seal_that_is_seen_on_a_document_whose_structure_tree_is_malformed() {
     let key = SoftwareKey::generate(KeySpec::EcP256);
     let visible = "kind = \"pades\"\n[appearance]\ntext = \"Sealed\"";
@@ -124,4 +148,35 @@ fn every_verifier_accepts_a_seal_that_is_seen_on_a_document_whose_structure_tree
             assert_eq!(verdict, "valid", "{tool}: {why}");
         }
     }
+}
+
+#[test]
+fn a_seal_is_seen_on_its_page_alone_where_pages_share_their_list_of_annotations() {
+    let key = SoftwareKey::generate(KeySpec::EcP256);
+    let visible = "kind = \"pades\"\n[appearance]\npage = 2\ntext = \"Sealed\"";
+    let [first, second] = [PAGES[0], PAGES[1]].map(|page| page.replace("/Contents", "/Annots 7 0 R/Contents"));
+    let shared = |list: &str| {
+        let catalog = "<</Type/Catalog/Pages 2 0 R>>";
+        pdf(&[catalog, TREE, &first, &second, PAGES[2], PAGES[3], list, "<</Subtype/Link/Rect[9 9 19 19]>>"])
+    };
+    let mut samples = Samples::new();
+    samples.trust(&key);
+    for list in ["[]", "[8 0 R]"] {
+        let plain = shared(list);
+        for document in [qpdf(&plain, &["--object-streams=generate"]), plain] {
+            let once = key.sign(visible, &document).unwrap().contiguous().into_owned();
+            let twice = key.sign(&visible.replace("Sealed", "Again"), &once).unwrap().contiguous().into_owned();
+            for (sealed, seals) in [(&once, 1), (&twice, 2)] {
+                let text = pdftotext(sealed).unwrap();
+                let pages: Vec<&str> = text.split('\x0c').collect();
+                let seen = |page: &str| ["Sealed", "Again"].iter().filter(|seal| page.contains(**seal)).count();
+                assert_eq!((seen(pages[0]), seen(pages[1])), (0, seals), "{list}: {text}");
+            }
+            samples.add(format!("{list}, one seal"), &once);
+            samples.add(format!("{list}, two seals"), &twice);
+        }
+    }
+    samples.are_accepted();
+    let direct = key.sign(visible, &shared("[<</Subtype/Link/Rect[9 9 19 19]>>]")).err().unwrap().to_string();
+    assert!(direct.contains("share their list of annotations"), "{direct}");
 }

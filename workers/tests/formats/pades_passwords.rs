@@ -99,6 +99,42 @@ fn the_access_permissions_bind_the_user_and_not_the_owner() {
 }
 
 #[test]
+fn where_only_a_field_of_the_document_may_be_signed_it_is_named_and_then_sealed() {
+    let key = SoftwareKey::generate(KeySpec::EcP256);
+    let folder = tempfile::tempdir().unwrap();
+    key.write_certificates(folder.path());
+    let widget = |name: &str| format!("<</T({name})/FT/Sig/Type/Annot/Subtype/Widget/Rect[0 0 0 0]/P 3 0 R/F 132>>");
+    let form = document("/AcroForm<</Fields[7 0 R 8 0 R]>>", &[&widget("buyer"), &widget("seller")]);
+    let encrypt = ["--allow-weak-crypto", "--encrypt", "", OWNER, "128", "--use-aes=y", "--modify=form", "--"];
+    let other = "kind = \"pades\"\nfield = \"seller\"\nlock = { exclude = [\"buyer\"] }";
+    let locked = key.sign(other, &form).unwrap().contiguous().into_owned();
+    let cases = [("its access permissions", qpdf(&form, &encrypt)), ("earlier signatures (FieldMDP)", locked)];
+    let cases = cases.map(|(forbids, document)| {
+        let refused = key.sign("kind = \"pades\"", &document).unwrap_err().to_string();
+        let expected = format!("({forbids} forbid new ones); name one, such as \"buyer\"");
+        assert!(refused.ends_with(&expected), "{refused}");
+        let signed = key.sign("kind = \"pades\"\nfield = \"buyer\"", &document).unwrap();
+        let path = |when: &str| folder.path().join(format!("{}-{when}.pdf", document.len()));
+        let (before, after) = (path("before"), path("after"));
+        std::fs::write(&before, &document).unwrap();
+        std::fs::write(&after, signed.contiguous()).unwrap();
+        Case { name: forbids.to_owned(), before, password: None, sealed: Ok(after) }
+    });
+    for tool in ["pyhanko", "pdfsig", "dss", "qpdf"] {
+        let verdicts = judge(tool, &folder.path().join("root.pem"), &cases);
+        for case in &cases {
+            let (verdict, why) = &verdicts[case.sealed.as_ref().unwrap()];
+            assert_eq!(verdict, "valid", "{tool} on {}: {why}", case.name);
+        }
+    }
+    // Nothing can be named where filling in is forbidden too.
+    let none =
+        qpdf(&form, &["--allow-weak-crypto", "--encrypt", "", OWNER, "128", "--use-aes=y", "--modify=none", "--"]);
+    let refused = key.sign("kind = \"pades\"", &none).unwrap_err().to_string();
+    assert!(refused.contains("do not allow new signature fields"), "{refused}");
+}
+
+#[test]
 fn a_password_that_is_no_text_or_for_another_kind_of_document_is_refused() {
     let key = SoftwareKey::generate(KeySpec::EcP256);
     let sign = |definition: &str, parameters: serde_json::Value| {

@@ -48,9 +48,11 @@ struct Parts {
 
 impl Parts {
     async fn read(body: &mut Body<'_>, spooled: bool) -> Result<Self, ApiError> {
+        let announced = body.declared_length().unwrap_or(0);
         let mut form = Multipart::new(body.request.headers(), body.payload.take());
         let (limits, pending) = (body.limits, &mut *body.pending);
-        let (mut documents, mut signature, mut parameters) = (Documents::default(), None, None);
+        let mut documents = Documents { announced, ..Documents::default() };
+        let (mut signature, mut parameters) = (None, None);
         while let Some(field) = form.next().await {
             let mut field = field.map_err(malformed)?;
             match field.name().map(str::to_owned).as_deref() {
@@ -81,6 +83,8 @@ fn lacks(part: &str) -> ApiError {
 /// The parts "document" of a form.
 #[derive(Default)]
 struct Documents {
+    /// Octets of the whole form.
+    announced: u64,
     files: Vec<NamedFile>,
     octets: u64,
 }
@@ -99,6 +103,7 @@ impl Documents {
         let name = field.content_disposition().and_then(|each| each.get_filename()).unwrap_or_default().to_owned();
         let media_type = field.content_type().map(ToString::to_string);
         let mut document = Receiving::following(limits, spooled, self.octets);
+        document.announce(self.announced.saturating_sub(self.octets));
         while let Some(chunk) = field.next().await {
             document.take(&chunk.map_err(malformed)?, pending).await?;
         }

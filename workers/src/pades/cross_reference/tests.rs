@@ -34,7 +34,7 @@ fn a_later_section_wins_over_an_earlier_one_also_when_it_frees_an_object() {
     assert_eq!((read.kind, read.start), (SectionKind::Table, first.len()));
     assert!(read.trailer.has(b"Root"));
     let expected = [(0, Location::Free), (1, Location::Free), (2, at(20)), (3, at(30))];
-    assert_eq!(read.locations, BTreeMap::from(expected));
+    assert_eq!(read.locations, expected);
 }
 
 #[test]
@@ -45,14 +45,14 @@ fn a_stream_of_a_hybrid_file_shows_what_its_table_hides_and_nothing_else() {
     let read = read(&format!("{stream}{table}{trailer}{}", end(stream.len()))).unwrap();
     assert_eq!(read.kind, SectionKind::Table);
     let compressed = Location::Compressed { container: 7, index: 3 };
-    assert_eq!(read.locations, BTreeMap::from([(0, Location::Free), (1, at(5)), (2, compressed), (3, at(0x40))]));
+    assert_eq!(read.locations, [(0, Location::Free), (1, at(5)), (2, compressed), (3, at(0x40))]);
 }
 
 #[test]
 fn a_stream_without_a_type_field_lists_objects_in_use() {
     let stream = stream(2, "10 00 20 00", "/Size 2").replace("/W[1 1 1]", "/W[0 1 1]");
     let read = read(&format!("{stream}{}", end(0))).unwrap();
-    assert_eq!((read.kind, read.locations), (SectionKind::Stream, BTreeMap::from([(0, at(0x10)), (1, at(0x20))])));
+    assert_eq!((read.kind, read.locations), (SectionKind::Stream, vec![(0, at(0x10)), (1, at(0x20))]));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Opens an encrypted PDF with a password (ISO 32000-2, 7.6).
 
 use lopdf::encryption::{DecryptionError, PasswordAlgorithm};
-use lopdf::{Dictionary, Document, EncryptionState, Object};
+use lopdf::{Dictionary, Document, EncryptionState, Object, Permissions};
 
 use secrecy::{ExposeSecret, SecretBox, SecretString};
 
@@ -9,7 +9,8 @@ use super::super::refusal::PdfRefusal;
 use super::PdfFile;
 
 impl PdfFile<'_> {
-    /// Opens an encrypted file with the password, else with the empty one, as every reader does.
+    /// Opens an encrypted file with the password, else with the empty one, as every reader does. One in which attachments alone are
+    /// encrypted is open without: nothing that a seal reads or adds is encrypted then.
     ///
     /// # Errors
     /// [`PdfRefusal::PasswordNeeded`], [`PdfRefusal::PasswordWrong`], [`PdfRefusal::UnsupportedEncryption`].
@@ -37,6 +38,8 @@ impl PdfFile<'_> {
         if !crypt_filters_are_known(&dictionary) {
             return Err(PdfRefusal::UnsupportedEncryption("it names a crypt filter that is not defined".into()));
         }
+        let permissions = declared_permissions(&dictionary)?;
+        let open_without = opens_without_password(&dictionary);
         // A document with nothing in it but what the key is derived from.
         let mut document = Document::new();
         let id = document.add_object(dictionary);
@@ -51,13 +54,17 @@ impl PdfFile<'_> {
                 Ok(()) => {
                     let state = EncryptionState::decode(&document, octets.expose_secret()).map_err(unsupported)?;
                     let is_owner = document.authenticate_raw_owner_password(octets.expose_secret()).is_ok();
+                    self.access_permissions = (!(is_given && is_owner)).then_some(permissions);
                     self.encryption = Some(state);
-                    self.is_owner = is_given && is_owner;
                     return Ok(());
                 }
                 Err(lopdf::Error::InvalidPassword | lopdf::Error::Decryption(DecryptionError::IncorrectPassword)) => {}
                 Err(error) => return Err(unsupported(error)),
             }
+        }
+        if open_without {
+            self.access_permissions = Some(permissions);
+            return Ok(());
         }
         Err(if given.is_some() { PdfRefusal::PasswordWrong } else { PdfRefusal::PasswordNeeded })
     }
@@ -110,6 +117,31 @@ fn crypt_filters_are_known(encryption: &Dictionary) -> bool {
         Ok(Err(_)) => false,
     };
     version < 4 || (is_known(b"StmF".as_slice()) && is_known(b"StrF"))
+}
+
+/// Whether only attachments are encrypted (ISO 32000-2, 7.6.6): strings and streams are under the filter `Identity`, and so will be
+/// what is added, and no filter asks for the password when the document is opened.
+///
+/// `/AuthEvent /EFOpen` demands it for attachments alone. Without the entry, or with `/DocOpen`, the document shall not open without it
+/// (table 25), whatever is encrypted: readers keep to that.
+fn opens_without_password(encryption: &Dictionary) -> bool {
+    let is_identity = |key| matches!(encryption.get(key).map(Object::as_name), Ok(Ok(b"Identity")));
+    let Ok(filters) = encryption.get(b"CF").and_then(Object::as_dict) else { return false };
+    let waits = |filter: &Object| {
+        let event = filter.as_dict().and_then(|filter| filter.get(b"AuthEvent")).and_then(Object::as_name);
+        matches!(event, Ok(b"EFOpen"))
+    };
+    let version = encryption.get(b"V").and_then(Object::as_i64).unwrap_or(0);
+    version >= 4 && is_identity(b"StmF") && is_identity(b"StrF") && filters.iter().all(|(_, filter)| waits(filter))
+}
+
+/// The access permissions as they are written (7.6.4.2). Only who has the password can tell whether they are the author's, for the key and
+/// `/Perms` depend on them. They bind whoever has it not, as they bind the user: who would change them could as well take the
+/// encryption dictionary out, and only the owner is exempt.
+fn declared_permissions(encryption: &Dictionary) -> Result<Permissions, PdfRefusal> {
+    let no_number = |_| PdfRefusal::UnsupportedEncryption("its access permissions, /P, are no number".into());
+    let permissions = encryption.get(b"P").and_then(Object::as_i64).map_err(no_number)?;
+    Ok(Permissions::from_bits_retain(permissions.cast_unsigned()))
 }
 
 pub(super) fn unsupported(error: impl Into<lopdf::Error>) -> PdfRefusal {

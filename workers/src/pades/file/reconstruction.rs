@@ -44,7 +44,7 @@ impl<'a> PdfFile<'a> {
             objects,
             streams: RefCell::default(),
             encryption: None,
-            is_owner: false,
+            access_permissions: None,
             catalog: (0, 0),
             budget: Cell::new(4 * bytes.len() + 2 * MAX_DECOMPRESSED),
             values: Cell::new(value::MAX_VALUES),
@@ -104,7 +104,7 @@ impl<'a> PdfFile<'a> {
     }
 
     /// Where what is written is right, and readers that look for objects would find another, they disagree.
-    fn refuse_other_definitions(&self, written: &BTreeMap<u32, Location>) -> Result<(), String> {
+    fn refuse_other_definitions(&self, written: &[(u32, Location)]) -> Result<(), String> {
         for (number, location) in written {
             let Some(found) = self.objects.get(number).map(|slot| slot.location) else { continue };
             let Location::Offset { offset, generation } = *location else { continue };

@@ -10,28 +10,13 @@ use crate::xades::xml_error::{XmlFault, shortened};
 
 /// An attribute as it stands in the tag, namespace declarations included.
 pub(crate) struct RawAttribute<'t> {
-    pub(crate) qualified: &'t str,
-    pub(crate) prefix: &'t str,
-    pub(crate) local: &'t str,
-    /// Of its prefix, once that is known.
-    pub(crate) namespace: Cow<'t, str>,
-    /// Normalised as for an attribute of type CDATA, unless something else is declared.
-    pub(crate) value: Cow<'t, str>,
+    /// Its namespace is empty until that of the prefix is known; its value is normalised as for type CDATA, unless something else is
+    /// declared.
+    pub(crate) attribute: Attribute<'t>,
     /// Where the name begins, counted from the start of the tag's inside.
     pub(crate) offset: usize,
     /// Whether it declares a namespace.
     pub(crate) is_declaration: bool,
-    /// Whether it is declared to be an identifier.
-    pub(crate) is_declared_id: bool,
-}
-
-impl<'t> RawAttribute<'t> {
-    /// The attribute, once its namespace is known. Leaves nothing behind.
-    pub(super) fn take(&mut self) -> Attribute<'t> {
-        let Self { qualified, prefix, local, is_declared_id, .. } = *self;
-        let (namespace, value) = (std::mem::take(&mut self.namespace), std::mem::take(&mut self.value));
-        Attribute { qualified, prefix, local, namespace, value, is_declared_id }
-    }
 }
 
 /// Splits what follows the element's name in a start tag. The error names the place it was found at.
@@ -65,18 +50,8 @@ pub(super) fn split<'t>(
             quote.and_then(|quote| split_at(quoted.get(1..)?, quote)).ok_or_else(|| at(XmlFault::Attribute))?;
         let value = normalize(value).map_err(at)?;
         let is_declaration = prefix == "xmlns" || qualified == "xmlns";
-        let namespace = Cow::Borrowed("");
-        let is_declared_id = false;
-        attributes.push(RawAttribute {
-            qualified,
-            prefix,
-            local,
-            namespace,
-            value,
-            offset,
-            is_declaration,
-            is_declared_id,
-        });
+        let attribute = Attribute { qualified, prefix, local, value, ..Attribute::default() };
+        attributes.push(RawAttribute { attribute, offset, is_declaration });
         rest = remaining;
     }
 }

@@ -17,7 +17,7 @@ pub(super) struct AttributeOrder<'t> {
 impl<'t> AttributeOrder<'t> {
     /// Whether it is the order of these too, and none of them is there twice.
     pub(super) fn fits(&self, attributes: &[RawAttribute<'t>]) -> bool {
-        let is_same = |(name, attribute): (&&str, &RawAttribute<'_>)| is_same(name, attribute.qualified);
+        let is_same = |(name, raw): (&&str, &RawAttribute<'_>)| is_same(name, raw.attribute.qualified);
         self.names.len() == attributes.len() && self.names.iter().zip(attributes).all(is_same)
     }
 
@@ -27,8 +27,8 @@ impl<'t> AttributeOrder<'t> {
         self.places.extend(0..attributes.len());
         self.places.sort_unstable_by(|one, other| at(attributes, *one, *other).then(one.cmp(other)));
         self.names.clear();
-        if attributes.iter().all(|each| each.prefix.is_empty() || each.is_declaration) {
-            self.names.extend(attributes.iter().map(|each| each.qualified));
+        if attributes.iter().all(|each| each.attribute.prefix.is_empty() || each.is_declaration) {
+            self.names.extend(attributes.iter().map(|each| each.attribute.qualified));
         }
     }
 
@@ -53,6 +53,7 @@ fn at(attributes: &[RawAttribute<'_>], one: usize, other: usize) -> Ordering {
 
 fn compare(one: &RawAttribute<'_>, other: &RawAttribute<'_>) -> Ordering {
     let declarations_first = other.is_declaration.cmp(&one.is_declaration);
+    let (one, other) = (&one.attribute, &other.attribute);
     let by_namespace = || match one.prefix.is_empty() && other.prefix.is_empty() {
         true => Ordering::Equal,
         false => one.namespace.cmp(&other.namespace),

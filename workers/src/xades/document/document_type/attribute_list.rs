@@ -23,7 +23,7 @@ pub(super) enum AttributeType {
 
 /// Normalises values, and notes identifiers.
 pub(super) fn apply(types: &DeclaredTypes, attributes: &mut [RawAttribute<'_>]) {
-    for attribute in attributes {
+    for RawAttribute { attribute, .. } in attributes {
         match types.get(attribute.qualified) {
             None | Some(AttributeType::Text) => continue,
             Some(AttributeType::Id) => attribute.is_declared_id = true,
