@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use lopdf::{Dictionary, Object};
+use memchr::memmem;
 
 use super::cross_reference::{HIGHEST_OBJECT_NUMBER, MAX_TRAILER_VALUES, integer};
 use super::refusal::PdfRefusal;
@@ -171,8 +172,12 @@ impl Scanner<'_> {
     fn dispute(&mut self, position: usize, length: usize) {
         let between = self.file.get(self.undisputed..position).unwrap_or_default();
         if self.found.disputed.is_none() {
-            let disputed = (0..=between.len()).find_map(|end| Some((end, beginning(between, end)?)));
-            self.found.disputed = disputed.map(|(end, what)| Disputed { offset: self.undisputed + end, what });
+            let first = |keyword: &'static [u8]| {
+                let mut ends = memmem::find_iter(between, keyword).map(|start| start + keyword.len());
+                ends.find_map(|end| Some(Disputed { offset: self.undisputed + end, what: beginning(between, end)? }))
+            };
+            let disputed = [first(OBJECT), first(TRAILER)].into_iter().flatten();
+            self.found.disputed = disputed.min_by_key(|disputed| disputed.offset);
         }
         self.undisputed = position + length;
     }
@@ -208,7 +213,7 @@ fn header(bytes: &[u8]) -> Option<(u32, u16, usize)> {
 /// What seems to begin with the keyword that ends at `end`, whatever precedes it.
 fn beginning(bytes: &[u8], end: usize) -> Option<&'static str> {
     let (before, after) = bytes.split_at_checked(end)?;
-    if let Some(before) = before.strip_suffix(b"obj") {
+    if let Some(before) = before.strip_suffix(OBJECT) {
         let (_, before) = backwards(before)?;
         return backwards(before).filter(|(number, _)| *number > 0).map(|_| "an object");
     }
@@ -251,6 +256,7 @@ fn backwards(bytes: &[u8]) -> Option<(u32, &[u8])> {
     Some((std::str::from_utf8(digits).ok()?.parse().ok()?, before))
 }
 
+const OBJECT: &[u8] = b"obj";
 const TRAILER: &[u8] = b"trailer";
 /// An object's number, generation and keyword with generous white space.
 const HEADER_ROOM: usize = 64;

@@ -198,7 +198,7 @@ impl<'f> Paragraph<'f> {
                     if *last == face
                         && (common || *shared == own || is_common(*shared))
                         && (piece.len() < LONG
-                            || !self.text.get(piece.clone()).is_some_and(|text| text.ends_with(' '))) =>
+                            || !self.text.get(piece.clone()).is_some_and(|text| text.ends_with(ENDS_OF_WORDS))) =>
                 {
                     piece.end = end;
                     if !common {
@@ -303,7 +303,9 @@ fn is_invisible(character: char) -> bool {
 /// A thousand characters take a fraction of a second with the fonts of the world. The time is looked at before each lookup.
 const MAX_TIME: Duration = Duration::from_secs(5);
 /// Glyphs that one lookup may look at: some seconds at most. The costliest font of the world, Noto Nastaliq Urdu, sets 340 glyphs of one
-/// piece with it, and others a thousand.
+/// piece with it, and others nine hundred or more.
 const MAX_STEPS: usize = 1 << 31;
 /// Octets of a piece that ends with its next word.
 const LONG: usize = 256;
+/// What stands between words, or syllables as in Tibetan.
+const ENDS_OF_WORDS: [char; 2] = [' ', '\u{f0b}'];
