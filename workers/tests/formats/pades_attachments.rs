@@ -9,8 +9,7 @@ use cryptotoken_api::KeySpec;
 use lopdf::encryption::crypt_filters::{Aes128CryptFilter, Aes256CryptFilter, CryptFilter, Rc4CryptFilter};
 use lopdf::encryption::encrypt_object;
 use lopdf::{Dictionary, Document, EncryptionState, EncryptionVersion, Object, Permissions, Stream, StringFormat};
-use serde_json::json;
-use workers::{DocumentContent, SignedDocument, SigningParameters, WorkerError};
+use workers::{SignedDocument, WorkerError};
 
 use crate::pades_corpus::{Case, judge};
 use crate::pdf::{document, pdftotext};
@@ -107,10 +106,7 @@ fn with_attachment(method: &str, filters: &str, event: &str, permissions: Permis
 }
 
 fn sign(key: &SoftwareKey, document: &[u8], password: Option<&str>) -> Result<SignedDocument, WorkerError> {
-    let parameters = password.map_or(json!({}), |password| json!({"password": password}));
-    let parameters = SigningParameters::new(parameters.as_object().unwrap().clone());
-    let definition = "kind = \"pades\"\n[appearance]\ntext = \"Sealed\"";
-    key.sign_with(definition, DocumentContent::Memory(document.to_vec().into()), parameters)
+    key.sign_opened("kind = \"pades\"\n[appearance]\ntext = \"Sealed\"", document, password)
 }
 
 #[test]

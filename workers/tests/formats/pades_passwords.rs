@@ -34,9 +34,7 @@ fn encrypted(more: &[&str]) -> Vec<(&'static str, Vec<u8>)> {
 }
 
 fn sign(key: &SoftwareKey, document: &[u8], password: Option<&str>) -> Result<SignedDocument, WorkerError> {
-    let parameters = password.map_or(json!({}), |password| json!({"password": password}));
-    let parameters = SigningParameters::new(parameters.as_object().unwrap().clone());
-    key.sign_with("kind = \"pades\"", DocumentContent::Memory(document.to_vec().into()), parameters)
+    key.sign_opened("kind = \"pades\"", document, password)
 }
 
 #[test]

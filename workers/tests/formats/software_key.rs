@@ -100,6 +100,18 @@ impl SoftwareKey {
         self.sign_with(definition, DocumentContent::Memory(document.to_vec().into()), SigningParameters::default())
     }
 
+    /// The same for a document that this password opens, if one is given.
+    pub(crate) fn sign_opened(
+        &self,
+        definition: &str,
+        document: &[u8],
+        password: Option<&str>,
+    ) -> Result<SignedDocument, WorkerError> {
+        let parameters = password.map(|password| ("password".to_owned(), password.into())).into_iter().collect();
+        let content = DocumentContent::Memory(document.to_vec().into());
+        self.sign_with(definition, content, SigningParameters::new(parameters))
+    }
+
     pub(crate) fn sign_with(
         &self,
         definition: &str,
